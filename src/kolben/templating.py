@@ -1,0 +1,236 @@
+"""Jinja2 templates: the environment, the loader that asks all blueprints, and rendering."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+from jinja2 import BaseLoader, Template, TemplateNotFound
+from jinja2 import Environment as BaseEnvironment
+
+from .globals import _cv_request, _get_current, current_app
+from .helpers import stream_with_context
+from .signals import before_render_template, template_rendered
+
+if t.TYPE_CHECKING:
+    from .app import Flask
+    from .sansio.app import App
+    from .sansio.scaffold import Scaffold
+
+    # What a loader returns: the source, the file's name, a function that tells if it is current.
+    Source = tuple[str, str | None, t.Callable[[], bool] | None]
+    Attempt = tuple[BaseLoader, Scaffold, Source | None]
+
+
+class Environment(BaseEnvironment):
+    """A Jinja2 environment that finds the templates of an application and its blueprints.
+
+    :param app: the application.
+    :param options: as for :class:`jinja2.Environment`; ``loader`` defaults to
+        :meth:`.App.create_global_jinja_loader`.
+    """
+
+    def __init__(self, app: App, **options: t.Any) -> None:
+        if "loader" not in options:
+            options["loader"] = app.create_global_jinja_loader()
+        super().__init__(**options)
+        self.app = app
+
+
+class DispatchingJinjaLoader(BaseLoader):
+    """Looks for a template in the application's folder, then in each blueprint's.
+
+    :param app: the application.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    def get_source(self, environment: BaseEnvironment, template: str) -> Source:
+        """Return the source of the first loader that knows the template.
+
+        :param environment: the environment that asks.
+        :param template: the template's name.
+        :return: source, file name, and a function telling whether it is up to date.
+        :raises jinja2.TemplateNotFound: if no loader knows it; a note names the folders.
+        """
+        if self.app.config["EXPLAIN_TEMPLATE_LOADING"]:
+            return self._get_source_explained(environment, template)
+        return self._get_source_fast(environment, template)
+
+    def _get_source_explained(self, environment: BaseEnvironment, template: str) -> Source:
+        attempts: list[Attempt] = []
+        for owner, loader in self._iter_loaders(template):
+            attempts.append((loader, owner, _try_source(loader, environment, template)))
+        # Only here: nobody else pays for what is imported to explain.
+        from .debughelpers import explain_template_loading_attempts
+
+        explain_template_loading_attempts(self.app, template, attempts)
+        for _, _, source in attempts:
+            if source is not None:
+                return source
+        raise self._not_found(template)
+
+    def _get_source_fast(self, environment: BaseEnvironment, template: str) -> Source:
+        for _, loader in self._iter_loaders(template):
+            source = _try_source(loader, environment, template)
+            if source is not None:
+                return source
+        raise self._not_found(template)
+
+    def _iter_loaders(self, template: str) -> Iterator[tuple[Scaffold, BaseLoader]]:
+        for owner in (self.app, *self.app.iter_blueprints()):
+            if owner.jinja_loader is not None:
+                yield owner, owner.jinja_loader
+
+    def _not_found(self, template: str) -> TemplateNotFound:
+        folders: dict[str, None] = {}
+        for _, loader in self._iter_loaders(template):
+            folders.update(dict.fromkeys(getattr(loader, "searchpath", ())))
+        error = TemplateNotFound(template)
+        if folders:
+            error.add_note(f"{template!r} was searched in: {', '.join(folders)}")
+        return error
+
+    def list_templates(self) -> list[str]:
+        """Return the names of all templates, of the application and its blueprints."""
+        return list(
+            {name for _, loader in self._iter_loaders("") for name in loader.list_templates()}
+        )
+
+
+def _try_source(loader: BaseLoader, environment: BaseEnvironment, template: str) -> Source | None:
+    try:
+        return loader.get_source(environment, template)
+    except TemplateNotFound:
+        return None
+
+
+# -- the context ----------------------------------------------------------------------------
+
+
+def _default_template_ctx_processor() -> dict[str, t.Any]:
+    """Return ``g`` and ``request``, as far as there is a context to take them from.
+
+    ``session`` is known to templates as a global: handing it over here would mark it as used.
+    """
+    context = _get_current(None)
+    if context is None:
+        return {}
+    names: dict[str, t.Any] = {"g": context.app_context.g}
+    if (request_context := context.request_context) is not None:
+        names["request"] = request_context.request
+    return names
+
+
+def add_processed_names(app: Flask, context: dict[str, t.Any]) -> None:
+    """Add to a template's context what the context processors return.
+
+    Names that are in the context already stay as they are; among processors the later wins,
+    and those of the current blueprint, the innermost last, run after the application's.
+
+    :param app: the application whose processors are asked.
+    :param context: the template's context, changed in place.
+    """
+    processors = _processors_in_force(app)
+    if processors.count(_default_template_ctx_processor) == len(processors):
+        # PERF: no copy of the context where nothing but the default has a say.
+        for name, value in _default_template_ctx_processor().items():
+            context.setdefault(name, value)
+        return
+    given = context.copy()
+    for processor in processors:
+        context.update(app.ensure_sync(processor)())
+    context.update(given)
+
+
+def _processors_in_force(app: Flask) -> list[t.Callable[..., t.Any]]:
+    registered = app.template_context_processors
+    processors: list[t.Callable[..., t.Any]] = registered[None]
+    if len(registered) > 1 and (found := _cv_request.get(None)) is not None:
+        for name in reversed(found.request.blueprints):
+            if name in registered:
+                processors = processors + registered[name]
+    return processors
+
+
+# -- rendering ------------------------------------------------------------------------------
+
+
+def render_template(
+    template_name_or_list: str | Template | list[str | Template], **context: t.Any
+) -> str:
+    """Render a template from the template folders.
+
+    :param template_name_or_list: the template's name; of a list, the first that exists.
+    :param context: the names that the template may use.
+    :return: the text.
+    :raises jinja2.TemplateNotFound: if there is no such template.
+    """
+    app = _app()
+    return _render(app, app.jinja_env.get_or_select_template(template_name_or_list), context)
+
+
+def render_template_string(source: str, **context: t.Any) -> str:
+    """Render a template that is given as text.
+
+    :param source: the template itself.
+    :param context: the names that the template may use.
+    :return: the text.
+    """
+    app = _app()
+    return _render(app, app.jinja_env.from_string(source), context)
+
+
+def stream_template(
+    template_name_or_list: str | Template | list[str | Template], **context: t.Any
+) -> Iterator[str]:
+    """Render a template piece by piece, to be returned from a view as it is.
+
+    :param template_name_or_list: the template's name; of a list, the first that exists.
+    :param context: the names that the template may use.
+    :return: an iterator over the text.
+    :raises jinja2.TemplateNotFound: if there is no such template.
+    """
+    app = _app()
+    return _stream(app, app.jinja_env.get_or_select_template(template_name_or_list), context)
+
+
+def stream_template_string(source: str, **context: t.Any) -> Iterator[str]:
+    """Render a template that is given as text, piece by piece.
+
+    :param source: the template itself.
+    :param context: the names that the template may use.
+    :return: an iterator over the text.
+    """
+    app = _app()
+    return _stream(app, app.jinja_env.from_string(source), context)
+
+
+def _app() -> Flask:
+    return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]
+
+
+def _render(app: Flask, template: Template, context: dict[str, t.Any]) -> str:
+    app.update_template_context(context)
+    _announce(before_render_template, app, template, context)
+    text = template.render(context)
+    _announce(template_rendered, app, template, context)
+    return text
+
+
+def _stream(app: Flask, template: Template, context: dict[str, t.Any]) -> Iterator[str]:
+    app.update_template_context(context)
+    _announce(before_render_template, app, template, context)
+    pieces = _pieces(app, template, context)
+    return pieces if _cv_request.get(None) is None else stream_with_context(pieces)
+
+
+def _pieces(app: Flask, template: Template, context: dict[str, t.Any]) -> Iterator[str]:
+    yield from template.generate(context)
+    _announce(template_rendered, app, template, context)
+
+
+def _announce(signal: t.Any, app: Flask, template: Template, context: dict[str, t.Any]) -> None:
+    if signal.receivers:
+        signal.send(app, _async_wrapper=app.ensure_sync, template=template, context=context)
