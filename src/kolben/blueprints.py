@@ -1,0 +1,89 @@
+"""Blueprints with commands and files: the :class:`Blueprint` that programs use."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from datetime import timedelta
+
+from .cli import AppGroup
+from .globals import current_app
+from .helpers import send_from_directory
+from .sansio.blueprints import Blueprint as SansioBlueprint
+from .sansio.blueprints import BlueprintSetupState as BlueprintSetupState
+from .sansio.blueprints import _sentinel
+
+if t.TYPE_CHECKING:
+    from .wrappers import Response
+
+
+class Blueprint(SansioBlueprint):
+    __doc__ = SansioBlueprint.__doc__
+
+    def __init__(
+        self,
+        name: str,
+        import_name: str,
+        static_folder: str | os.PathLike[str] | None = None,
+        static_url_path: str | None = None,
+        template_folder: str | os.PathLike[str] | None = None,
+        url_prefix: str | None = None,
+        subdomain: str | None = None,
+        url_defaults: dict[str, t.Any] | None = None,
+        root_path: str | None = None,
+        cli_group: str | None = _sentinel,
+    ) -> None:
+        super().__init__(
+            name,
+            import_name,
+            static_folder=static_folder,
+            static_url_path=static_url_path,
+            template_folder=template_folder,
+            url_prefix=url_prefix,
+            subdomain=subdomain,
+            url_defaults=url_defaults,
+            root_path=root_path,
+            cli_group=cli_group,
+        )
+        #: The commands of the blueprint; see ``cli_group`` for where they show.
+        self.cli = AppGroup(name)
+
+    def get_send_file_max_age(self, filename: str | None) -> int | None:
+        """Return how long browsers may keep a static file, in seconds; None lets them ask.
+
+        By default the setting ``SEND_FILE_MAX_AGE_DEFAULT``; override to decide by file.
+
+        :param filename: the file, relative to the static folder.
+        """
+        value = current_app.config["SEND_FILE_MAX_AGE_DEFAULT"]
+        if isinstance(value, timedelta):
+            return int(value.total_seconds())
+        return value  # type: ignore[no-any-return]
+
+    def send_static_file(self, filename: str) -> Response:
+        """Answer a request for a file of the static folder.
+
+        :param filename: the file, relative to the static folder.
+        :raises werkzeug.exceptions.NotFound: if there is no such file in the folder.
+        """
+        folder = self.static_folder
+        if folder is None:
+            raise RuntimeError(f"{self!r} has no static files: set its 'static_folder' first.")
+        max_age = self.get_send_file_max_age(filename)
+        return send_from_directory(folder, filename, max_age=max_age)
+
+    def open_resource(
+        self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
+    ) -> t.IO[t.AnyStr]:
+        """Open a file of the blueprint, for reading.
+
+        :param resource: the file, relative to :attr:`root_path`.
+        :param mode: ``"rb"``, ``"r"`` or ``"rt"``.
+        :param encoding: the encoding of text; without effect on ``"rb"``.
+        """
+        if mode not in {"r", "rt", "rb"}:
+            raise ValueError(f"Resources are opened for reading: 'rb' or 'r', not {mode!r}.")
+        path = os.path.join(self.root_path, resource)
+        return t.cast(
+            "t.IO[t.AnyStr]", open(path, mode, encoding=None if mode == "rb" else encoding)
+        )
