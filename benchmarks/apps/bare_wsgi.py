@@ -1,0 +1,26 @@
+"""The floor: a WSGI callable with no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+KIND = "wsgi"
+WORKLOADS = ("hello", "path", "json")
+
+
+def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    """Answer the socket's three workloads with as little as a server accepts."""
+    path = environ["PATH_INFO"]
+    kind = "text/html; charset=utf-8"
+    if path == "/":
+        body = b"Hello, World!"
+    elif path == "/json":
+        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        kind = "application/json"
+        body = b'{"hello":"Ada","next":37,"tags":["maths","poetry"]}\n'
+    else:
+        _, _, user_id, _, slug = path.split("/")
+        body = f"{user_id} {slug}".encode()
+    start_response("200 OK", [("Content-Type", kind), ("Content-Length", str(len(body)))])
+    return [body]

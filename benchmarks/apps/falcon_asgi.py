@@ -1,0 +1,131 @@
+"""Falcon on ASGI: resources, media handlers, sinks and middleware."""
+
+from __future__ import annotations
+
+import falcon
+import falcon.asgi
+
+from workloads import BASIC, NOT_FOUND, PRODUCERS, RECORDS, ROUTES_EACH, STATIC
+
+KIND = "asgi"
+WORKLOADS = BASIC
+
+
+class Hello:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        resp.content_type = falcon.MEDIA_HTML
+        resp.text = "Hello, World!"
+
+
+class Post:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, user_id: int, slug: str) -> None:
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = f"{user_id} {slug}"
+
+
+class Search:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        get = req.get_param
+        page, size = req.get_param_as_int("page"), req.get_param_as_int("size")
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = f"{get('q')} {page} {size} {get('sort')} {get('order')}"
+
+
+class Form:
+    async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        form = await req.get_media()
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = (
+            f"{form['name']} {form['email']} {int(form['age'])} {form['city']} {form['note']}"
+        )
+
+
+class Json:
+    async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        data = await req.get_media()
+        resp.media = {"hello": data["name"], "next": data["age"] + 1, "tags": data["tags"]}
+
+
+class Records:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        resp.media = RECORDS
+
+
+class Upload:
+    async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        form: dict[str, str] = {}
+        filename, size = "", 0
+        async for part in await req.get_media():
+            if part.filename:
+                filename, size = part.filename, len(await part.stream.read())
+            else:
+                form[part.name] = await part.text
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = f"{form['title']} {form['note']} {filename} {size}"
+
+
+class Cookie:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        resp.set_cookie(
+            "theme", "dark", max_age=3600, http_only=True, same_site="Lax", secure=False, path="/"
+        )
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = "ok"
+
+
+async def missing(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, ex: Exception, params: dict[str, object]
+) -> None:
+    resp.status = falcon.HTTP_404
+    resp.content_type = falcon.MEDIA_TEXT
+    resp.text = NOT_FOUND
+
+
+app = falcon.asgi.App()
+app.add_route("/", Hello())
+app.add_route("/user/{user_id:int}/post/{slug}", Post())
+app.add_route("/search", Search())
+app.add_route("/form", Form())
+app.add_route("/json", Json())
+app.add_route("/records", Records())
+app.add_route("/upload", Upload())
+app.add_route("/cookie", Cookie())
+app.add_static_route("/static", str(STATIC))
+app.add_error_handler(falcon.HTTPNotFound, missing)
+
+
+class Hooks:
+    async def process_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        req.context.seen = ["app"]
+
+    async def process_response(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, resource: object, req_succeeded: bool
+    ) -> None:
+        resp.set_header("X-Seen", " ".join(req.context.seen))
+
+
+async def _seen(
+    req: falcon.asgi.Request,
+    resp: falcon.asgi.Response,
+    resource: object,
+    params: dict[str, str],
+    name: str,
+) -> None:
+    req.context.seen.append(name)
+
+
+def _resource(name: str, n: int) -> object:
+    @falcon.before(_seen, name)
+    class View:
+        async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, key: str) -> None:
+            resp.content_type = falcon.MEDIA_TEXT
+            resp.text = f"{name} {n}"
+
+    return View()
+
+
+hooks_app = falcon.asgi.App(middleware=Hooks())
+hooks_app.add_route("/", Hello())
+for _name in PRODUCERS:
+    for _n in range(ROUTES_EACH):
+        hooks_app.add_route(f"/{_name}/{_n}/{{key}}", _resource(_name, _n))

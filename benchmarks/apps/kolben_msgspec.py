@@ -1,0 +1,13 @@
+"""kolben on WSGI with the second JSON provider, the one line that a user would write."""
+
+from __future__ import annotations
+
+import kolben
+from kolben.json.provider import MsgspecJSONProvider
+
+from apps._flaskapi import build
+
+KIND = "wsgi"
+WORKLOADS = ("json", "records")
+app = build(kolben)
+app.json = MsgspecJSONProvider(app)
