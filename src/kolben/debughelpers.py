@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from jinja2.loaders import BaseLoader
 from werkzeug.routing import RequestRedirect
 
-from .blueprints import Blueprint
 from .globals import _cv_request
-from .sansio.app import App
 
 if t.TYPE_CHECKING:
+    from .sansio.app import App
     from .sansio.scaffold import Scaffold
     from .wrappers import Request
 
@@ -103,19 +102,17 @@ def explain_template_loading_attempts(
     """
     lines = [f"Locating template {template!r}:"]
     for number, (loader, owner, source) in enumerate(attempts, 1):
-        lines.append(f"{number:5}: trying loader of {_name_of(owner)}")
+        lines.append(f"{number:5}: trying loader of {_name_of(owner, app)}")
         lines.extend(f"       {line}" for line in _dump_loader_info(loader))
         lines.append(f"       -> {_outcome(source)}")
     lines.extend(_advice(sum(source is not None for _, _, source in attempts)))
     app.logger.info("\n".join(lines))
 
 
-def _name_of(owner: Scaffold) -> str:
-    if isinstance(owner, App):
+def _name_of(owner: Scaffold, app: App) -> str:
+    if owner is app:
         return f"application {owner.import_name!r}"
-    if isinstance(owner, Blueprint):
-        return f"blueprint {owner.name!r} ({owner.import_name})"
-    return repr(owner)
+    return f"blueprint {owner.name!r} ({owner.import_name})"
 
 
 def _dump_loader_info(loader: BaseLoader) -> Iterator[str]:
