@@ -1,0 +1,288 @@
+"""The route index against Werkzeug's matcher and builder, over random maps, paths and values.
+
+Set the environment variable ``KOLBEN_EXAMPLES`` for a longer run than the default.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import (
+    BaseConverter,
+    IntegerConverter,
+    Map,
+    MapAdapter,
+    Rule,
+    UnicodeConverter,
+    ValidationError,
+)
+from werkzeug.routing.exceptions import WebsocketMismatch
+
+from kolben import routing
+
+EXAMPLES = int(os.environ.get("KOLBEN_EXAMPLES", "300"))
+
+relaxed = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+class Letters(BaseConverter):
+    """A group of its own, a weight of its own, and a refusal."""
+
+    regex = "(?P<own>[a-z])[a-z]*"
+    weight = 20
+
+    def to_python(self, value: str) -> list[str]:
+        if value == "ab":
+            raise ValidationError
+        return list(value)
+
+    def to_url(self, value: Any) -> str:
+        return "".join(value)
+
+
+class Crossing(BaseConverter):
+    """Takes slashes, and comes before the others."""
+
+    regex = "[a-z]+/[a-z0-9]+"
+    weight = 10
+
+
+class Nothing(BaseConverter):
+    """Matches the empty segment, too."""
+
+    regex = "[a-b]*"
+
+
+class Even(IntegerConverter):
+    """A custom kind of integer that fails in its own way."""
+
+    def to_python(self, value: str) -> int:
+        number: int = super().to_python(value)
+        if number == 3:
+            raise ValidationError
+        return number * 2
+
+
+class Alternatives(BaseConverter):
+    """An expression that would fall apart without its brackets."""
+
+    regex = "a|ab|1"
+
+
+CONVERTERS: dict[str, type[BaseConverter]] = {
+    "letters": Letters,
+    "crossing": Crossing,
+    "nothing": Nothing,
+    "even": Even,
+    "alt": Alternatives,
+    "upper": type("Upper", (UnicodeConverter,), {"to_python": lambda self, v: v.upper()}),
+}
+
+TEXTS = ["a", "ab", "b", "1", "12", "x-y", "é", "a b", "日本"]
+KINDS = [
+    "",
+    "",
+    "string:",
+    "string(length=2):",
+    "string(minlength=2,maxlength=3):",
+    "int:",
+    "int:",
+    "int(min=2):",
+    "int(max=5):",
+    "int(fixed_digits=2):",
+    "int(signed=True):",
+    "float:",
+    "float(signed=True):",
+    "path:",
+    "path:",
+    "uuid:",
+    "any(a, ab, 'x-y'):",
+    "letters:",
+    "crossing:",
+    "nothing:",
+    "even:",
+    "alt:",
+    "upper:",
+]
+NAMES = ["a", "b", "c"]
+METHODS = ["GET", "HEAD", "POST", "OPTIONS", "PUT"]
+UUID = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+
+
+@st.composite
+def segments(draw: st.DrawFn, names: list[str]) -> str:
+    """Return one segment of a rule; takes the names of its variables from *names*."""
+    shape = draw(st.sampled_from(["s", "s", "v", "v", "v", "v-v", "sv", "vs", "v.v", ""]))
+    out = ""
+    for letter in shape:
+        if letter == "s":
+            out += draw(st.sampled_from(TEXTS))
+        elif letter == "v":
+            name = names.pop(0) if names else draw(st.sampled_from(NAMES))
+            out += f"<{draw(st.sampled_from(KINDS))}{name}>"
+        else:
+            out += letter
+    return out
+
+
+@st.composite
+def rules(draw: st.DrawFn, plain: bool = False) -> Rule:
+    names = draw(st.permutations(NAMES))
+    parts = draw(st.lists(segments(names), max_size=3))
+    text = "/" + "/".join(parts) + draw(st.sampled_from(["", "", "/"]))
+    odd: dict[str, Any] = {}
+    if not plain and draw(st.integers(0, 3)) == 0:
+        odd = draw(
+            st.sampled_from(
+                [
+                    {"redirect_to": "elsewhere"},
+                    {"alias": True},
+                    {"build_only": True},
+                    {"websocket": True, "methods": ["GET"]},
+                    {"websocket": True, "methods": None},
+                    {"subdomain": "api"},
+                    {"subdomain": "<a>"},
+                    {"host": "example.org"},
+                    {"merge_slashes": False},
+                    {"methods": []},
+                ]
+            )
+        )
+    options: dict[str, Any] = {
+        "endpoint": draw(st.sampled_from(["one", "two", "three"])),
+        "methods": draw(
+            st.none() | st.lists(st.sampled_from(METHODS), min_size=1, max_size=3, unique=True)
+        ),
+        "strict_slashes": draw(st.sampled_from([None, None, True, False])),
+        "defaults": draw(
+            st.sampled_from([None, None, None, {"a": 1}, {"a": "a", "b": 2}, {"b": 1, "z": None}])
+        ),
+    }
+    options.update(odd)
+    return draw(st.sampled_from([Rule, routing.Rule]))(text, **options)
+
+
+@st.composite
+def maps(draw: st.DrawFn) -> Map:
+    url_map = Map(
+        converters=CONVERTERS,
+        default_subdomain=draw(st.sampled_from(["", "", "", "www"])),
+        strict_slashes=draw(st.booleans()),
+        merge_slashes=draw(st.sampled_from([True, True, False])),
+        redirect_defaults=draw(st.sampled_from([True, True, False])),
+        sort_parameters=draw(st.sampled_from([False, False, True])),
+    )
+    for rule in draw(st.lists(rules(), min_size=1, max_size=8)):
+        try:
+            url_map.add(rule)
+        except (ValueError, TypeError, SyntaxError):
+            # Defaults that the converter can't write, or one name twice.
+            pass
+    return url_map
+
+
+free_segments = st.one_of(
+    st.sampled_from(
+        [*TEXTS, "", "3", "5", "-5", "1.5", "-0.5", "٣", "²", "1-2", "a.b", "a-1", UUID, "a\n", "\n"]
+    ),
+    st.text(st.sampled_from("ab1-./é\n "), max_size=4),
+)
+paths = st.one_of(
+    st.builds(
+        lambda start, parts, end: start + "/".join(parts) + end,
+        st.sampled_from(["/", "/", "/", "/", "/", "", "//"]),
+        st.lists(free_segments, max_size=4),
+        st.sampled_from(["", "", "/"]),
+    )
+)
+methods = st.sampled_from([*METHODS, *METHODS, "get", "TRACE"])
+
+
+@st.composite
+def fitting_paths(draw: st.DrawFn, url_map: Map) -> str:
+    """Return a path near one of the map's rules: variables replaced by likely texts."""
+    found = [rule.rule for rule in url_map.iter_rules()]
+    if not found:
+        return draw(paths)
+    out = []
+    for segment in draw(st.sampled_from(found)).split("/"):
+        pieces = segment.replace("<", "\0<").replace(">", ">\0").split("\0")
+        out.append("".join(draw(fitting(p)) if p.startswith("<") else p for p in pieces))
+    return "/".join(out) + draw(st.sampled_from(["", "", "", "", "/"]))
+
+
+def fitting(variable: str) -> st.SearchStrategy[str]:
+    """Return texts that the converter of *variable* may take."""
+    likely = {
+        "<int": ["1", "2", "5", "7", "12", "3"],
+        "<even": ["1", "12", "3"],
+        "<float": ["1.5", "12.0"],
+        "<uuid": [UUID],
+        "<path": ["a", "a/b", "a/1/", "ab/12/b", "1"],
+        "<crossing": ["a/b", "ab/12"],
+        "<letters": ["a", "b", "ab", "x"],
+        "<nothing": ["", "a", "b"],
+        "<any": ["a", "ab", "x-y"],
+    }
+    for start, texts in likely.items():
+        if variable.startswith(start):
+            return st.sampled_from(texts)
+    return st.sampled_from(["a", "ab", "b", "1", "12", "é"])
+
+
+def ask_werkzeug(adapter: MapAdapter, path: str, method: str) -> Any:
+    """Return Werkzeug's answer: rule and values, or the exception's type."""
+    try:
+        return adapter.match(path, method, return_rule=True)
+    except (HTTPException, WebsocketMismatch, re.error) as error:
+        return type(error)
+
+
+def same(ours: Any, theirs: Any) -> None:
+    """Assert equal rules, equal values, of equal types, in equal order."""
+    assert isinstance(theirs, tuple), theirs
+    assert ours[0] is theirs[0]
+    assert list(ours[1].items()) == list(theirs[1].items())
+    assert [type(v) for v in ours[1].values()] == [type(v) for v in theirs[1].values()]
+
+
+@relaxed
+@given(st.data())
+def test_what_the_index_answers_is_werkzeugs_answer(data: st.DataObject) -> None:
+    url_map = data.draw(maps())
+    adapter = url_map.bind("localhost")
+    index = routing.RouteIndex(url_map, lambda rule: rule)
+    for _ in range(5):
+        path = data.draw(st.one_of(paths, fitting_paths(url_map), fitting_paths(url_map)))
+        method = data.draw(methods)
+        theirs = ask_werkzeug(adapter, path, method)
+        exact = index.exact.get(path, {}).get(method)
+        if exact is not None:
+            same((exact, {}), theirs)
+        ours = index.match(path, method)
+        if ours is routing.NOT_FOUND:
+            assert theirs is NotFound
+        elif ours is not None:
+            same(ours, theirs)
+        event(f"{'answered' if ours is not None else 'asked'}: {_name(theirs)}")
+
+
+def _name(answer: Any) -> str:
+    return answer.__name__ if isinstance(answer, type) else "a match"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_werkzeug_itself_is_asked_for_in_the_test(method: str) -> None:
+    """The strategy's helper tells a match from an exception."""
+    adapter = Map([Rule("/a", endpoint="a", methods=["GET"])]).bind("localhost")
+    assert isinstance(ask_werkzeug(adapter, "/a", method), tuple) is (method == "GET")
