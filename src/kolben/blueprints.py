@@ -9,16 +9,43 @@ from datetime import timedelta
 from .cli import AppGroup
 from .globals import current_app
 from .helpers import send_from_directory
-from .sansio.blueprints import Blueprint as SansioBlueprint
-from .sansio.blueprints import BlueprintSetupState as BlueprintSetupState
-from .sansio.blueprints import _sentinel
+from .sansio.blueprints import (
+    Blueprint as SansioBlueprint,
+    BlueprintSetupState,  # noqa: F401 - public here too
+    _sentinel,
+)
 
 if t.TYPE_CHECKING:
     from .wrappers import Response
 
 
 class Blueprint(SansioBlueprint):
-    __doc__ = SansioBlueprint.__doc__
+    """A part of an application: record routes, hooks and commands on it, then register it.
+
+    .. code-block:: python
+
+        admin = Blueprint("admin", __name__, url_prefix="/admin")
+
+        @admin.route("/")
+        def index():
+            return "The admin pages"
+
+        app.register_blueprint(admin)  # url_for("admin.index") is "/admin/"
+
+    :param name: name of the blueprint, the first part of its endpoints; no dots.
+    :param import_name: name of the blueprint's module, usually ``__name__``.
+    :param static_folder: folder of static files, relative to ``root_path``; None for none.
+    :param static_url_path: URL of the static files, below ``url_prefix``; by default the
+        folder's name. Without a prefix, the application's own static route goes first.
+    :param template_folder: folder of templates, relative to ``root_path``; the application's
+        templates go first.
+    :param url_prefix: put before all rules.
+    :param subdomain: the subdomain that all rules match.
+    :param url_defaults: default values for the variables of all rules.
+    :param root_path: the folder that relative paths start from; by default that of the module.
+    :param cli_group: the group that the blueprint's commands are put in; by default named as
+        the blueprint; None puts them beside the application's.
+    """
 
     def __init__(
         self,

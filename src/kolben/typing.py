@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 #: What alone can become a response: a response object, text, bytes, JSON data, a stream.
 #: A mapping, rather than a ``dict``, so that typed dictionaries are accepted.
-ResponseValue = t.Union[  # noqa: UP007 - "Response" is a forward reference
+ResponseValue = t.Union[
     "Response",
     str,
     bytes,
@@ -35,14 +35,14 @@ ResponseValue = t.Union[  # noqa: UP007 - "Response" is a forward reference
 HeaderValue = str | list[str] | tuple[str, ...]
 
 #: Several headers, by name.
-HeadersValue = t.Union[  # noqa: UP007 - "Headers" is a forward reference
+HeadersValue = t.Union[
     "Headers",
     t.Mapping[str, HeaderValue],
     t.Sequence[tuple[str, HeaderValue]],
 ]
 
 #: Everything that a view may return: a value, alone or with a status, headers, or both.
-ResponseReturnValue = t.Union[  # noqa: UP007 - "WSGIApplication" is a forward reference
+ResponseReturnValue = t.Union[
     ResponseValue,
     tuple[ResponseValue, HeadersValue],
     tuple[ResponseValue, int],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import typing as t
@@ -10,17 +9,17 @@ from datetime import timedelta
 
 from werkzeug.exceptions import Aborter, BadRequest, BadRequestKeyError, HTTPException
 from werkzeug.routing import BuildError, Map
-from werkzeug.utils import cached_property
-from werkzeug.utils import redirect as _redirect
+from werkzeug.utils import cached_property, redirect as _redirect
 
-from .. import typing as ft
-from ..config import Config, ConfigAttribute
-from ..ctx import _AppCtxGlobals
-from ..helpers import _split_blueprint_path, get_debug_flag
-from ..json.provider import DefaultJSONProvider, JSONProvider
-from ..logging import create_logger
-from ..routing import Rule
-from ..templating import DispatchingJinjaLoader, Environment
+from kolben import typing as ft
+from kolben.config import Config, ConfigAttribute
+from kolben.ctx import _AppCtxGlobals
+from kolben.helpers import _split_blueprint_path, get_debug_flag
+from kolben.json.provider import DefaultJSONProvider, JSONProvider
+from kolben.logging import create_logger
+from kolben.routing import Rule
+from kolben.templating import DispatchingJinjaLoader, Environment
+
 from .scaffold import (
     Scaffold,
     T_teardown,
@@ -33,11 +32,14 @@ from .scaffold import (
 )
 
 if t.TYPE_CHECKING:
+    import logging
+
+    from kolben.sessions import SessionInterface
     from werkzeug.wrappers import Response as BaseResponse
 
-    from ..sessions import SessionInterface
-    from ..testing import FlaskClient, FlaskCliRunner
-    from ..wrappers import Response
+    from kolben.testing import FlaskClient, FlaskCliRunner
+    from kolben.wrappers import Response
+
     from .blueprints import Blueprint
 
 T_shell_context_processor = t.TypeVar(
@@ -181,7 +183,7 @@ class App(Scaffold):
         """Name of the application: the import name, or that of the file that was started."""
         if self.import_name != "__main__":
             return self.import_name
-        file = getattr(sys.modules["__main__"], "__file__", None)
+        file: str | None = getattr(sys.modules["__main__"], "__file__", None)
         if file is None:
             return "__main__"
         return os.path.splitext(os.path.basename(file))[0]
@@ -423,7 +425,7 @@ class App(Scaffold):
         if not spec:
             return None
         exc_class = type(e)
-        code = exc_class.code if isinstance(e, HTTPException) else None
+        code = exc_class.code if issubclass(exc_class, HTTPException) else None
         scopes: tuple[str | None, ...] = (*blueprints, None)
         for wanted_code in (None,) if code is None else (code, None):
             for scope in scopes:
@@ -506,9 +508,6 @@ class App(Scaffold):
             else:
                 if url is not None:
                     return url
-        # Re-raised where it is being handled, it keeps its traceback.
-        if error is sys.exc_info()[1]:
-            raise
         raise error
 
 
@@ -541,7 +540,7 @@ def _where(view_func: t.Any) -> str:
 
 
 def _naming_decorator(
-    where: str, register: t.Callable[[_T_named, str | None], None], name: str | None
+    where: str, register: t.Callable[[t.Any, str | None], None], name: str | None
 ) -> t.Callable[[_T_named], _T_named]:
     """Make a decorator that registers a function under a name and returns it unchanged."""
     _refuse_bare_decorator(where, name, f"with parentheses, {where}()")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 from functools import update_wrapper
 
-from .. import typing as ft
+from kolben import typing as ft
+
 from .app import (
     T_template_filter,
     T_template_global,
@@ -30,6 +30,8 @@ from .scaffold import (
 )
 
 if t.TYPE_CHECKING:
+    import os
+
     from .app import App
 
 #: What a blueprint records: called with the set-up state at each registration.

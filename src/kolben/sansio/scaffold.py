@@ -14,10 +14,10 @@ from jinja2 import BaseLoader, FileSystemLoader
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.utils import cached_property
 
-from .. import typing as ft
-from ..helpers import get_root_path
-from ..templating import _default_template_ctx_processor
-from ..views import View
+from kolben import typing as ft
+from kolben.helpers import get_root_path
+from kolben.templating import _default_template_ctx_processor
+from kolben.views import View
 
 if t.TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -56,7 +56,7 @@ def setupmethod(f: F) -> F:
         self._check_setup_finished(name)
         return f(self, *args, **kwargs)
 
-    return t.cast(F, update_wrapper(during_setup, f))
+    return t.cast("F", update_wrapper(during_setup, f))
 
 
 class Scaffold:
