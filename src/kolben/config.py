@@ -1,0 +1,220 @@
+"""The application's configuration: a dictionary that can be filled from files, objects and the
+environment, and attributes that read from it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import types
+import typing as t
+
+from werkzeug.utils import import_string
+
+if t.TYPE_CHECKING:
+    import typing_extensions as te
+
+    from .sansio.app import App
+
+T = t.TypeVar("T")
+
+_MISSING_FILE = (errno.ENOENT, errno.EISDIR)
+
+
+class ConfigAttribute(t.Generic[T]):
+    """An attribute of the application that stands for a key of its configuration.
+
+    :param name: the key in ``app.config``.
+    :param get_converter: called with the stored value; what it returns is the attribute's value.
+    """
+
+    def __init__(self, name: str, get_converter: t.Callable[[t.Any], T] | None = None) -> None:
+        self.__name__ = name
+        self.get_converter = get_converter
+
+    @t.overload
+    def __get__(self, obj: None, owner: None) -> te.Self: ...
+    @t.overload
+    def __get__(self, obj: App, owner: type[App]) -> T: ...
+    def __get__(self, obj: App | None, owner: type[App] | None = None) -> T | te.Self:
+        if obj is None:
+            return self
+        value = obj.config[self.__name__]
+        if self.get_converter is not None:
+            value = self.get_converter(value)
+        return t.cast(T, value)
+
+    def __set__(self, obj: App, value: t.Any) -> None:
+        obj.config[self.__name__] = value
+
+
+class Config(dict[str, t.Any]):
+    """A dictionary with ways to fill it. Only names in upper case are taken from files and objects.
+
+    :param root_path: the folder that relative file names are relative to.
+    :param defaults: the first values.
+    """
+
+    def __init__(
+        self, root_path: str | os.PathLike[str], defaults: dict[str, t.Any] | None = None
+    ) -> None:
+        super().__init__(defaults or {})
+        self.root_path = root_path
+
+    def from_envvar(self, variable_name: str, silent: bool = False) -> bool:
+        """Fill the configuration from the Python file that an environment variable names.
+
+        :param variable_name: the environment variable holding the file's path.
+        :param silent: return False instead of raising where the variable or the file is missing.
+        :returns: whether a file was loaded.
+        :raises RuntimeError: if the variable is not set or empty.
+        """
+        filename = os.environ.get(variable_name)
+        if filename:
+            return self.from_pyfile(filename, silent=silent)
+        if silent:
+            return False
+        raise RuntimeError(
+            f"The environment variable {variable_name!r} is not set, so there is no configuration"
+            " to load. Set it to the path of a configuration file."
+        )
+
+    def from_prefixed_env(
+        self, prefix: str = "FLASK", *, loads: t.Callable[[str], t.Any] = json.loads
+    ) -> bool:
+        """Take every environment variable whose name starts with the prefix and an underscore.
+
+        The rest of the name is the key. Two underscores in it go one dictionary down, which is made
+        if it is missing: ``FLASK_DB__HOST`` sets ``config["DB"]["HOST"]``. Variables are read in
+        the order of their names.
+
+        :param prefix: what the names start with, without the underscore.
+        :param loads: turns the text into a value; text that it refuses stays text.
+        :returns: True.
+        :raises TypeError: if a part of the name leads into a value that takes no keys.
+        """
+        prefix = f"{prefix}_"
+        for name in sorted(os.environ):
+            if name.startswith(prefix):
+                self._set_nested(name, name.removeprefix(prefix), _load(os.environ[name], loads))
+        return True
+
+    def _set_nested(self, variable: str, key: str, value: t.Any) -> None:
+        *parents, last = key.split("__")
+        target: t.Any = self
+        try:
+            for parent in parents:
+                if parent not in target:
+                    target[parent] = {}
+                target = target[parent]
+            target[last] = value
+        except TypeError:
+            raise TypeError(
+                f"The environment variable {variable!r} wants to set a key inside a configuration"
+                f" value of type {type(target).__name__!r}, which has none. Make that value a"
+                " dictionary, or rename the variable."
+            ) from None
+
+    def from_pyfile(self, filename: str | os.PathLike[str], silent: bool = False) -> bool:
+        """Run a Python file and take the names in upper case that it leaves.
+
+        :param filename: the file; a relative name is relative to :attr:`root_path`.
+        :param silent: return False instead of raising where the file is missing.
+        :returns: whether the file was loaded.
+        :raises OSError: if the file can't be read.
+        """
+        filename = os.path.join(self.root_path, filename)
+        module = types.ModuleType("config")
+        module.__file__ = filename
+        try:
+            with open(filename, mode="rb") as file:
+                exec(compile(file.read(), filename, "exec"), module.__dict__)
+        except OSError as error:
+            if silent and error.errno in (*_MISSING_FILE, errno.ENOTDIR):
+                return False
+            _explain(error)
+            raise
+        self.from_object(module)
+        return True
+
+    def from_object(self, obj: object | str) -> None:
+        """Take the attributes in upper case of a module, a class or any other object.
+
+        A class is not instantiated: make an instance where properties have to work.
+
+        :param obj: the object, or its import name.
+        """
+        if isinstance(obj, str):
+            obj = import_string(obj)
+        for key in dir(obj):
+            if key.isupper():
+                self[key] = getattr(obj, key)
+
+    def from_file(
+        self,
+        filename: str | os.PathLike[str],
+        load: t.Callable[[t.IO[t.Any]], t.Mapping[str, t.Any]],
+        silent: bool = False,
+        text: bool = True,
+    ) -> bool:
+        """Fill the configuration from a file in any format, such as JSON or TOML.
+
+        :param filename: the file; a relative name is relative to :attr:`root_path`.
+        :param load: called with the open file, returns a mapping: ``json.load``, ``tomllib.load``.
+        :param silent: return False instead of raising where the file is missing.
+        :param text: whether the file is opened in text mode; False for ``tomllib``.
+        :returns: whether the file was loaded.
+        :raises OSError: if the file can't be read.
+        """
+        filename = os.path.join(self.root_path, filename)
+        try:
+            with open(filename, mode="r" if text else "rb") as file:
+                values = load(file)
+        except OSError as error:
+            if silent and error.errno in _MISSING_FILE:
+                return False
+            _explain(error)
+            raise
+        return self.from_mapping(values)
+
+    def from_mapping(
+        self, mapping: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any
+    ) -> bool:
+        """Take the items of a mapping and the keyword arguments, where the key is in upper case.
+
+        :returns: True.
+        """
+        for key, value in {**dict(mapping or {}), **kwargs}.items():
+            if key.isupper():
+                self[key] = value
+        return True
+
+    def get_namespace(
+        self, namespace: str, lowercase: bool = True, trim_namespace: bool = True
+    ) -> dict[str, t.Any]:
+        """Return the items whose key starts with a prefix.
+
+        :param namespace: the prefix.
+        :param lowercase: whether the keys of the result are put in lower case.
+        :param trim_namespace: whether the prefix is left out of the keys of the result.
+        """
+        found = {}
+        for key, value in self.items():
+            if key.startswith(namespace):
+                name = key.removeprefix(namespace) if trim_namespace else key
+                found[name.lower() if lowercase else name] = value
+        return found
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {dict.__repr__(self)}>"
+
+
+def _load(text: str, loads: t.Callable[[str], t.Any]) -> t.Any:
+    try:
+        return loads(text)
+    except Exception:
+        return text
+
+
+def _explain(error: OSError) -> None:
+    error.strerror = f"Unable to load configuration file ({error.strerror})"

@@ -1,0 +1,273 @@
+"""JSON that keeps the types which JSON lacks, for the session cookie.
+
+A value of such a type is written as an object with one key, the *tag*, such as ``{" t": [1, 2]}``
+for a tuple. A dictionary that only looks like that is tagged itself, so that it comes back as it
+was.
+
+Further types are added with a :class:`JSONTag`:
+
+.. code-block:: python
+
+    class TagSet(JSONTag):
+        __slots__ = ()
+        key = " s"
+
+        def check(self, value):
+            return isinstance(value, set)
+
+        def to_json(self, value):
+            return [self.serializer.tag(item) for item in value]
+
+        def to_python(self, value):
+            return set(value)
+
+    app.session_interface.serializer.register(TagSet)
+"""
+
+from __future__ import annotations
+
+import typing as t
+from base64 import b64decode, b64encode
+from datetime import datetime
+from uuid import UUID
+
+from markupsafe import Markup
+from werkzeug.http import http_date, parse_date
+
+from . import dumps, loads
+
+
+class JSONTag:
+    """One type that a :class:`TaggedJSONSerializer` keeps. Subclasses define the three methods.
+
+    :param serializer: the serializer that the tag belongs to; :meth:`to_json` calls its ``tag``
+        for values inside of a value.
+    """
+
+    __slots__ = ("serializer",)
+
+    #: The tag. Empty for a type that is only walked through and not marked.
+    key: str = ""
+
+    def __init__(self, serializer: TaggedJSONSerializer) -> None:
+        self.serializer = serializer
+
+    def check(self, value: t.Any) -> bool:
+        """Say whether this tag is for the value."""
+        raise NotImplementedError
+
+    def to_json(self, value: t.Any) -> t.Any:
+        """Return the value as something that JSON knows."""
+        raise NotImplementedError
+
+    def to_python(self, value: t.Any) -> t.Any:
+        """Return the value again, from what :meth:`to_json` gave; values inside are untagged."""
+        raise NotImplementedError
+
+    def tag(self, value: t.Any) -> dict[str, t.Any]:
+        """Return the value marked with this tag."""
+        return {self.key: self.to_json(value)}
+
+
+class TagDict(JSONTag):
+    """A dictionary with one key that is a tag: the key gets two underscores at its end."""
+
+    __slots__ = ()
+    key = " di"
+
+    def check(self, value: t.Any) -> bool:
+        return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in self.serializer.tags
+
+    def to_json(self, value: t.Any) -> t.Any:
+        key = next(iter(value))
+        return {f"{key}__": self.serializer.tag(value[key])}
+
+    def to_python(self, value: t.Any) -> t.Any:
+        key = next(iter(value))
+        return {key[:-2]: value[key]}
+
+
+class PassDict(JSONTag):
+    """Any other dictionary: only its values are tagged."""
+
+    __slots__ = ()
+
+    def check(self, value: t.Any) -> bool:
+        return isinstance(value, dict)
+
+    def to_json(self, value: t.Any) -> t.Any:
+        # JSON has only text for keys, so keys keep no type.
+        tag = self.serializer.tag
+        return {key: tag(item) for key, item in value.items()}
+
+    tag = to_json
+
+
+class TagTuple(JSONTag):
+    """A tuple."""
+
+    __slots__ = ()
+    key = " t"
+
+    def check(self, value: t.Any) -> bool:
+        return isinstance(value, tuple)
+
+    def to_json(self, value: t.Any) -> t.Any:
+        return [self.serializer.tag(item) for item in value]
+
+    def to_python(self, value: t.Any) -> t.Any:
+        return tuple(value)
+
+
+class PassList(JSONTag):
+    """A list: only its items are tagged."""
+
+    __slots__ = ()
+
+    def check(self, value: t.Any) -> bool:
+        return isinstance(value, list)
+
+    def to_json(self, value: t.Any) -> t.Any:
+        return [self.serializer.tag(item) for item in value]
+
+    tag = to_json
+
+
+class TagBytes(JSONTag):
+    """Bytes, in Base64."""
+
+    __slots__ = ()
+    key = " b"
+
+    def check(self, value: t.Any) -> bool:
+        return isinstance(value, bytes)
+
+    def to_json(self, value: t.Any) -> t.Any:
+        return b64encode(value).decode("ascii")
+
+    def to_python(self, value: t.Any) -> t.Any:
+        return b64decode(value)
+
+
+class TagMarkup(JSONTag):
+    """Text with an ``__html__`` method; it comes back as :class:`~markupsafe.Markup`."""
+
+    __slots__ = ()
+    key = " m"
+
+    def check(self, value: t.Any) -> bool:
+        return callable(getattr(value, "__html__", None))
+
+    def to_json(self, value: t.Any) -> t.Any:
+        return str(value.__html__())
+
+    def to_python(self, value: t.Any) -> t.Any:
+        return Markup(value)
+
+
+class TagUUID(JSONTag):
+    """A :class:`~uuid.UUID`."""
+
+    __slots__ = ()
+    key = " u"
+
+    def check(self, value: t.Any) -> bool:
+        return isinstance(value, UUID)
+
+    def to_json(self, value: t.Any) -> t.Any:
+        return value.hex
+
+    def to_python(self, value: t.Any) -> t.Any:
+        return UUID(value)
+
+
+class TagDateTime(JSONTag):
+    """A :class:`~datetime.datetime`, to the second; it comes back in UTC."""
+
+    __slots__ = ()
+    key = " d"
+
+    def check(self, value: t.Any) -> bool:
+        return isinstance(value, datetime)
+
+    def to_json(self, value: t.Any) -> t.Any:
+        return http_date(value)
+
+    def to_python(self, value: t.Any) -> t.Any:
+        return parse_date(value)
+
+
+class TaggedJSONSerializer:
+    """Writes and reads JSON with tags, as compact text. It knows :class:`tuple`, :class:`bytes`,
+    :class:`~markupsafe.Markup`, :class:`~uuid.UUID` and :class:`~datetime.datetime`."""
+
+    __slots__ = ("order", "tags")
+
+    #: The tags that a new serializer knows, in the order in which they are tried.
+    default_tags: t.ClassVar[list[type[JSONTag]]] = [
+        TagDict,
+        PassDict,
+        TagTuple,
+        PassList,
+        TagBytes,
+        TagMarkup,
+        TagUUID,
+        TagDateTime,
+    ]
+
+    def __init__(self) -> None:
+        self.tags: dict[str, JSONTag] = {}
+        self.order: list[JSONTag] = []
+        for tag_class in self.default_tags:
+            self.register(tag_class)
+
+    def register(
+        self, tag_class: type[JSONTag], force: bool = False, index: int | None = None
+    ) -> None:
+        """Add a tag.
+
+        :param tag_class: the tag's class; an instance is made.
+        :param force: whether it may take the key of a tag that is known already.
+        :param index: where among the tags it is tried: a subclass's type has to come before its
+            base class's. None: last.
+        :raises KeyError: if the key is taken and ``force`` is not set.
+        """
+        tag = tag_class(self)
+        if tag.key:
+            if tag.key in self.tags and not force:
+                raise KeyError(f"Tag {tag.key!r} is already registered.")
+            self.tags[tag.key] = tag
+        if index is None:
+            self.order.append(tag)
+        else:
+            self.order.insert(index, tag)
+
+    def tag(self, value: t.Any) -> t.Any:
+        """Return the value as plain JSON types, marked where it needs it."""
+        for tag in self.order:
+            if tag.check(value):
+                return tag.tag(value)
+        return value
+
+    def untag(self, value: dict[str, t.Any]) -> t.Any:
+        """Return what a dictionary read from JSON stands for, itself where it has no tag."""
+        if len(value) != 1:
+            return value
+        key = next(iter(value))
+        tag = self.tags.get(key)
+        return value if tag is None else tag.to_python(value[key])
+
+    def _untag_scan(self, value: t.Any) -> t.Any:
+        if isinstance(value, dict):
+            return self.untag({key: self._untag_scan(item) for key, item in value.items()})
+        if isinstance(value, list):
+            return [self._untag_scan(item) for item in value]
+        return value
+
+    def dumps(self, value: t.Any) -> str:
+        """Return the value as tagged JSON text without spaces."""
+        return dumps(self.tag(value), separators=(",", ":"))
+
+    def loads(self, value: str) -> t.Any:
+        """Return the value that tagged JSON text stands for."""
+        return self._untag_scan(loads(value))

@@ -1,0 +1,68 @@
+"""The application's logger and the handler it gets when the program configured none."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import typing as t
+
+from werkzeug.local import LocalProxy
+
+from .globals import _cv_request
+
+if t.TYPE_CHECKING:
+    from .sansio.app import App
+
+
+@LocalProxy
+def wsgi_errors_stream() -> t.TextIO:
+    """The stream for error messages: the server's (:pep:`3333`, ``wsgi.errors``) while a request
+    is handled, else :data:`sys.stderr`.
+
+    Name it as ``ext://kolben.logging.wsgi_errors_stream`` in a :func:`logging.config.dictConfig`.
+    """
+    context = _cv_request.get(None)
+    if context is None:
+        return sys.stderr
+    return t.cast(t.TextIO, context.request.environ["wsgi.errors"])
+
+
+#: Writes to :data:`wsgi_errors_stream` with time, level and module. Added to the application's
+#: logger when nothing else would handle its messages.
+default_handler: logging.StreamHandler[t.TextIO] = logging.StreamHandler(
+    wsgi_errors_stream  # pyright: ignore[reportArgumentType]
+)
+default_handler.setFormatter(
+    logging.Formatter("[%(asctime)s] %(levelname)s in %(module)s: %(message)s")
+)
+
+
+def has_level_handler(logger: logging.Logger) -> bool:
+    """Say whether a message of the logger's effective level would reach a handler.
+
+    :param logger: the logger whose handlers, and those of its parents as far as messages
+        propagate, are looked at.
+    """
+    level = logger.getEffectiveLevel()
+    current: logging.Logger | None = logger
+    while current is not None:
+        if any(handler.level <= level for handler in current.handlers):
+            return True
+        current = current.parent if current.propagate else None
+    return False
+
+
+def create_logger(app: App) -> logging.Logger:
+    """Return the logger named after the application, ready for use.
+
+    In debug mode a logger without a level gets :data:`logging.DEBUG`. Where no handler would take
+    its messages, :data:`default_handler` is added.
+
+    :param app: the application, whose ``name`` the logger gets.
+    """
+    logger = logging.getLogger(app.name)
+    if app.debug and not logger.level:
+        logger.setLevel(logging.DEBUG)
+    if not has_level_handler(logger):
+        logger.addHandler(default_handler)
+    return logger

@@ -1,0 +1,42 @@
+"""The signals an application sends while it works, as :mod:`blinker` signals.
+
+Each is sent with the application object as the sender. Connect with
+``request_started.connect(function, app)``; what else a function receives is said below.
+"""
+
+from __future__ import annotations
+
+from blinker import Namespace
+
+# Signals of the framework itself. An extension that defines signals makes a namespace of its own.
+_signals = Namespace()
+
+#: A template was rendered. Receives ``template`` and ``context``.
+template_rendered = _signals.signal("template-rendered")
+
+#: A template is about to be rendered. Receives ``template`` and ``context``.
+before_render_template = _signals.signal("before-render-template")
+
+#: The request context is pushed and nothing of the request has been handled yet.
+request_started = _signals.signal("request-started")
+
+#: The response is ready to be sent. Receives ``response``.
+request_finished = _signals.signal("request-finished")
+
+#: The request context is being torn down, also after an error. Receives ``exc``, may be None.
+request_tearing_down = _signals.signal("request-tearing-down")
+
+#: An exception reached the application unhandled. Receives ``exception``.
+got_request_exception = _signals.signal("got-request-exception")
+
+#: The application context is being torn down, also after an error. Receives ``exc``, may be None.
+appcontext_tearing_down = _signals.signal("appcontext-tearing-down")
+
+#: An application context was pushed.
+appcontext_pushed = _signals.signal("appcontext-pushed")
+
+#: An application context was popped.
+appcontext_popped = _signals.signal("appcontext-popped")
+
+#: A message was flashed. Receives ``message`` and ``category``.
+message_flashed = _signals.signal("message-flashed")
