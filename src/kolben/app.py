@@ -1,0 +1,948 @@
+"""The application class: how requests are answered."""
+
+from __future__ import annotations
+
+import os
+import sys
+import typing as t
+import weakref
+from datetime import timedelta
+from urllib.parse import quote
+
+from werkzeug.datastructures import Headers, ImmutableDict
+from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
+from werkzeug.routing import BuildError, MapAdapter, RequestRedirect, RoutingException
+from werkzeug.wrappers import Response as BaseResponse
+from werkzeug.wsgi import get_host
+
+from . import cli, devserver
+from . import typing as ft
+from .concurrency import async_to_sync
+from .ctx import AppContext, RequestContext, _unset
+from .debughelpers import FormDataRoutingRedirect
+from .dispatch import (
+    STEPS,
+    Answer,
+    Route,
+    index_routes,
+    is_coroutine_function,
+    respond,
+    takes_short_way,
+)
+from .globals import _current, _cv_app, _cv_request, _get_current, g, request, session
+from .helpers import get_flashed_messages, send_from_directory
+from .routing import RouteIndex
+from .sansio.app import App
+from .sessions import SecureCookieSessionInterface, SessionInterface
+from .signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    got_request_exception,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
+from .templating import Environment
+from .wrappers import Request, Response
+
+if t.TYPE_CHECKING:
+    from types import TracebackType
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from .testing import FlaskClient, FlaskCliRunner
+
+R = t.TypeVar("R")
+
+# Set by test clients and debuggers that want to look at the contexts after the response.
+_PRESERVE = "werkzeug.debug.preserve_context"
+
+
+class Flask(App):
+    """A web application: a WSGI application that answers requests with view functions.
+
+    .. code-block:: python
+
+        from kolben import Flask
+
+        app = Flask(__name__)
+
+        @app.get("/")
+        def hello():
+            return "Hello World!"
+
+    :param import_name: name of the application's package or module, usually ``__name__``:
+        templates, static files and other resources are found beside it.
+    :param static_url_path: the URL prefix of the static files; by default the name of
+        ``static_folder``.
+    :param static_folder: the folder of the static files, relative to ``root_path`` or
+        absolute; None for none.
+    :param static_host: the host that serves the static files; needed with ``host_matching``
+        if there is a ``static_folder``.
+    :param host_matching: match URL rules by host.
+    :param subdomain_matching: match URL rules by subdomain of ``SERVER_NAME``.
+    :param template_folder: the folder of the templates, relative to ``root_path`` or absolute;
+        None for none.
+    :param instance_path: the absolute path of the instance folder; by default the folder
+        ``instance`` beside the package or module.
+    :param instance_relative_config: file names given to ``config`` are relative to the
+        instance folder, rather than to ``root_path``.
+    :param root_path: the folder that relative paths start from; by default the folder of the
+        package or module. Needed only where it can not be found, as in a namespace package.
+    """
+
+    default_config: ImmutableDict[str, t.Any] = ImmutableDict(  # type: ignore[assignment]
+        {
+            "DEBUG": None,
+            "TESTING": False,
+            "PROPAGATE_EXCEPTIONS": None,
+            "SECRET_KEY": None,
+            "SECRET_KEY_FALLBACKS": None,
+            "PERMANENT_SESSION_LIFETIME": timedelta(days=31),
+            "USE_X_SENDFILE": False,
+            "TRUSTED_HOSTS": None,
+            "SERVER_NAME": None,
+            "APPLICATION_ROOT": "/",
+            "SESSION_COOKIE_NAME": "session",
+            "SESSION_COOKIE_DOMAIN": None,
+            "SESSION_COOKIE_PATH": None,
+            "SESSION_COOKIE_HTTPONLY": True,
+            "SESSION_COOKIE_SECURE": False,
+            "SESSION_COOKIE_PARTITIONED": False,
+            "SESSION_COOKIE_SAMESITE": None,
+            "SESSION_REFRESH_EACH_REQUEST": True,
+            "MAX_CONTENT_LENGTH": None,
+            "MAX_FORM_MEMORY_SIZE": 500_000,
+            "MAX_FORM_PARTS": 1_000,
+            "SEND_FILE_MAX_AGE_DEFAULT": None,
+            "TRAP_BAD_REQUEST_ERRORS": None,
+            "TRAP_HTTP_EXCEPTIONS": False,
+            "EXPLAIN_TEMPLATE_LOADING": False,
+            "PREFERRED_URL_SCHEME": "http",
+            "TEMPLATES_AUTO_RELOAD": None,
+            "MAX_COOKIE_SIZE": 4093,
+            "PROVIDE_AUTOMATIC_OPTIONS": True,
+        }
+    )
+
+    #: The class of request objects.
+    request_class: type[Request] = Request
+    #: The class of response objects.
+    response_class: type[Response] = Response
+    #: Opens the session when it is first looked at, and saves it with the response.
+    session_interface: SessionInterface = SecureCookieSessionInterface()
+
+    # What the engine found out about this application; None where it has to look again.
+    _short_way: bool | None = None
+    _opens_session_late = False
+    _routes: RouteIndex[Route]
+
+    def __init__(
+        self,
+        import_name: str,
+        static_url_path: str | None = None,
+        static_folder: str | os.PathLike[str] | None = "static",
+        static_host: str | None = None,
+        host_matching: bool = False,
+        subdomain_matching: bool = False,
+        template_folder: str | os.PathLike[str] | None = "templates",
+        instance_path: str | None = None,
+        instance_relative_config: bool = False,
+        root_path: str | None = None,
+    ) -> None:
+        super().__init__(
+            import_name=import_name,
+            static_url_path=static_url_path,
+            static_folder=static_folder,
+            static_host=static_host,
+            host_matching=host_matching,
+            subdomain_matching=subdomain_matching,
+            template_folder=template_folder,
+            instance_path=instance_path,
+            instance_relative_config=instance_relative_config,
+            root_path=root_path,
+        )
+        #: The application's own commands for the command line.
+        self.cli = cli.AppGroup()
+        self.cli.name = self.name
+        if self.has_static_folder:
+            self._add_static_route(static_host, host_matching)
+
+    def _add_static_route(self, static_host: str | None, host_matching: bool) -> None:
+        if bool(static_host) != host_matching:
+            raise AssertionError(
+                "host_matching and static_host belong together: give both, or set"
+                " static_folder=None."
+            )
+        # Weakly, so that an application that is no longer used is freed at once.
+        weak_self = weakref.ref(self)
+
+        def static(**values: t.Any) -> Response:
+            return t.cast(Flask, weak_self()).send_static_file(**values)
+
+        self.add_url_rule(
+            f"{self.static_url_path}/<path:filename>",
+            endpoint="static",
+            host=static_host,
+            view_func=static,
+        )
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        # Replacing a step of the way of a request, or what it is made of, on this one
+        # application is part of what extensions may do, at any time.
+        if name in _DECIDES:
+            self.__dict__["_short_way"] = None
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self.__dict__["_short_way"] = None
+        object.__delattr__(self, name)
+
+    # ---- static files and resources -----------------------------------------------------
+
+    def get_send_file_max_age(self, filename: str | None) -> int | None:
+        """Return for how many seconds browsers may keep a file without asking again.
+
+        ``SEND_FILE_MAX_AGE_DEFAULT``, unless a subclass decides by the file's name.
+
+        :param filename: the path that is sent.
+        :return: seconds; None to let the browser ask each time.
+        """
+        value = self.config["SEND_FILE_MAX_AGE_DEFAULT"]
+        if isinstance(value, timedelta):
+            return int(value.total_seconds())
+        return t.cast("int | None", value)
+
+    def send_static_file(self, filename: str) -> Response:
+        """Send a file of the static folder; the view of the static files' route.
+
+        :param filename: the path below the static folder.
+        :raises RuntimeError: if there is no static folder.
+        :raises NotFound: if there is no such file.
+        """
+        if not self.has_static_folder:
+            raise RuntimeError("'static_folder' must be set to serve static_files.")
+        return send_from_directory(
+            t.cast(str, self.static_folder),
+            filename,
+            max_age=self.get_send_file_max_age(filename),
+        )
+
+    def open_resource(
+        self, resource: str, mode: str = "rb", encoding: str | None = None
+    ) -> t.IO[t.AnyStr]:
+        """Open a file below ``root_path`` for reading.
+
+        :param resource: the path, relative to ``root_path``.
+        :param mode: ``"r"``, ``"rt"`` or ``"rb"``.
+        :param encoding: how text is decoded.
+        :raises ValueError: for a mode that writes.
+        """
+        if mode not in {"r", "rt", "rb"}:
+            raise ValueError(f"Resources can only be opened for reading, not with {mode!r}.")
+        path = os.path.join(self.root_path, resource)
+        return open(path, mode, encoding=None if mode == "rb" else encoding)
+
+    def open_instance_resource(
+        self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
+    ) -> t.IO[t.AnyStr]:
+        """Open a file in the instance folder, also for writing.
+
+        :param resource: the path, relative to the instance folder.
+        :param mode: as for :func:`open`.
+        :param encoding: how text is decoded; not used for a binary mode.
+        """
+        path = os.path.join(self.instance_path, resource)
+        return open(path, mode, encoding=None if "b" in mode else encoding)
+
+    # ---- templates -----------------------------------------------------------------------
+
+    def create_jinja_environment(self) -> Environment:
+        """Make the Jinja environment, with the globals that templates of Flask's know."""
+        options = dict(self.jinja_options)
+        options.setdefault("autoescape", self.select_jinja_autoescape)
+        if "auto_reload" not in options:
+            reload = self.config["TEMPLATES_AUTO_RELOAD"]
+            options["auto_reload"] = self.debug if reload is None else reload
+        environment = self.jinja_environment(self, **options)
+        environment.globals.update(
+            url_for=self.url_for,
+            get_flashed_messages=get_flashed_messages,
+            config=self.config,
+            # Also given to each template; here for those imported without context.
+            request=request,
+            session=session,
+            g=g,
+        )
+        environment.policies["json.dumps_function"] = self.json.dumps
+        return environment
+
+    def update_template_context(self, context: dict[str, t.Any]) -> None:
+        """Add what the context processors give to a template's variables.
+
+        The variables that the view gave win over those of a processor.
+
+        :param context: the variables, changed in place.
+        """
+        processors = self.template_context_processors
+        current = _cv_request.get(None)
+        names = [None, *reversed(current._blueprints())] if current is not None else [None]
+        given = context.copy()
+        for name in names:
+            for processor in processors.get(name, ()):
+                context.update(self.ensure_sync(processor)())
+        context.update(given)
+
+    # ---- development ---------------------------------------------------------------------
+
+    def make_shell_context(self) -> dict[str, t.Any]:
+        """Return the names that an interactive shell for this application starts with."""
+        names: dict[str, t.Any] = {"app": self, "g": g}
+        for processor in self.shell_context_processors:
+            names.update(processor())
+        return names
+
+    def run(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        debug: bool | None = None,
+        load_dotenv: bool = True,
+        **options: t.Any,
+    ) -> None:
+        """Serve the application with the development server. Not for production.
+
+        :param host: the address to listen on; by default that of ``SERVER_NAME``, or 127.0.0.1.
+        :param port: the port; by default that of ``SERVER_NAME``, or 5000.
+        :param debug: turn debug mode on or off: the reloader and the interactive debugger.
+        :param load_dotenv: read environment variables from ``.env`` and ``.flaskenv``.
+        :param options: passed on to :func:`werkzeug.serving.run_simple`.
+        """
+        devserver.run(self, host, port, debug, load_dotenv, **options)
+
+    def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> FlaskClient:
+        """Return a client that sends requests to this application without a server.
+
+        :param use_cookies: keep cookies from one request to the next.
+        :param kwargs: passed on to ``test_client_class``.
+        """
+        from .testing import FlaskClient
+
+        client_class: t.Any = self.test_client_class or FlaskClient
+        return t.cast(
+            "FlaskClient",
+            client_class(self, self.response_class, use_cookies=use_cookies, **kwargs),
+        )
+
+    def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
+        """Return a runner that calls this application's commands in tests.
+
+        :param kwargs: passed on to ``test_cli_runner_class``.
+        """
+        from .testing import FlaskCliRunner
+
+        runner_class: t.Any = self.test_cli_runner_class or FlaskCliRunner
+        return t.cast("FlaskCliRunner", runner_class(self, **kwargs))
+
+    # ---- contexts ------------------------------------------------------------------------
+
+    def app_context(self) -> AppContext:
+        """Make an application context, for ``with app.app_context():`` outside a request."""
+        return AppContext(self)
+
+    def request_context(self, environ: WSGIEnvironment) -> RequestContext:
+        """Make a request context for a WSGI environment (PEP 3333).
+
+        :param environ: the environment.
+        """
+        return RequestContext(self, environ)
+
+    def test_request_context(self, *args: t.Any, **kwargs: t.Any) -> RequestContext:
+        """Make a request context for an imagined request.
+
+        No hook and no view is called for it. Takes what :class:`~kolben.testing.EnvironBuilder`
+        takes: path, method, data, json, headers, ...
+        """
+        from .testing import EnvironBuilder
+
+        builder = EnvironBuilder(self, *args, **kwargs)
+        try:
+            environ = builder.get_environ()
+        finally:
+            builder.close()
+        return self.request_context(environ)
+
+    # ---- coroutines ----------------------------------------------------------------------
+
+    def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        """Return *func* itself, or for an ``async def`` function one that can be called plainly.
+
+        :param func: a view, hook, handler or processor.
+        """
+        return self.async_to_sync(func) if is_coroutine_function(func) else func
+
+    def async_to_sync(
+        self, func: t.Callable[..., t.Coroutine[t.Any, t.Any, R]]
+    ) -> t.Callable[..., R]:
+        """Return a plain function that runs the coroutine function *func* to its end.
+
+        :param func: the coroutine function.
+        """
+        return async_to_sync(func)
+
+    # ---- URLs ----------------------------------------------------------------------------
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Bind the URL map to a request, or outside one to ``SERVER_NAME``.
+
+        :param request: the request; None outside one.
+        :return: None outside a request if ``SERVER_NAME`` is not set.
+        :raises SecurityError: if the request's host is not one of ``TRUSTED_HOSTS``.
+        """
+        config = self.config
+        server_name: str | None = config["SERVER_NAME"]
+        if request is None:
+            if server_name is None:
+                return None
+            return self.url_map.bind(
+                server_name,
+                script_name=config["APPLICATION_ROOT"],
+                url_scheme=config["PREFERRED_URL_SCHEME"],
+            )
+        if config["TRUSTED_HOSTS"] is not None:
+            request.trusted_hosts = config["TRUSTED_HOSTS"]
+        request.host = get_host(request.environ, request.trusted_hosts)
+        subdomain: str | None = None
+        if self.url_map.host_matching:
+            # With a server name, Werkzeug would match that in place of the request's host.
+            server_name = None
+        elif not self.subdomain_matching:
+            subdomain = self.url_map.default_subdomain or ""
+        return self.url_map.bind_to_environ(
+            request.environ, server_name=server_name, subdomain=subdomain
+        )
+
+    def url_for(
+        self,
+        /,
+        endpoint: str,
+        *,
+        _anchor: str | None = None,
+        _method: str | None = None,
+        _scheme: str | None = None,
+        _external: bool | None = None,
+        **values: t.Any,
+    ) -> str:
+        """Build the URL of an endpoint.
+
+        Inside a request it is relative to the host, unless told otherwise; outside one it is
+        external, and needs ``SERVER_NAME``.
+
+        :param endpoint: the endpoint; one that starts with a dot is of the current blueprint.
+        :param _anchor: what follows the ``#``.
+        :param _method: pick the rule for this HTTP method.
+        :param _scheme: the scheme of an external URL.
+        :param _external: build a URL with scheme and host.
+        :param values: the rule's variables; others become the query string.
+        :raises BuildError: if there is no such endpoint or a variable is missing, and no
+            handler of :attr:`url_build_error_handlers` knows better.
+        :raises RuntimeError: outside a request without ``SERVER_NAME``.
+        """
+        context = _cv_request.get(None)
+        if context is None:
+            adapter = self._adapter_outside_request()
+            external = True if _external is None else _external
+        else:
+            if endpoint[:1] == ".":
+                names = context._blueprints()
+                endpoint = f"{names[0]}{endpoint}" if names else endpoint[1:]
+            if (
+                self._short_way
+                and context.app is self
+                and (_anchor, _method, _scheme) == (None, None, None)
+                and not _external
+            ):
+                self.inject_url_defaults(endpoint, values)
+                quick = self._build_quickly(context, endpoint, values)
+                if quick is not None:
+                    return quick
+            found = context.url_adapter
+            if found is None:
+                raise RuntimeError("This request's host is not trusted: it has no URLs.")
+            adapter = found
+            external = _scheme is not None if _external is None else _external
+        if _scheme is not None and not external:
+            raise ValueError("When specifying '_scheme', '_external' must be True.")
+        self.inject_url_defaults(endpoint, values)
+        try:
+            url = adapter.build(
+                endpoint, values, method=_method, url_scheme=_scheme, force_external=external
+            )
+        except BuildError as error:
+            values.update(
+                _anchor=_anchor, _method=_method, _scheme=_scheme, _external=external
+            )
+            return self.handle_url_build_error(error, endpoint, values)
+        if _anchor is not None:
+            return f"{url}#{quote(_anchor, safe="%!#$&'()*+,/:;=?@")}"
+        return url
+
+    def _adapter_outside_request(self) -> MapAdapter:
+        context = _cv_app.get(None)
+        adapter = self.create_url_adapter(None) if context is None else context.url_adapter
+        if adapter is None:
+            raise RuntimeError(
+                "Unable to build URLs outside an active request without 'SERVER_NAME'"
+                " configured. Configure 'APPLICATION_ROOT' and 'PREFERRED_URL_SCHEME' as"
+                " well where they differ from '/' and 'http'."
+            )
+        return adapter
+
+    def _build_quickly(
+        self, context: RequestContext, endpoint: str, values: dict[str, t.Any]
+    ) -> str | None:
+        """Build a relative URL from the route index, or None where Werkzeug has to."""
+        index = self._routes
+        if index.url_map is not self.url_map or index.url_map._remap is not index.stamp:
+            return None
+        script_name = context.environ.get("SCRIPT_NAME", "")
+        if not script_name.isascii():
+            return None
+        return index.build(endpoint, values, script_name)
+
+    # ---- the way of one request, one named step at a time --------------------------------
+
+    def full_dispatch_request(self) -> Response:
+        """Answer the current request: hooks, view, error handlers, response.
+
+        :raises Exception: whatever no error handler has dealt with.
+        """
+        if not self._got_first_request:
+            self._got_first_request = True
+        try:
+            request_started.send(self, _async_wrapper=self.ensure_sync)
+            result = self.preprocess_request()
+            if result is None:
+                result = self.dispatch_request()
+        except Exception as error:
+            result = self.handle_user_exception(error)
+        return self.finalize_request(result)
+
+    def preprocess_request(self) -> ft.ResponseReturnValue | None:
+        """Call the URL value preprocessors, then the before-request functions.
+
+        Those of the application first, then those of the blueprints, outermost first.
+
+        :return: what the first function that answered has returned, in place of the view.
+        """
+        context = _request_context()
+        names = (None, *reversed(context._blueprints()))
+        if self.url_value_preprocessors:
+            request = context.request
+            for name in names:
+                for preprocess in self.url_value_preprocessors.get(name, ()):
+                    preprocess(request.endpoint, request.view_args)
+        hooks = self.before_request_funcs
+        if hooks:
+            for name in names:
+                for hook in hooks.get(name, ()):
+                    result = self.ensure_sync(hook)()
+                    if result is not None:
+                        return t.cast(ft.ResponseReturnValue, result)
+        return None
+
+    def dispatch_request(self) -> ft.ResponseReturnValue:
+        """Call the view of the current request, or raise why there is none.
+
+        :raises HTTPException: if no URL rule matched.
+        """
+        request = _request_context().request
+        if request.routing_exception is not None:
+            self.raise_routing_exception(request)
+        rule = t.cast(t.Any, request.url_rule)
+        if getattr(rule, "provide_automatic_options", False) and request.method == "OPTIONS":
+            return self.make_default_options_response()
+        view = self.ensure_sync(self.view_functions[rule.endpoint])
+        return t.cast(ft.ResponseReturnValue, view(**(request.view_args or {})))
+
+    def raise_routing_exception(self, request: Request) -> t.NoReturn:
+        """Raise the error of a request that no URL rule matched.
+
+        In debug mode, a redirect that would lose the body of a form is explained instead.
+
+        :param request: the request.
+        """
+        error = request.routing_exception
+        loses_body = (
+            self.debug
+            and isinstance(error, RequestRedirect)
+            and error.code not in {307, 308}
+            and request.method not in {"GET", "HEAD", "OPTIONS"}
+        )
+        if loses_body:
+            raise FormDataRoutingRedirect(request)
+        raise t.cast(HTTPException, error)
+
+    def make_default_options_response(self) -> Response:
+        """Answer an OPTIONS request with the methods that the URL takes."""
+        adapter = _request_context().url_adapter
+        response = self.response_class()
+        response.allow.update(t.cast(MapAdapter, adapter).allowed_methods())
+        return response
+
+    def finalize_request(
+        self, rv: ft.ResponseReturnValue | HTTPException, from_error_handler: bool = False
+    ) -> Response:
+        """Make the response of what a view or handler returned, and let the hooks see it.
+
+        :param rv: what it returned.
+        :param from_error_handler: log errors on this way rather than raise them, because an
+            error is being answered already.
+        """
+        response = self.make_response(t.cast(ft.ResponseReturnValue, rv))
+        try:
+            response = self.process_response(response)
+            request_finished.send(self, _async_wrapper=self.ensure_sync, response=response)
+        except Exception:
+            if not from_error_handler:
+                raise
+            self.logger.exception("An after-request step failed on the way of an error page.")
+        return response
+
+    def make_response(self, rv: ft.ResponseReturnValue) -> Response:
+        """Turn what a view returned into a response object.
+
+        :param rv: text, bytes, a dict or list (sent as JSON), an iterator of text or bytes
+            (streamed), a response, a WSGI application, or a tuple of one of these with status
+            and headers: ``(body, status, headers)``, ``(body, status)``, ``(body, headers)``.
+        :raises TypeError: for anything else, None above all.
+        """
+        status: ft.StatusCode | str | None = None
+        headers: ft.HeadersValue | None = None
+        value: t.Any = rv
+        if isinstance(value, tuple):
+            value, status, headers = _unpack(value)
+        if value is None:
+            raise TypeError(
+                f"{_view_name()} did not return a valid response. It returned None or ended"
+                " without a return statement."
+            )
+        if not isinstance(value, self.response_class):
+            value, status, headers = self._wrap_result(value, status, headers)
+        if status is not None:
+            if isinstance(status, (str, bytes, bytearray)):
+                value.status = status
+            else:
+                value.status_code = status
+        if headers:
+            value.headers.update(headers)
+        return t.cast(Response, value)
+
+    def _wrap_result(
+        self, value: t.Any, status: t.Any, headers: t.Any
+    ) -> tuple[Response, t.Any, t.Any]:
+        """Make a response of a result; returns it with what is still to be set on it."""
+        if isinstance(value, (str, bytes, bytearray)) or hasattr(value, "__next__"):
+            # Status and headers go in at once: the default content type must give way.
+            return self.response_class(value, status=status, headers=headers), None, None
+        if isinstance(value, (dict, list)):
+            return self.json.response(value), status, headers
+        environ = _request_context().environ
+        if isinstance(value, HTTPException):
+            # PERF: calling the exception as a WSGI application and gathering what it sends
+            # takes 60 us; it makes its response itself.
+            value = value.get_response(environ)
+        if isinstance(value, BaseResponse) or callable(value):
+            try:
+                return self.response_class.force_type(value, environ), status, headers
+            except TypeError as error:
+                raise TypeError(f"{error}\n{_wrong_type(value)}").with_traceback(
+                    error.__traceback__
+                ) from None
+        raise TypeError(_wrong_type(value))
+
+    def process_response(self, response: Response) -> Response:
+        """Call the after-request functions with the response, and save the session.
+
+        Functions of :func:`after_this_request` first, then those of the blueprints, innermost
+        first, then those of the application; each group in reverse order of registration.
+
+        :param response: the response.
+        :return: the response to send.
+        """
+        context = _request_context()
+        if "_after_request_functions" in context.__dict__:
+            for function in context._after_request_functions:
+                response = self.ensure_sync(function)(response)
+        hooks = self.after_request_funcs
+        if hooks:
+            for name in (*context._blueprints(), None):
+                for hook in reversed(hooks.get(name, ())):
+                    response = self.ensure_sync(hook)(response)
+        self._save_session(context, response)
+        return response
+
+    def _save_session(self, context: RequestContext, response: Response) -> None:
+        if (
+            self._opens_session_late
+            and "_session" not in context.__dict__
+            and not self._must_resend_session(context.environ)
+        ):
+            return
+        interface = self.session_interface
+        if not interface.is_null_session(context._session):
+            interface.save_session(self, context._session, response)
+
+    def _must_resend_session(self, environ: WSGIEnvironment) -> bool:
+        """Tell whether a session nobody looked at is sent anew, to postpone its end."""
+        config = self.config
+        if not config["SESSION_REFRESH_EACH_REQUEST"]:
+            return False
+        cookies = environ.get("HTTP_COOKIE")
+        return cookies is not None and f"{config['SESSION_COOKIE_NAME']}=" in cookies
+
+    # ---- errors --------------------------------------------------------------------------
+
+    def handle_http_exception(self, e: HTTPException) -> HTTPException | ft.ResponseReturnValue:
+        """Let an error handler answer an HTTP error, or return it as its own response.
+
+        :param e: the error.
+        """
+        # A proxied error without a code, and a redirect of the URL map's, are responses.
+        if e.code is None or isinstance(e, RoutingException):
+            return e
+        handler = self._find_error_handler(e, _request_context()._blueprints())
+        if handler is None:
+            return e
+        return t.cast(ft.ResponseReturnValue, self.ensure_sync(handler)(e))
+
+    def handle_user_exception(self, e: Exception) -> HTTPException | ft.ResponseReturnValue:
+        """Let an error handler answer an error that a view or hook has raised.
+
+        :param e: the error.
+        :raises Exception: the same error, if there is no handler for it.
+        """
+        if isinstance(e, BadRequestKeyError) and (
+            self.debug or self.config["TRAP_BAD_REQUEST_ERRORS"]
+        ):
+            e.show_exception = True
+        if isinstance(e, HTTPException) and not self.trap_http_exception(e):
+            return self.handle_http_exception(e)
+        handler = self._find_error_handler(e, _request_context()._blueprints())
+        if handler is None:
+            raise e
+        return t.cast(ft.ResponseReturnValue, self.ensure_sync(handler)(e))
+
+    def handle_exception(self, e: Exception) -> Response:
+        """Answer an error that nothing has handled: log it, and send 500.
+
+        In debug mode and in tests it is raised again, for the debugger or the test to see
+        (``PROPAGATE_EXCEPTIONS``). A handler for 500 gets an :class:`InternalServerError` with
+        the error as its ``original_exception``.
+
+        :param e: the error.
+        """
+        exc_info = sys.exc_info()
+        got_request_exception.send(self, _async_wrapper=self.ensure_sync, exception=e)
+        propagate = self.config["PROPAGATE_EXCEPTIONS"]
+        if propagate is None:
+            propagate = self.testing or self.debug
+        if propagate:
+            if exc_info[1] is e:
+                raise  # noqa: PLE0704 (it is being handled by the caller)
+            raise e
+        self.log_exception(exc_info)
+        server_error = InternalServerError(original_exception=e)
+        result: ft.ResponseReturnValue | HTTPException = server_error
+        handler = self._find_error_handler(server_error, _request_context()._blueprints())
+        if handler is not None:
+            result = self.ensure_sync(handler)(server_error)
+        return self.finalize_request(result, from_error_handler=True)
+
+    def log_exception(
+        self,
+        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
+    ) -> None:
+        """Log an error that nothing has handled.
+
+        :param exc_info: the error, as :func:`sys.exc_info` returns it.
+        """
+        request = _request_context().request
+        self.logger.error(f"Exception on {request.path} [{request.method}]", exc_info=exc_info)
+
+    # ---- the end of a request ------------------------------------------------------------
+
+    def do_teardown_request(self, exc: BaseException | None = _unset) -> None:
+        """Call the teardown functions of the current request, whatever became of it.
+
+        Those of the blueprints, innermost first, then those of the application; each group in
+        reverse order of registration. What they return is ignored.
+
+        :param exc: the error that ended the request; by default the one being handled.
+        """
+        if exc is _unset:
+            exc = sys.exc_info()[1]
+        hooks = self.teardown_request_funcs
+        if hooks:
+            for name in (*_request_context()._blueprints(), None):
+                for hook in reversed(hooks.get(name, ())):
+                    self.ensure_sync(hook)(exc)
+        request_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
+
+    def do_teardown_appcontext(self, exc: BaseException | None = _unset) -> None:
+        """Call the teardown functions of the application context, last registered first.
+
+        :param exc: the error that ended the work; by default the one being handled.
+        """
+        if exc is _unset:
+            exc = sys.exc_info()[1]
+        for hook in reversed(self.teardown_appcontext_funcs):
+            self.ensure_sync(hook)(exc)
+        appcontext_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
+
+    # ---- gateway: WSGI -------------------------------------------------------------------
+
+    def __call__(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> t.Iterable[bytes]:
+        """Answer a request of a WSGI server, through :attr:`wsgi_app`, which may be wrapped."""
+        return self.wsgi_app(environ, start_response)
+
+    def wsgi_app(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> t.Iterable[bytes]:
+        """The WSGI application itself (PEP 3333); wrap this one in middleware.
+
+        :param environ: the environment.
+        :param start_response: takes status and headers.
+        """
+        if (
+            not self._short_way
+            or _get_current(None) is not None
+            or "HTTP_UPGRADE" in environ
+            or self.config["TRUSTED_HOSTS"] is not None
+        ):
+            return self._answer_step_by_step(environ, start_response)
+        context = RequestContext(self, environ)
+        token = _current.set(context)
+        failure: BaseException | None = None
+        try:
+            if appcontext_pushed.receivers:
+                appcontext_pushed.send(self, _async_wrapper=self.ensure_sync)
+            try:
+                answer: Answer | Response = respond(self, context, environ)
+            except Exception as error:
+                failure = error
+                answer = self.handle_exception(error)
+            if type(answer) is not tuple:
+                return t.cast(Response, answer)(environ, start_response)
+            status, headers, body = answer
+            start_response(status, headers)
+            return body
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            if (
+                "request" in context.__dict__
+                or context._holds
+                or self.teardown_request_funcs
+                or self.teardown_appcontext_funcs
+                or _PRESERVE in environ
+                or request_tearing_down.receivers
+                or appcontext_tearing_down.receivers
+                or appcontext_popped.receivers
+            ):
+                self._preserve(environ, context)
+                context._leave(token, self._to_report(failure), True)
+            else:
+                _current.reset(token)
+
+    def _answer_step_by_step(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> t.Iterable[bytes]:
+        """The same by way of the named steps, any of which may have been replaced."""
+        if self._short_way is None:
+            self._decide_way()
+            return self.wsgi_app(environ, start_response)
+        context = self.request_context(environ)
+        failure: BaseException | None = None
+        try:
+            try:
+                context.push()
+                response = self.full_dispatch_request()
+            except Exception as error:
+                failure = error
+                response = self.handle_exception(error)
+            return response(environ, start_response)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self._preserve(environ, context)
+            context.pop(self._to_report(failure))
+
+    def _decide_way(self) -> None:
+        """Find out, before the first request and after a change, what the engine may skip."""
+        self._got_first_request = True
+        self._opens_session_late = type(self.session_interface) is SecureCookieSessionInterface
+        self._routes = index_routes(self)
+        self._short_way = takes_short_way(self, _STEPS)
+
+    def _preserve(self, environ: WSGIEnvironment, context: RequestContext) -> None:
+        preserve = environ.get(_PRESERVE)
+        if preserve is not None:
+            preserve(context.app_context)
+            preserve(context)
+
+    def _to_report(self, failure: BaseException | None) -> BaseException | None:
+        if failure is not None and self.should_ignore_error(failure):
+            return None
+        return failure
+
+
+_STEPS = {name: getattr(Flask, name) for name in STEPS}
+_DECIDES = frozenset((*STEPS, "url_map", "subdomain_matching", "_got_first_request"))
+
+
+def _request_context() -> RequestContext:
+    """The request context in force, itself rather than a proxy."""
+    context = _get_current(None)
+    if type(context) is RequestContext:
+        return context
+    return _cv_request.get()
+
+
+def _unpack(result: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
+    """Split the tuple that a view returned into body, status and headers."""
+    if len(result) == 3:
+        return result
+    if len(result) == 2:
+        body, second = result
+        if isinstance(second, (Headers, dict, tuple, list)):
+            return body, None, second
+        return body, second, None
+    raise TypeError(
+        f"{_view_name()} did not return a valid response tuple. The tuple must have the form"
+        " (body, status, headers), (body, status), or (body, headers)."
+    )
+
+
+def _view_name() -> str:
+    context = _cv_request.get(None)
+    if context is None:
+        return "The view function"
+    request = context.request
+    view = context.app.view_functions.get(request.endpoint or "")
+    name = getattr(view, "__name__", None)
+    named = "" if name is None else f" {name!r}"
+    return f"The view function{named} for {request.endpoint!r}"
+
+
+def _wrong_type(value: t.Any) -> str:
+    return (
+        f"{_view_name()} did not return a valid response. It must be a string, dict, list, tuple"
+        " with headers or status, Response instance, or WSGI callable, but it was a"
+        f" {type(value).__name__}."
+    )

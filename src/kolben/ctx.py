@@ -1,0 +1,433 @@
+"""The contexts: what is known about the application, and about the request, at this moment.
+
+A request context answers for both: its application context is made when somebody asks for it.
+Each context is a real object with a ``__dict__`` and an identity of its own for as long as it is
+pushed, because extensions keep attributes on it, refer to it weakly and use it as a key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import typing as t
+from functools import update_wrapper
+
+from werkzeug.exceptions import HTTPException
+
+from .globals import _current, _cv_app, _cv_request, _get_current
+from .lazy import lazy
+from .signals import appcontext_popped, appcontext_pushed
+from .wrappers import _split_blueprint_path
+
+if t.TYPE_CHECKING:
+    from contextvars import Token
+    from types import TracebackType
+
+    from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.routing import MapAdapter, Rule
+
+    from . import typing as ft
+    from .app import Flask
+    from .sessions import SessionMixin
+    from .wrappers import Request
+
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+
+# Stands for "not given" where None means "there was no error".
+_unset: t.Any = object()
+
+
+class _AppCtxGlobals:
+    """The plain namespace behind :data:`kolben.g`, new for each application context."""
+
+    # The values live in __dict__; these tell type checkers that any name may be there.
+    if t.TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> t.Any: ...
+        def __setattr__(self, name: str, value: t.Any) -> None: ...
+        def __delattr__(self, name: str) -> None: ...
+
+    def get(self, name: str, default: t.Any | None = None) -> t.Any:
+        """Return the value stored as *name*, or *default*."""
+        return self.__dict__.get(name, default)
+
+    def pop(self, name: str, default: t.Any = _unset) -> t.Any:
+        """Remove and return the value stored as *name*.
+
+        :raises KeyError: if it is not there and no default was given.
+        """
+        if default is _unset:
+            return self.__dict__.pop(name)
+        return self.__dict__.pop(name, default)
+
+    def setdefault(self, name: str, default: t.Any = None) -> t.Any:
+        """Return the value stored as *name*, storing *default* first if there is none."""
+        return self.__dict__.setdefault(name, default)
+
+    def __contains__(self, item: str) -> bool:
+        return item in self.__dict__
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(self.__dict__)
+
+    def __repr__(self) -> str:
+        context = _cv_app.get(None)
+        return object.__repr__(self) if context is None else f"<kolben.g of {context.app.name!r}>"
+
+
+class AppContext:
+    """Says which application is at work, and holds its :data:`kolben.g`.
+
+    :param app: the application.
+    """
+
+    #: The request context that was in force when this one was pushed inside a request.
+    request_context: RequestContext | None = None
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.g: _AppCtxGlobals = app.app_ctx_globals_class()
+        self._tokens: list[Token[AppContext | RequestContext]] = []
+
+    @property
+    def app_context(self) -> AppContext:
+        """This context: the one in force while it is on top."""
+        return self
+
+    @lazy
+    def url_adapter(self) -> MapAdapter | None:
+        """Builds URLs outside a request; None unless ``SERVER_NAME`` is configured."""
+        return self.app.create_url_adapter(None)
+
+    def push(self) -> None:
+        """Make this context the current one. It may be pushed more than once."""
+        outer = _get_current(None)
+        self.request_context = outer.request_context if outer is not None else None
+        self._tokens.append(_current.set(self))
+        appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+
+    def pop(self, exc: BaseException | None = _unset) -> None:
+        """Leave this context; the last pop calls the application's teardown functions.
+
+        :param exc: the error that ended the work, told to the teardown functions. By default
+            the one being handled now.
+        :raises AssertionError: if another context was pushed since and not popped.
+        """
+        _check_on_top(self, "application context")
+        try:
+            if len(self._tokens) == 1:
+                self.app.do_teardown_appcontext(_error_or_current(exc))
+        finally:
+            _current.reset(self._tokens.pop())
+        appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
+
+    def __enter__(self) -> AppContext:
+        self.push()
+        return self
+
+    def __exit__(
+        self, exc_type: type | None, exc_value: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.pop(exc_value)
+
+
+class RequestContext:
+    """Holds one request, and the session and application context that go with it.
+
+    Only what is looked at is made. Made by the engine for each request, or through
+    :meth:`Flask.request_context` and :meth:`Flask.test_request_context`.
+
+    :param app: the application that handles the request.
+    :param environ: the WSGI environment of the request.
+    :param request: a request object to use in place of a new one.
+    :param session: a session to use in place of opening one.
+    """
+
+    flashes: list[tuple[str, str]] | None = None
+
+    # PERF: what most requests never change is a class attribute, so that making a context is
+    # two assignments (0.25 us against 0.6 us for all of them).
+    _tokens: list[tuple[Token[AppContext | RequestContext], bool]] | tuple[()] = ()
+    _holds = 0
+    _left = False  # popped while held: the last release() has to tear down
+    _owns_app_context = True
+    _routing: tuple[Rule | None, dict[str, t.Any] | None, Exception | None] = (None, None, None)
+
+    def __init__(
+        self,
+        app: Flask,
+        environ: WSGIEnvironment,
+        request: Request | None = None,
+        session: SessionMixin | None = None,
+    ) -> None:
+        self.app = app
+        self.environ = environ
+        if request is not None:
+            self.request = request
+        if session is not None:
+            self._session = session
+
+    @property
+    def request_context(self) -> RequestContext:
+        """This context: the one in force while it is on top."""
+        return self
+
+    @lazy
+    def request(self) -> Request:
+        """The request object, of the application's ``request_class``."""
+        app = self.app
+        request = app.request_class(self.environ)
+        request.json_module = app.json
+        rule, view_args, error = self._routing
+        if rule is not None:
+            request.url_rule = rule
+            request.view_args = view_args
+        elif error is not None:
+            request.routing_exception = error
+        return request
+
+    @lazy
+    def url_adapter(self) -> MapAdapter | None:
+        """Matches and builds URLs relative to this request."""
+        try:
+            return self.app.create_url_adapter(self.request)
+        except HTTPException as error:
+            self.request.routing_exception = error
+            return None
+
+    @lazy
+    def app_context(self) -> AppContext:
+        """The application context of this request."""
+        return self.app.app_context()
+
+    @lazy
+    def _session(self) -> SessionMixin:
+        # Reading the session through here does not mark it as accessed.
+        interface = self.app.session_interface
+        session = interface.open_session(self.app, self.request)
+        return interface.make_null_session(self.app) if session is None else session
+
+    @property
+    def session(self) -> SessionMixin:
+        """The session, opened at the first look; looking marks it as accessed."""
+        session = self._session
+        session.accessed = True
+        return session
+
+    @lazy
+    def _after_request_functions(self) -> list[ft.AfterRequestCallable[t.Any]]:
+        return []
+
+    def _blueprints(self) -> list[str]:
+        """What ``request.blueprints`` is, without making the request object for it."""
+        request = self.__dict__.get("request")
+        if request is not None:
+            return t.cast("Request", request).blueprints
+        rule = self._routing[0]
+        if rule is None or "." not in rule.endpoint:
+            return []
+        return _split_blueprint_path(rule.endpoint.rpartition(".")[0])
+
+    def copy(self) -> RequestContext:
+        """Return a context with the same request and session, to be pushed elsewhere.
+
+        For a thread or greenlet that works on while this request is still being handled.
+        """
+        return self.__class__(
+            self.app, self.environ, request=self.request, session=self._session
+        )
+
+    def match_request(self) -> None:
+        """Find the route of this request and store it, or the error, on the request."""
+        adapter = self.url_adapter
+        assert adapter is not None, "match_request() needs a URL adapter"
+        try:
+            self.request.url_rule, self.request.view_args = adapter.match(return_rule=True)
+        except HTTPException as error:
+            self.request.routing_exception = error
+
+    def push(self) -> None:
+        """Make this the current context, open the session and match the URL.
+
+        Where an application context of the same application is in force already, it is shared.
+        """
+        outer = _get_current(None)
+        shared = outer is not None and outer.app is self.app
+        token = _current.set(self)
+        if not self._tokens:
+            self._tokens = []
+        t.cast("list[t.Any]", self._tokens).append((token, not shared))
+        self._owns_app_context = not shared
+        self._left = False
+        if shared:
+            self.app_context = t.cast("AppContext | RequestContext", outer).app_context
+        else:
+            self.__dict__.pop("app_context", None)
+            if appcontext_pushed.receivers:
+                appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+        self._open_session_and_match()
+
+    def _open_session_and_match(self) -> None:
+        # A session interface of the user's may do anything, and must find the request not
+        # matched yet; of our own we know that nobody can tell when it reads the cookie.
+        if not self.app._opens_session_late:
+            self._session  # noqa: B018
+        if self.url_adapter is not None:
+            self.match_request()
+
+    def pop(self, exc: BaseException | None = _unset) -> None:
+        """Leave this context; the last pop calls the teardown functions.
+
+        :param exc: the error that ended the request, told to the teardown functions. By
+            default the one being handled now.
+        :raises AssertionError: if another context was pushed since and not popped.
+        """
+        _check_on_top(self, "request context")
+        exc = _error_or_current(exc)
+        last = len(self._tokens) == 1
+        token, owned = t.cast("list[t.Any]", self._tokens).pop()
+        if last:
+            self._leave(token, exc, owned)
+        else:
+            _current.reset(token)
+
+    def _leave(
+        self, token: Token[AppContext | RequestContext], exc: BaseException | None, owned: bool
+    ) -> None:
+        """Tear down, unless something still holds this context, and stop being current."""
+        self._left = held = self._holds > 0
+        try:
+            if not held:
+                self._tear_down_request(exc)
+        finally:
+            _current.reset(token)
+            if owned and not held:
+                self._tear_down_app_context(exc)
+
+    def _tear_down_request(self, exc: BaseException | None) -> None:
+        self.app.do_teardown_request(exc)
+        if (request := self.__dict__.get("request")) is not None and hasattr(request, "close"):
+            request.close()
+
+    def _tear_down_app_context(self, exc: BaseException | None) -> None:
+        """Call the application context's teardown functions, with that context in force."""
+        app = self.app
+        context = self.app_context
+        context.request_context = None
+        token = _current.set(context)
+        try:
+            app.do_teardown_appcontext(exc)
+        finally:
+            _current.reset(token)
+        appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
+
+    def hold(self) -> None:
+        """Put teardown off until :meth:`release`, for work that goes on after the response.
+
+        A streamed response is produced after the context was popped; what its generator uses
+        must not be torn down before it ends.
+        """
+        self._holds += 1
+
+    def release(self, exc: BaseException | None = None) -> None:
+        """Take back one :meth:`hold`; the last one tears down what the pop has left.
+
+        :param exc: the error that ended the work, told to the teardown functions.
+        """
+        self._holds -= 1
+        if self._holds or not self._left:
+            return
+        self._left = False
+        try:
+            with self.activate():
+                self._tear_down_request(exc)
+        finally:
+            if self._owns_app_context:
+                self._tear_down_app_context(exc)
+
+    @contextlib.contextmanager
+    def activate(self) -> t.Iterator[None]:
+        """Be the current context for the time of a ``with`` block, and nothing more."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+    def __enter__(self) -> RequestContext:
+        self.push()
+        return self
+
+    def __exit__(
+        self, exc_type: type | None, exc_value: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.pop(exc_value)
+
+    def __repr__(self) -> str:
+        request = self.request
+        name = type(self).__name__
+        return f"<{name} {request.url!r} [{request.method}] of {self.app.name}>"
+
+
+def _check_on_top(context: AppContext | RequestContext, kind: str) -> None:
+    top = _get_current(None)
+    if top is not context or not context._tokens:
+        raise AssertionError(
+            f"This {kind} can not be popped: the current one is {top!r}, not {context!r}."
+        )
+
+
+def _error_or_current(exc: BaseException | None) -> BaseException | None:
+    return sys.exc_info()[1] if exc is _unset else exc
+
+
+def after_this_request(
+    f: ft.AfterRequestCallable[t.Any],
+) -> ft.AfterRequestCallable[t.Any]:
+    """Call *f* with the response of the current request, and send what it returns.
+
+    :param f: takes the response and returns it, or another one.
+    :return: *f*, so that this works as a decorator inside a view.
+    :raises RuntimeError: outside of a request.
+    """
+    context = _cv_request.get(None)
+    if context is None:
+        raise RuntimeError(
+            "'after_this_request' can only be used when a request context is active,"
+            " such as in a view function."
+        )
+    context._after_request_functions.append(f)
+    return f
+
+
+def copy_current_request_context(f: F) -> F:
+    """Wrap *f* so that it sees the current request wherever it is called.
+
+    For a thread or greenlet that works on while the request is still being handled.
+
+    :param f: the function to wrap.
+    :raises RuntimeError: outside of a request.
+    """
+    context = _cv_request.get(None)
+    if context is None:
+        raise RuntimeError(
+            "'copy_current_request_context' can only be used when a request context is active,"
+            " such as in a view function."
+        )
+    copied = context.copy()
+
+    def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        with copied:
+            return copied.app.ensure_sync(f)(*args, **kwargs)
+
+    return update_wrapper(t.cast(F, wrapper), f)
+
+
+def has_request_context() -> bool:
+    """Tell whether a request is being handled, so that :data:`kolben.request` can be used."""
+    return _cv_request.get(None) is not None
+
+
+def has_app_context() -> bool:
+    """Tell whether an application is at work, so that :data:`kolben.g` can be used."""
+    return _cv_app.get(None) is not None

@@ -1,0 +1,157 @@
+"""The names that follow the current context: ``request``, ``session``, ``g``, ``current_app``.
+
+One context variable holds the innermost context that was pushed, an application context or a
+request context. Everything here reads that one variable. Each kind of context answers the same two
+questions, ``app_context`` (the application context in force) and ``request_context`` (the request
+context in force, or None), so that no proxy needs to know which kind is on top.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from contextvars import ContextVar
+
+from werkzeug.local import LocalProxy
+
+if t.TYPE_CHECKING:
+    from .app import Flask
+    from .ctx import AppContext, RequestContext, _AppCtxGlobals
+    from .sessions import SessionMixin
+    from .wrappers import Request
+
+T = t.TypeVar("T")
+D = t.TypeVar("D")
+
+_current: ContextVar[AppContext | RequestContext] = ContextVar("kolben.context")
+_get_current = _current.get
+
+_NO_APP = """\
+Working outside of application context.
+
+current_app, g and url_for need to know which application they belong to. Inside a request that \
+is known; elsewhere (a script, a shell, a test) wrap the code in "with app.app_context():".\
+"""
+_NO_REQUEST = """\
+Working outside of request context.
+
+request, session and whatever reads them exist only while a request is handled. In a test, wrap \
+the code in "with app.test_request_context():"; in a background task, pass it the values it needs.\
+"""
+
+
+def _find_app_context() -> AppContext:
+    context = _get_current(None)
+    if context is None:
+        raise RuntimeError(_NO_APP)
+    return context.app_context
+
+
+def _find_request_context() -> RequestContext:
+    context = _get_current(None)
+    if context is None or (found := context.request_context) is None:
+        raise RuntimeError(_NO_REQUEST)
+    return found
+
+
+def _find_app() -> Flask:
+    context = _get_current(None)
+    if context is None:
+        raise RuntimeError(_NO_APP)
+    return context.app
+
+
+def _find_g() -> _AppCtxGlobals:
+    context = _get_current(None)
+    if context is None:
+        raise RuntimeError(_NO_APP)
+    return context.app_context.g
+
+
+def _find_request() -> Request:
+    # PERF: the context on top is nearly always a request context; asking it directly spares
+    # the walk to the one in force (0.10 against 0.17 us). An application context has no such
+    # attribute, so it, and None, end up in the general look-up.
+    try:
+        return _get_current(None).request  # type: ignore[union-attr]
+    except AttributeError:
+        return _find_request_context().request
+
+
+def _find_session() -> SessionMixin:
+    try:
+        return _get_current(None).session  # type: ignore[union-attr]
+    except AttributeError:
+        return _find_request_context().session
+
+
+class _Proxy(LocalProxy[T]):
+    """A :class:`werkzeug.local.LocalProxy` whose everyday operations take one step.
+
+    PERF: Werkzeug looks each operation up through a descriptor that binds it anew (0.75 us an
+    attribute on Python 3.13); a plain method on the proxy does the same in 0.2 us.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, find: t.Callable[[], T]) -> None:
+        super().__init__(find)
+        # The function itself: one frame less on each access than Werkzeug's wrapper of it.
+        object.__setattr__(self, "_get_current_object", find)
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._get_current_object(), name)
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        setattr(self._get_current_object(), name, value)
+
+    def __getitem__(self, key: t.Any) -> t.Any:
+        return self._get_current_object()[key]  # type: ignore[index]
+
+    def __setitem__(self, key: t.Any, value: t.Any) -> None:
+        self._get_current_object()[key] = value  # type: ignore[index]
+
+    def __contains__(self, key: t.Any) -> bool:
+        return key in self._get_current_object()  # type: ignore[operator]
+
+
+class _ContextView(t.Generic[T]):
+    """Reads one kind of context, with the ``get`` of a context variable.
+
+    Programs written for Flask read its two context variables; here they are two views of one.
+    """
+
+    __slots__ = ("_find", "name")
+
+    def __init__(self, name: str, find: t.Callable[[], T]) -> None:
+        self.name = name
+        self._find = find
+
+    @t.overload
+    def get(self) -> T: ...
+    @t.overload
+    def get(self, default: D) -> T | D: ...
+    def get(self, *default: D) -> T | D:
+        """Return the context in force.
+
+        :param default: returned where there is none.
+        :raises LookupError: if there is none and no default was given.
+        """
+        try:
+            return self._find()
+        except RuntimeError:
+            if default:
+                return default[0]
+            raise LookupError(self.name) from None
+
+
+_cv_app: _ContextView[AppContext] = _ContextView("kolben.app_context", _find_app_context)
+_cv_request: _ContextView[RequestContext] = _ContextView(
+    "kolben.request_context", _find_request_context
+)
+
+app_ctx = t.cast("AppContext", _Proxy(_find_app_context))
+request_ctx = t.cast("RequestContext", _Proxy(_find_request_context))
+current_app = t.cast("Flask", _Proxy(_find_app))
+g = t.cast("_AppCtxGlobals", _Proxy(_find_g))
+request = t.cast("Request", _Proxy(_find_request))
+session = t.cast("SessionMixin", _Proxy(_find_session))
