@@ -1,0 +1,791 @@
+"""The command line: the ``kolben`` command, and the groups that applications hang commands on.
+
+``kolben run``, ``shell`` and ``routes`` are here, and what they need to find an application. A later
+command of the framework's own belongs into :data:`DEFAULT_COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+from click.core import ParameterSource
+from werkzeug.serving import is_running_from_reloader
+from werkzeug.utils import import_string
+
+from .globals import _cv_app, current_app
+from .helpers import get_debug_flag, get_load_dotenv
+from .locate import NoAppException as NoAppException  # noqa: PLC0414 - a name of this module
+from .locate import find_app_by_string as find_app_by_string  # noqa: PLC0414
+from .locate import find_best_app as find_best_app  # noqa: PLC0414
+from .locate import locate_app as locate_app  # noqa: PLC0414
+from .locate import prepare_import as prepare_import  # noqa: PLC0414
+from .locate import split_target
+
+if TYPE_CHECKING:
+    import ssl
+
+    from .app import Flask
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NO_APP = (
+    "Could not find an application. Name it with 'kolben run TARGET' or '--app', set the"
+    " 'FLASK_APP' environment variable, or put a 'wsgi.py' or 'app.py' file into the current folder."
+)
+
+
+# --- What a command knows ---------------------------------------------------------------------
+
+
+class ScriptInfo:
+    """Knows which application a command line is about, and loads it when it is asked for.
+
+    It is the ``obj`` of the click context of every command.
+
+    :param app_import_path: where the application is, as given to ``--app``.
+    :param create_app: a function that returns the application; goes before the path.
+    :param set_debug_flag: set ``app.debug`` from ``FLASK_DEBUG`` when the application is loaded.
+    :param load_dotenv_defaults: whether ``.env`` and ``.flaskenv`` are to be read.
+    """
+
+    def __init__(
+        self,
+        app_import_path: str | None = None,
+        create_app: Callable[..., Flask] | None = None,
+        set_debug_flag: bool = True,
+        load_dotenv_defaults: bool = True,
+    ) -> None:
+        self.app_import_path = app_import_path
+        self.create_app = create_app
+        #: For commands to share what they like.
+        self.data: dict[Any, Any] = {}
+        self.set_debug_flag = set_debug_flag
+        self.load_dotenv_defaults = load_dotenv_defaults
+        self._loaded_app: Flask | None = None
+
+    def load_app(self) -> Flask:
+        """Load the application, the first time; the same object after that.
+
+        :returns: the application.
+        :raises NoAppException: when there is none.
+        """
+        if self._loaded_app is None:
+            app = self._find_app()
+            if app is None:
+                raise NoAppException(_NO_APP)
+            if self.set_debug_flag:
+                app.debug = get_debug_flag()
+            self._loaded_app = app
+        return self._loaded_app
+
+    def _find_app(self) -> Flask | None:
+        if self.create_app is not None:
+            return self.create_app()
+        if self.app_import_path:
+            path, name = split_target(self.app_import_path)
+            return locate_app(prepare_import(path), name)
+        for path in ("wsgi.py", "app.py"):
+            app = locate_app(prepare_import(path), None, raise_if_not_found=False)
+            if app is not None:
+                return app
+        return None
+
+
+pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
+
+
+def with_appcontext(f: F) -> F:
+    """Run a command's function inside the application's context.
+
+    Commands registered on ``app.cli`` and ``blueprint.cli`` have it already.
+
+    :param f: the function; may be ``async def``.
+    :returns: the function to make the command of.
+    """
+
+    @click.pass_context
+    def in_context(ctx: click.Context, /, *args: Any, **kwargs: Any) -> Any:
+        if _cv_app.get(None) is None:
+            app = ctx.ensure_object(ScriptInfo).load_app()
+            # Left with the click context, so that subcommands run inside it too.
+            ctx.with_resource(app.app_context())
+        return ctx.invoke(current_app.ensure_sync(f), *args, **kwargs)
+
+    return cast("F", update_wrapper(in_context, f))
+
+
+class AppGroup(click.Group):
+    """A click group whose commands run inside the application's context.
+
+    ``app.cli`` and ``blueprint.cli`` are of this class.
+    """
+
+    def command(  # type: ignore[override]
+        self, *args: Any, **kwargs: Any
+    ) -> Callable[[Callable[..., Any]], click.Command]:
+        """As :meth:`click.Group.command`, the function wrapped in :func:`with_appcontext`.
+
+        :param args: passed to click.
+        :param kwargs: passed to click, except ``with_appcontext=False``, which leaves the function
+            as it is.
+        :returns: a decorator.
+        """
+        wrap = kwargs.pop("with_appcontext", True)
+        make_command = super().command(*args, **kwargs)
+
+        def decorate(f: Callable[..., Any]) -> click.Command:
+            command: click.Command = make_command(with_appcontext(f) if wrap else f)
+            return command
+
+        return decorate
+
+    def group(  # type: ignore[override]
+        self, *args: Any, **kwargs: Any
+    ) -> Callable[[Callable[..., Any]], click.Group]:
+        """As :meth:`click.Group.group`, making an :class:`AppGroup` unless told otherwise.
+
+        :param args: passed to click.
+        :param kwargs: passed to click.
+        :returns: a decorator.
+        """
+        kwargs.setdefault("cls", AppGroup)
+        return super().group(*args, **kwargs)  # type: ignore[no-any-return]
+
+
+# --- Options of every command -----------------------------------------------------------------
+
+
+def _set_app(ctx: click.Context, param: click.Option, value: str | None) -> str | None:
+    if value is not None:
+        ctx.ensure_object(ScriptInfo).app_import_path = value
+    return value
+
+
+def _set_debug(ctx: click.Context, param: click.Option, value: bool) -> bool | None:
+    if not _is_given(ctx, "debug", ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT):
+        return None
+    # The environment carries it to the application's configuration and to the reloader's process.
+    os.environ["FLASK_DEBUG"] = "1" if value else "0"
+    return value
+
+
+def _env_file_callback(ctx: click.Context, param: click.Option, value: str | None) -> str | None:
+    try:
+        import dotenv  # noqa: F401
+    except ImportError:
+        if value is not None:
+            raise click.BadParameter(
+                "python-dotenv must be installed to load an env file.", ctx=ctx, param=param
+            ) from None
+    defaults = ctx.ensure_object(ScriptInfo).load_dotenv_defaults
+    if value is not None or defaults:
+        load_dotenv(value, load_defaults=defaults)
+    return value
+
+
+def _is_given(ctx: click.Context, name: str, *sources: ParameterSource) -> bool:
+    """Whether an option's value came from one of the sources."""
+    return ctx.get_parameter_source(name) in sources
+
+
+_env_file_option = click.Option(
+    ["-e", "--env-file"],
+    type=click.Path(exists=True, dir_okay=False),
+    help="Read environment variables from this file. They go before those of '.env' and"
+    " '.flaskenv'; what is set in the environment itself goes before all. Needs python-dotenv.",
+    # Eager, and the first of all: what it sets are other options' values.
+    is_eager=True,
+    expose_value=False,
+    callback=_env_file_callback,
+)
+
+_app_option = click.Option(
+    ["-A", "--app"],
+    metavar="IMPORT",
+    help="The application, or the function that makes it, as 'module:name'. The module is a dotted"
+    " name or a file path. The name can be left out when it is 'app', 'application', 'create_app'"
+    " or 'make_app', and can be 'name(args)' to pass arguments.",
+    is_eager=True,
+    expose_value=False,
+    callback=_set_app,
+)
+
+_debug_option = click.Option(
+    ["--debug/--no-debug"],
+    help="Set debug mode.",
+    expose_value=False,
+    callback=_set_debug,
+)
+
+
+def get_version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Print the versions in use and leave: the callback of ``--version``.
+
+    :param ctx: the command's context.
+    :param param: the option.
+    :param value: whether the option was given.
+    """
+    if not value or ctx.resilient_parsing:
+        return
+    from .shadow import FLASK_VERSION, is_installed_as_flask
+
+    flask = importlib.metadata.version("flask") if is_installed_as_flask() else FLASK_VERSION
+    click.echo(
+        f"Python {platform.python_version()}\n"
+        f"Kolben {_own_version()} (in place of Flask {flask})\n"
+        f"Werkzeug {importlib.metadata.version('werkzeug')}",
+        color=ctx.color,
+    )
+    ctx.exit()
+
+
+def _own_version() -> str:
+    from . import __version__
+
+    return str(__version__)
+
+
+version_option = click.Option(
+    ["--version"],
+    help="Show the versions of Kolben, Werkzeug and Python.",
+    expose_value=False,
+    callback=get_version,
+    is_flag=True,
+    is_eager=True,
+)
+
+
+# --- dotenv files -----------------------------------------------------------------------------
+
+
+def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool = True) -> bool:
+    """Set environment variables from dotenv files, where python-dotenv is installed.
+
+    A variable that is set already keeps its value. Among the files, ``path`` goes before ``.env``
+    and that before ``.flaskenv``; these two are searched for from the current folder upwards.
+
+    :param path: a file to read.
+    :param load_defaults: read ``.env`` and ``.flaskenv``.
+    :returns: whether a file gave any variable.
+    """
+    try:
+        import dotenv
+    except ImportError:
+        if path or os.path.isfile(".env") or os.path.isfile(".flaskenv"):
+            click.secho(
+                " * Tip: There are .env files present. Install python-dotenv to use them.",
+                fg="yellow",
+                err=True,
+            )
+        return False
+    values: dict[str, str | None] = {}
+    for file in _dotenv_files(path, load_defaults):
+        values = {**dotenv.dotenv_values(file, encoding="utf-8"), **values}
+    for key, value in values.items():
+        # A line without '=' names a variable and gives it no value.
+        if value is not None:
+            os.environ.setdefault(key, value)
+    return bool(values)
+
+
+def _dotenv_files(path: str | os.PathLike[str] | None, defaults: bool) -> Iterator[str]:
+    """The files to read, the one that goes first in front."""
+    import dotenv
+
+    if path is not None and os.path.isfile(path):
+        yield os.fspath(path)
+    for name in (".env", ".flaskenv") if defaults else ():
+        found = dotenv.find_dotenv(name, usecwd=True)
+        if found:
+            yield found
+
+
+# --- The group --------------------------------------------------------------------------------
+
+
+class FlaskGroup(AppGroup):
+    """The group behind the ``kolben`` command: its commands, plug-ins', and the application's.
+
+    :param add_default_commands: add ``run``, ``shell`` and ``routes``.
+    :param create_app: a function that returns the application; then ``--app`` is not needed.
+    :param add_version_option: add ``--version``.
+    :param load_dotenv: read ``.env`` and ``.flaskenv``.
+    :param set_debug_flag: set ``app.debug`` from ``FLASK_DEBUG``.
+    :param extra: passed to :class:`click.Group`.
+    """
+
+    def __init__(
+        self,
+        add_default_commands: bool = True,
+        create_app: Callable[..., Flask] | None = None,
+        add_version_option: bool = True,
+        load_dotenv: bool = True,
+        set_debug_flag: bool = True,
+        **extra: Any,
+    ) -> None:
+        params: list[click.Parameter] = [*(extra.pop("params", None) or ())]
+        params += [_env_file_option, _app_option, _debug_option]
+        if add_version_option:
+            params.append(version_option)
+        settings: MutableMapping[str, Any] = {
+            "auto_envvar_prefix": "FLASK",
+            **(extra.pop("context_settings", None) or {}),
+        }
+        super().__init__(params=params, context_settings=settings, **extra)
+        self.create_app = create_app
+        self.load_dotenv = load_dotenv
+        self.set_debug_flag = set_debug_flag
+        self._loaded_plugin_commands = False
+        for command in DEFAULT_COMMANDS if add_default_commands else ():
+            self.add_command(command)
+
+    def _load_plugin_commands(self) -> None:
+        if self._loaded_plugin_commands:
+            return
+        for group in _plugin_groups():
+            for entry_point in importlib.metadata.entry_points(group=group):
+                self.add_command(entry_point.load(), entry_point.name)
+        self._loaded_plugin_commands = True
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """A command by its name: the group's own and plug-ins' first, then the application's.
+
+        :param ctx: the group's context.
+        :param name: the command's name.
+        :returns: the command; None when there is none of that name.
+        """
+        self._load_plugin_commands()
+        # Own commands first: 'run' and 'routes' report for themselves when no application loads.
+        command = super().get_command(ctx, name)
+        if command is not None:
+            return command
+        try:
+            app = ctx.ensure_object(ScriptInfo).load_app()
+        except NoAppException as error:
+            click.secho(f"Error: {error.format_message()}\n", err=True, fg="red")
+            return None
+        context = _cv_app.get(None)
+        if context is None or context.app is not app:
+            ctx.with_resource(app.app_context())
+        return app.cli.get_command(ctx, name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands.
+
+        An application that does not load is reported on standard error, and the list is what is
+        known without it.
+
+        :param ctx: the group's context.
+        :returns: the names, sorted.
+        """
+        self._load_plugin_commands()
+        names = {*super().list_commands(ctx)}
+        try:
+            names.update(ctx.ensure_object(ScriptInfo).load_app().cli.list_commands(ctx))
+        except NoAppException as error:
+            click.secho(f"Error: {error.format_message()}\n", err=True, fg="red")
+        except Exception:
+            import traceback
+
+            click.secho(f"{traceback.format_exc()}\n", err=True, fg="red")
+        return sorted(names)
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """As :meth:`click.Command.make_context`, with a :class:`ScriptInfo` as the ``obj``.
+
+        :param info_name: the command's name.
+        :param args: the command line.
+        :param parent: the context of the group around this one.
+        :param extra: passed to the context.
+        :returns: the context.
+        """
+        # Read by app.run(): a program that calls it while it is imported must not block here.
+        os.environ["FLASK_RUN_FROM_CLI"] = "true"
+        if "obj" not in extra and "obj" not in self.context_settings:
+            extra["obj"] = ScriptInfo(
+                create_app=self.create_app,
+                set_debug_flag=self.set_debug_flag,
+                load_dotenv_defaults=get_load_dotenv(self.load_dotenv),
+            )
+        return super().make_context(info_name, args, parent, **extra)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As :meth:`click.Group.parse_args`, the application known before help is shown.
+
+        :param ctx: the group's context.
+        :param args: the command line.
+        :returns: what is left of it.
+        """
+        if not args or (len(args) == 1 and args[0] in self.get_help_option_names(ctx)):
+            # Help lists the application's commands, and is shown before other options are read.
+            for option in (_env_file_option, _app_option):
+                option.handle_parse_result(ctx, {}, [])
+        return super().parse_args(ctx, args)
+
+
+def _plugin_groups() -> list[str]:
+    """The entry point groups to load.
+
+    Plug-ins of Flask import ``flask``; where that is not Kolben they would bring in the other
+    framework, and fail later and less clearly.
+    """
+    from .shadow import is_installed_as_flask
+
+    return ["flask.commands", "kolben.commands"] if is_installed_as_flask() else ["kolben.commands"]
+
+
+# --- kolben run -------------------------------------------------------------------------------
+
+
+class CertParamType(click.ParamType):  # type: ignore[type-arg]
+    """The value of ``--cert``: a file, ``adhoc``, or the import name of an SSL context."""
+
+    name = "path"
+
+    def __init__(self) -> None:
+        self.path_type = click.Path(exists=True, dir_okay=False, resolve_path=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Turn the text into what the server takes.
+
+        :param value: the text.
+        :param param: the option.
+        :param ctx: the command's context.
+        :returns: the file's path, ``"adhoc"``, or an :class:`ssl.SSLContext`.
+        :raises click.BadParameter: when it is none of these, or TLS is not available.
+        """
+        if _ssl_context_class() is None:
+            raise click.BadParameter(
+                "Using '--cert' needs a Python that was built with SSL support.", ctx, param
+            )
+        try:
+            return self.path_type(value, param, ctx)
+        except click.BadParameter:
+            name = click.STRING(value, param, ctx)
+            if name.lower() == "adhoc":
+                return self._convert_adhoc(param, ctx)
+            imported = import_string(name, silent=True)
+            if not _is_ssl_context(imported):
+                raise
+            return imported
+
+    def _convert_adhoc(self, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            import cryptography  # noqa: F401
+        except ImportError:
+            raise click.BadParameter(
+                "Using 'adhoc' certificates needs the cryptography library: install it with"
+                " 'pip install cryptography'.",
+                ctx,
+                param,
+            ) from None
+        return "adhoc"
+
+
+def _ssl_context_class() -> type[ssl.SSLContext] | None:
+    try:
+        import ssl
+    except ImportError:
+        return None
+    return ssl.SSLContext
+
+
+def _is_ssl_context(value: object) -> bool:
+    context_class = _ssl_context_class()
+    return context_class is not None and isinstance(value, context_class)
+
+
+def _validate_key(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Join ``--key`` to ``--cert``, which has been read before whatever their order was."""
+    cert = ctx.params.get("cert")
+    is_file = cert is not None and cert != "adhoc" and not _is_ssl_context(cert)
+    if value is None:
+        if is_file:
+            raise click.BadParameter("'--cert' with a file needs '--key' too.", ctx, param)
+        return None
+    if not is_file:
+        reason = "needs '--cert' too" if cert is None else f"can not be used with '--cert {cert}'"
+        raise click.BadParameter(f"'--key' {reason}.", ctx, param)
+    ctx.params["cert"] = cert, value
+    return value
+
+
+class SeparatedPathType(click.Path):
+    """Paths joined by the system's separator, ``:`` or, on Windows, ``;``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Divide the text and check each path.
+
+        :param value: the text.
+        :param param: the option.
+        :param ctx: the command's context.
+        :returns: a list of paths.
+        """
+        items = self.split_envvar_value(value)
+        # super() without arguments does not see the instance inside a comprehension before 3.12.
+        convert = super().convert
+        return [convert(item, param, ctx) for item in items]
+
+
+@click.command("run", short_help="Run a development server.")
+@click.argument("target", required=False)
+@click.option("--host", "-h", default="127.0.0.1", help="The interface to bind to.")
+@click.option("--port", "-p", default=5000, help="The port to bind to.")
+@click.option(
+    "--cert",
+    type=CertParamType(),
+    help="Specify a certificate file to use HTTPS.",
+    is_eager=True,
+)
+@click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    callback=_validate_key,
+    expose_value=False,
+    help="The key file to use when specifying a certificate.",
+)
+@click.option(
+    "--reload/--no-reload",
+    default=None,
+    help="Enable or disable the reloader. By default it is active in debug mode.",
+)
+@click.option(
+    "--debugger/--no-debugger",
+    default=None,
+    help="Enable or disable the debugger. By default it is active in debug mode.",
+)
+@click.option(
+    "--with-threads/--without-threads",
+    default=True,
+    help="Enable or disable multithreading.",
+)
+@click.option(
+    "--extra-files",
+    default=None,
+    type=SeparatedPathType(),
+    help=f"Further files whose change restarts the server, separated by {os.path.pathsep!r}.",
+)
+@click.option(
+    "--exclude-patterns",
+    default=None,
+    type=SeparatedPathType(),
+    help="Files that match these fnmatch patterns do not restart the server. Patterns are"
+    f" separated by {os.path.pathsep!r}.",
+)
+@click.pass_context
+def run_command(ctx: click.Context, /, target: str | None, **options: Any) -> None:
+    """Run a local development server.
+
+    TARGET is the application, in the forms that '--app' takes, or a program file such as
+    'server.py'. A program is run as Python itself would run it. The host, port and debug mode that
+    it gives to app.run() hold unless they are given here; when it only defines an application, that
+    is served.
+
+    This server is for development only: it is neither fast nor hardened enough for production.
+
+    The reloader and debugger are enabled by default with the '--debug' option.
+    """
+    from .devserver import CommandLine, run_program, serve_target
+
+    info = ctx.ensure_object(ScriptInfo)
+    command_line = CommandLine(
+        defaults=_server_options(options),
+        given=_given_options(ctx, ParameterSource.COMMANDLINE),
+        from_environment=_given_options(ctx, ParameterSource.ENVIRONMENT),
+    )
+    program = _choose_target(info, target)
+    if program is None:
+        serve_target(info, command_line)
+    else:
+        run_program(program, command_line)
+
+
+run_command.params.insert(0, _debug_option)
+
+
+def _choose_target(info: ScriptInfo, target: str | None) -> str | None:
+    """Note the target as the application's place, or answer the program file that it is."""
+    if target is None:
+        return None
+    if info.create_app is not None:
+        raise click.UsageError(f"This command has its application already; leave out {target!r}.")
+    if target.endswith(".py"):
+        if not os.path.isfile(target):
+            raise NoAppException(
+                f"There is no file {target!r} in {os.getcwd()!r}. Check the spelling, or run the"
+                " command in the folder that holds it."
+            )
+        return target
+    info.app_import_path = target
+    return None
+
+
+#: Options of ``run`` and what they are called by ``app.run()`` and Werkzeug.
+_SERVER_NAMES: Mapping[str, str] = {
+    "host": "host",
+    "port": "port",
+    "cert": "ssl_context",
+    "reload": "use_reloader",
+    "debugger": "use_debugger",
+    "with_threads": "threaded",
+    "extra_files": "extra_files",
+    "exclude_patterns": "exclude_patterns",
+}
+
+
+def _server_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {_SERVER_NAMES[name]: value for name, value in options.items()}
+
+
+def _given_options(ctx: click.Context, source: ParameterSource) -> dict[str, Any]:
+    """The options that came from a source, debug mode among them wherever it was given."""
+    given = {name: value for name, value in ctx.params.items() if name in _SERVER_NAMES}
+    options = _server_options({k: v for k, v in given.items() if _is_given(ctx, k, source)})
+    context: click.Context | None = ctx
+    while context is not None:
+        if _is_given(context, "debug", source):
+            options["debug"] = get_debug_flag()
+        context = context.parent
+    return options
+
+
+def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
+    """Print what is served; nothing in the process that the reloader started.
+
+    :param debug: whether debug mode is on; None leaves that line out.
+    :param app_import_path: the application's name; None leaves that line out.
+    """
+    if is_running_from_reloader():
+        return
+    if app_import_path is not None:
+        click.echo(f" * Serving Kolben app '{app_import_path}'")
+    if debug is not None:
+        click.echo(f" * Debug mode: {'on' if debug else 'off'}")
+
+
+# --- kolben shell, kolben routes ----------------------------------------------------------------
+
+
+@click.command("shell", short_help="Run a shell in the app context.")
+@with_appcontext
+def shell_command() -> None:
+    """Run an interactive Python shell in the context of the application.
+
+    The names that the application's shell context processors give are defined in it.
+    """
+    import code
+
+    app = _cv_app.get().app
+    namespace: dict[str, Any] = {}
+    startup = os.environ.get("PYTHONSTARTUP")
+    if startup and os.path.isfile(startup):
+        with open(startup, encoding="utf-8") as file:
+            exec(compile(file.read(), startup, "exec"), namespace)  # noqa: S102 - the user's own
+    namespace.update(app.make_shell_context())
+    _complete_names(namespace)
+    code.interact(
+        banner=f"Python {sys.version} on {sys.platform}\n"
+        f"App: {app.import_name}\nInstance: {app.instance_path}",
+        local=namespace,
+    )
+
+
+def _complete_names(namespace: dict[str, Any]) -> None:
+    """Let the tab key complete the shell's names, where the interactive hook set up readline."""
+    hook = getattr(sys, "__interactivehook__", None)
+    if hook is None:
+        return
+    try:
+        import readline
+        from rlcompleter import Completer
+    except ImportError:
+        pass
+    else:
+        readline.set_completer(Completer(namespace).complete)
+    hook()
+
+
+@click.command("routes", short_help="Show the routes for the app.")
+@click.option(
+    "--sort",
+    "-s",
+    type=click.Choice(("endpoint", "methods", "domain", "rule", "match")),
+    default="endpoint",
+    help="Method to sort routes by. 'match' is the order in which the rules are tried for a request.",
+)
+@click.option("--all-methods", is_flag=True, help="Show HEAD and OPTIONS methods.")
+@with_appcontext
+def routes_command(sort: str, all_methods: bool) -> None:
+    """Show all registered routes with endpoints and methods."""
+    url_map = current_app.url_map
+    rules = list(url_map.iter_rules())
+    if not rules:
+        click.echo("No routes were registered.")
+        return
+    hidden = set() if all_methods else {"HEAD", "OPTIONS"}
+    domain = "Host" if url_map.host_matching else "Subdomain"
+    rows = [
+        {
+            "Endpoint": rule.endpoint,
+            "Methods": ", ".join(sorted((rule.methods or set()) - hidden)),
+            domain: (rule.host if url_map.host_matching else rule.subdomain) or "",
+            "Rule": rule.rule,
+        }
+        for rule in rules
+    ]
+    if not any(row[domain] for row in rows):
+        rows = [{k: v for k, v in row.items() if k != domain} for row in rows]
+    # 'match' is the order that the map has them in; a column that is not shown sorts nothing.
+    column = {"match": None, "domain": domain}.get(sort, sort.capitalize())
+    if column in rows[0]:
+        rows.sort(key=lambda row: row[str(column)])
+    _echo_table(rows)
+
+
+def _echo_table(rows: list[dict[str, str]]) -> None:
+    """Print rows of the same keys as columns under their names."""
+    widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in rows[0]}
+    click.echo("  ".join(key.ljust(width) for key, width in widths.items()))
+    click.echo("  ".join("-" * width for width in widths.values()))
+    for row in rows:
+        click.echo("  ".join(row[key].ljust(width) for key, width in widths.items()))
+
+
+#: What :class:`FlaskGroup` has of its own.
+DEFAULT_COMMANDS: tuple[click.Command, ...] = (run_command, shell_command, routes_command)
+
+cli = FlaskGroup(
+    name="kolben",
+    help="""\
+A general utility script for Kolben and Flask applications.
+
+An application to load must be given with the '--app' option, the 'FLASK_APP' environment variable,
+or with a 'wsgi.py' or 'app.py' file in the current directory; 'kolben run' also takes it as its
+argument.
+""",
+)
+
+
+def main() -> None:
+    """The ``kolben`` command: Kolben stands in for Flask, then the command line is obeyed."""
+    from .shadow import install_as_flask
+
+    try:
+        install_as_flask()
+    except RuntimeError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    cli.main()

@@ -1,0 +1,207 @@
+"""Let ``import flask`` mean Kolben, so that programs and extensions run without an edit.
+
+:func:`install_as_flask` puts a finder on :data:`sys.meta_path`. From then on ``flask`` and each
+``flask.<name>`` are the module objects ``kolben`` and ``kolben.<name>``, imported when they are first
+asked for, whether or not Flask itself is installed.
+
+It holds for the process that called it. ``kolben run`` and every other ``kolben`` command call it
+before anything else, and so does each process that the reloader starts, for that is again the same
+command.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import warnings
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.metadata import Distribution, DistributionFinder, PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from types import FrameType, ModuleType
+
+_SHADOWED = "flask"
+_OWN = __name__.partition(".")[0]
+
+#: The version of Flask whose behaviour Kolben has, and which it reports under Flask's name.
+FLASK_VERSION = "3.1.3"
+
+_METADATA = f"""\
+Metadata-Version: 2.1
+Name: Flask
+Version: {FLASK_VERSION}
+Summary: Answered by Kolben, which stands in for Flask {FLASK_VERSION}.
+Requires-Dist: blinker>=1.9.0
+Requires-Dist: click>=8.1.3
+Requires-Dist: itsdangerous>=2.2.0
+Requires-Dist: jinja2>=3.1.2
+Requires-Dist: markupsafe>=2.1.1
+Requires-Dist: werkzeug>=3.1.0
+"""
+
+
+def install_as_flask() -> None:
+    """Make ``flask`` and every ``flask.*`` module mean Kolben, in this process.
+
+    Call it before anything imports Flask. A second call does nothing.
+
+    :raises RuntimeError: when the real Flask has been imported already.
+    """
+    own = sys.modules[_OWN]
+    _refuse_if_late(own)
+    if sys.modules.get(_SHADOWED) is own:
+        return
+    sys.meta_path.insert(0, _AliasFinder())
+    if not _is_installed(_SHADOWED):
+        # Last, so that a real distribution which turns up on sys.path later is found first.
+        sys.meta_path.append(_StandInFinder())
+    sys.modules[_SHADOWED] = own
+
+
+def is_installed_as_flask() -> bool:
+    """Whether ``flask`` means Kolben in this process.
+
+    :returns: True after :func:`install_as_flask`.
+    """
+    return sys.modules.get(_SHADOWED) is sys.modules[_OWN]
+
+
+def _refuse_if_late(own: ModuleType) -> None:
+    module = sys.modules.get(_SHADOWED)
+    if module is not None and module is not own:
+        raise RuntimeError(
+            f"install_as_flask() was called too late: the module 'flask' has already been imported"
+            f" from {getattr(module, '__file__', None) or 'elsewhere'}; call install_as_flask()"
+            " before anything that imports flask."
+        )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _own_name(fullname: str) -> str | None:
+    """``flask.json.tag`` -> ``kolben.json.tag``; None for a module that is not Flask's."""
+    head, dot, rest = fullname.partition(".")
+    return f"{_OWN}{dot}{rest}" if head == _SHADOWED else None
+
+
+class _AliasFinder(MetaPathFinder):
+    """Finds ``flask.<name>`` where ``kolben.<name>`` is."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        own = _own_name(fullname)
+        if own is None or not _exists(own):
+            # The other finders answer, and the import error names the module as it was asked for.
+            return None
+        return ModuleSpec(fullname, _AliasLoader(own))
+
+
+def _exists(name: str) -> bool:
+    """Whether a module can be found; a module in ``sys.modules`` may have no ``__spec__``."""
+    return name in sys.modules or importlib.util.find_spec(name) is not None
+
+
+class _AliasLoader(Loader):
+    """Loads a module by importing another one."""
+
+    def __init__(self, own: str) -> None:
+        self.own = own
+        self.spec: ModuleSpec | None = None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(self.own)
+        self.spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        # The module has run, under its own name. The import system has just labelled it with the
+        # alias' spec: put its own back.
+        module.__spec__ = self.spec
+
+
+class _StandInFinder(DistributionFinder):
+    """Answers for a distribution named ``flask`` where none is installed."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> None:
+        """Find no module: this finder knows metadata only."""
+
+    def find_distributions(
+        self, context: DistributionFinder.Context | None = None
+    ) -> Iterable[Distribution]:
+        name = None if context is None else context.name
+        return [_StandIn()] if name is None or name.lower() == _SHADOWED else []
+
+
+class _StandIn(Distribution):
+    """The metadata of the Flask that Kolben stands in for."""
+
+    def read_text(self, filename: str) -> str | None:
+        return _METADATA if filename == "METADATA" else None
+
+    def locate_file(self, path: object) -> Path:
+        return Path(__file__).parent.parent / str(path)
+
+
+def module_version(own_version: str) -> str:
+    """The value of ``__version__``, for the package's ``__getattr__``.
+
+    ``kolben`` and ``flask`` are one module object, yet ``kolben.__version__`` is Kolben's version and
+    ``flask.__version__`` that of the Flask it stands in for (with the warning that Flask 3.1.3
+    gives). Which of the two was meant is read from the code that asks.
+
+    :param own_version: Kolben's version.
+    :returns: one of the two versions.
+    """
+    if not is_installed_as_flask() or _asked_name(_asking_frame()) == _OWN:
+        return own_version
+    warnings.warn(
+        "The '__version__' attribute is deprecated and will be removed in Flask 3.2."
+        " Use feature detection or 'importlib.metadata.version(\"flask\")' instead.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return FLASK_VERSION
+
+
+def _asking_frame() -> FrameType | None:
+    """The frame that asked the package for an attribute, import machinery left out."""
+    frame: FrameType | None = sys._getframe(3)
+    while frame is not None and "importlib" in frame.f_code.co_filename:
+        frame = frame.f_back
+    return frame
+
+
+def _asked_name(frame: FrameType | None) -> str | None:
+    """The last of the names ``flask`` and ``kolben`` that the running instruction follows."""
+    if frame is None:
+        return None
+    # Only needed for this question, which is asked once in a program's life, if ever.
+    import dis
+
+    asked = None
+    for instruction in dis.get_instructions(frame.f_code):
+        if instruction.offset > frame.f_lasti:
+            break
+        if instruction.argval in (_SHADOWED, _OWN):
+            asked = str(instruction.argval)
+    return asked
