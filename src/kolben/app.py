@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import typing as t
+import warnings
 import weakref
 from datetime import timedelta
 from urllib.parse import quote
@@ -412,13 +413,16 @@ class Flask(App):
             )
         if config["TRUSTED_HOSTS"] is not None:
             request.trusted_hosts = config["TRUSTED_HOSTS"]
-        request.host = get_host(request.environ, request.trusted_hosts)
+        host = request.host = get_host(request.environ, request.trusted_hosts)
         subdomain: str | None = None
         if self.url_map.host_matching:
             # With a server name, Werkzeug would match that in place of the request's host.
             server_name = None
         elif not self.subdomain_matching:
             subdomain = self.url_map.default_subdomain or ""
+        elif server_name is not None and not _is_below(host, server_name, request.scheme):
+            _warn_of_other_host(host, server_name)
+            subdomain = _NO_SUBDOMAIN
         return self.url_map.bind_to_environ(
             request.environ, server_name=server_name, subdomain=subdomain
         )
@@ -485,7 +489,8 @@ class Flask(App):
             )
             return self.handle_url_build_error(error, endpoint, values)
         if _anchor is not None:
-            return f"{url}#{quote(_anchor, safe="%!#$&'()*+,/:;=?@")}"
+            fragment = quote(_anchor, safe="%!#$&'()*+,/:;=?@")
+            return f"{url}#{fragment}"
         return url
 
     def _adapter_outside_request(self) -> MapAdapter:
@@ -825,7 +830,7 @@ class Flask(App):
         ):
             return self._answer_step_by_step(environ, start_response)
         context = RequestContext(self, environ)
-        token = _current.set(context)
+        context._token = _current.set(context)
         failure: BaseException | None = None
         try:
             if appcontext_pushed.receivers:
@@ -855,9 +860,10 @@ class Flask(App):
                 or appcontext_popped.receivers
             ):
                 self._preserve(environ, context)
-                context._leave(token, self._to_report(failure), True)
+                context._leave(context._token, self._to_report(failure), True)
             else:
-                _current.reset(token)
+                _current.reset(context._token)
+                context._token = None
 
     def _answer_step_by_step(
         self, environ: WSGIEnvironment, start_response: StartResponse
@@ -912,6 +918,29 @@ def _request_context() -> RequestContext:
     if type(context) is RequestContext:
         return context
     return _cv_request.get()
+
+
+# Matches no rule: what Werkzeug takes for the subdomain of a host that is not the server's.
+_NO_SUBDOMAIN = "<invalid>"
+_DEFAULT_PORTS = {"http": ":80", "ws": ":80", "https": ":443", "wss": ":443"}
+
+
+def _is_below(host: str, server_name: str, scheme: str) -> bool:
+    """Tell whether *host* is the server, or one of its subdomains."""
+    own = server_name.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ":"))
+    return f".{host.lower()}".endswith(f".{own}")
+
+
+def _warn_of_other_host(host: str, server_name: str) -> None:
+    # Named after the module that programs name in their warning filters.
+    shadows = sys.modules.get("flask") is sys.modules[__package__ or ""]
+    warnings.warn_explicit(
+        f"Current server name {host!r} doesn't match configured server name {server_name!r}",
+        UserWarning,
+        __file__,
+        sys._getframe().f_lineno,
+        module="flask.app" if shadows else __name__,
+    )
 
 
 def _unpack(result: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
