@@ -1,0 +1,94 @@
+# Every target sets up what it needs by itself: an environment in .venv from pinned requirements with hashes.
+#   make run PORT=8000          another port
+#   make test PYTHON=python3.13 VENV=.venv-3.13   another Python, in an environment of its own
+PYTHON ?= python3
+VENV ?= .venv
+HOST ?= 127.0.0.1
+PORT ?= 5000
+JOBS ?= 2
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The wrapper on PyPI runs exactly the pyright of its own version.
+PYRIGHT := PYRIGHT_PYTHON_FORCE_VERSION=$(shell sed -n 's/^pyright==\([0-9.]*\).*/\1/p' requirements/dev.txt) $(BIN)/pyright
+LOCKED := run dev suite reference sdist-build $(patsubst requirements/%.in,%,$(wildcard requirements/ecosystem/*.in))
+
+.PHONY: help run test test-all check format conformance ecosystem reference bench build lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make run, test, test-all, check, format, conformance, ecosystem, bench, build, lock, clean"
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "kolben needs Python 3.11 or newer; '$(PYTHON)' is not there (make PYTHON=... names another)." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kolben needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V) (make PYTHON=... names another)." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu it is in the package python3-venv." >&2; exit 1; }
+
+# What the examples need. The package itself is installed in editable form, so a change in src needs no new one.
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV)"
+	@$(PIP) install --no-deps --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo "Setting up $(VENV) for tests and checks"
+	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+run: $(VENV)/.run
+	@$(BIN)/kolben run examples/tutorial/app.py --host $(HOST) --port $(PORT)
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# One run for each installed Python; each has an environment of its own.
+test-all:
+	@for version in 3.11 3.12 3.13; do \
+	  found=; \
+	  for python in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
+	    if $$python -c '' 2>/dev/null; then found=$$python; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then echo "Python $$version is not installed: left out"; continue; fi; \
+	  echo "Python $$version ($$found)"; \
+	  $(MAKE) --no-print-directory test PYTHON=$$found VENV=.venv-$$version || exit 1; \
+	done
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(PYRIGHT) --pythonpath $(BIN)/python
+	@PYRIGHT="$(PYRIGHT)" $(BIN)/python tools/typecheck.py
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+conformance: $(VENV)/.run
+	@$(BIN)/python tools/conformance.py $(ARGS)
+
+ecosystem: $(VENV)/.run
+	@$(BIN)/python tools/ecosystem.py $(ARGS)
+
+# Runs others' suites on Flask itself and stores what they did, and Flask's public surface: for a new reference.
+reference: $(VENV)/.run
+	@$(BIN)/python tools/conformance.py --reference
+	@$(BIN)/python tools/ecosystem.py --reference
+	@.cache/envs/reference-*/bin/python tests/surface/inventory.py flask > tests/surface/flask-3.1.3.json
+
+bench: $(VENV)/.dev
+	@$(BIN)/python benchmarks/hello.py $(ARGS)
+
+build: $(VENV)/.dev
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist .
+
+# New pins for all requirements; needs uv.
+lock:
+	@for name in $(LOCKED); do \
+	  UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --generate-hashes --no-emit-index-url --universal \
+	    --python-version 3.11 $(if $(UPGRADE),--upgrade) requirements/$$name.in -o requirements/$$name.txt || exit 1; \
+	done
+
+clean:
+	rm -rf .venv .venv-* .cache dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

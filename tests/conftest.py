@@ -1,0 +1,62 @@
+"""What all tests share: programs that must be there, and no skipping in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Generator
+
+import pytest
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "needs_program(name, ...): skip, with the reason, where none of these programs is installed",
+    )
+    config.addinivalue_line("markers", "suite: runs somebody else's test suite; only in CI")
+
+
+def _require(names: tuple[str, ...]) -> str:
+    """Return the path of the first of these programs; where none is installed, skip."""
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    pytest.skip(f"{' or '.join(names)} is not installed")
+
+
+@pytest.fixture
+def needs_program() -> Callable[..., str]:
+    """`needs_program("chromium", "chrome")` is the path of the first one installed, or skips the test."""
+    return lambda *names: _require(names)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs_program"):
+        _require(mark.args)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # `make conformance` and `make ecosystem` run these by hand; asking for the marker or the file does too.
+    named = config.option.markexpr or any("suite" in arg for arg in config.args)
+    if IN_CI or named:
+        return
+    away = [item for item in items if item.get_closest_marker("suite")]
+    if away:
+        config.hook.pytest_deselected(items=away)
+        items[:] = [item for item in items if item not in away]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI everything that tests need is installed, so a skip there is a failure."""
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped in CI: {reason}"
+    return report

@@ -1,0 +1,175 @@
+"""Kolben offers everything that Flask 3.1.3 does: it may accept more, never less or under other names.
+
+`flask-3.1.3.json` is written by `inventory.py` in an environment with Flask (`make reference`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+FLASK: dict[str, Any] = json.loads((HERE / "flask-3.1.3.json").read_text())
+
+# What differs, and why. A key is the path that a failure prints.
+EXCEPTIONS: dict[str, str] = {}
+
+
+@pytest.fixture(scope="module")
+def kolben_surface() -> dict[str, Any]:
+    command = [sys.executable, HERE / "inventory.py", "kolben"]
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("FLASK_")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environ)
+    assert done.returncode == 0, done.stderr
+    surface: dict[str, Any] = json.loads(done.stdout)
+    return surface
+
+
+def signature_differences(theirs: list[list[str]] | None, ours: list[list[str]] | None) -> str:
+    """Say how a call that Flask accepts would not be accepted here; empty when each one would."""
+    if theirs is None:
+        return ""
+    if ours is None:
+        return "has no signature"
+    positions = [name for name, kind, _ in ours if kind.startswith("POSITIONAL")]
+    known = {name: (kind, default) for name, kind, default in ours}
+    for index, (name, kind, default) in enumerate(theirs):
+        if kind.startswith("VAR"):
+            if not any(our_kind == kind for our_kind, _ in known.values()):
+                return f"does not take {name} ({kind})"
+        elif kind == "POSITIONAL_ONLY":
+            if len(positions) <= index:
+                return f"takes no parameter at place {index}"
+        elif name not in known:
+            return f"has no parameter {name}"
+        elif kind == "POSITIONAL_OR_KEYWORD" and positions[index : index + 1] != [name]:
+            return f"{name} is not at place {index}"
+        elif known[name][1] != default:
+            return f"default of {name} is {known[name][1]}, not {default}"
+    names = {name for name, _, _ in theirs}
+    for name, kind, default in ours:
+        if name not in names and not default and kind in ("POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY"):
+            if not any(theirs_kind == "POSITIONAL_ONLY" for _, theirs_kind, _ in theirs):
+                return f"asks for {name}"
+    return ""
+
+
+def member_differences(path: str, theirs: dict[str, Any], ours: dict[str, Any]) -> Iterator[str]:
+    if missing := {b for b in theirs.get("bases", []) if "typing.Generic" not in b} - set(
+        ours.get("bases", [])
+    ):
+        yield f"{path}: is no subclass of {sorted(missing)}"
+    for name, member in theirs.get("members", {}).items():
+        if name not in ours.get("members", {}):
+            yield f"{path}.{name}: missing"
+        elif member.get("signature") and (
+            difference := signature_differences(
+                member["signature"], ours["members"][name].get("signature")
+            )
+        ):
+            yield f"{path}.{name}: {difference}"
+
+
+def module_differences(kolben_surface: dict[str, Any]) -> Iterator[str]:
+    for module, names in FLASK["modules"].items():
+        if module not in kolben_surface["modules"]:
+            yield f"{module}: missing"
+            continue
+        found = kolben_surface["modules"][module]
+        for name, about in names.items():
+            path = f"{module}.{name}"
+            if name not in found:
+                yield f"{path}: missing"
+                continue
+            if difference := signature_differences(
+                about.get("signature"), found[name].get("signature")
+            ):
+                yield f"{path}: {difference}"
+            yield from member_differences(path, about, found[name])
+
+
+def command_differences(path: str, theirs: dict[str, Any], ours: dict[str, Any]) -> Iterator[str]:
+    for name, about in theirs["params"].items():
+        found = ours["params"].get(name)
+        if found is None:
+            yield f"{path} {name}: missing"
+            continue
+        if missing := set(about["flags"]) - set(found["flags"]):
+            yield f"{path} {name}: no {sorted(missing)}"
+        for key in about.keys() - {"flags", "type"}:
+            if about[key] != found[key]:
+                yield f"{path} {name}: {key} is {found[key]!r}, not {about[key]!r}"
+    for name, command in theirs["commands"].items():
+        if name in ours["commands"]:
+            yield from command_differences(f"{path} {name}", command, ours["commands"][name])
+        else:
+            yield f"{path} {name}: missing"
+
+
+def expect_none(differences: Iterator[str]) -> None:
+    unexpected = [one for one in differences if one.split(":")[0] not in EXCEPTIONS]
+    assert not unexpected, "\n".join(["", *unexpected])
+
+
+def test_every_module_name_member_and_signature(kolben_surface: dict[str, Any]) -> None:
+    expect_none(module_differences(kolben_surface))
+
+
+def test_every_attribute_of_the_objects_that_users_hold(kolben_surface: dict[str, Any]) -> None:
+    expect_none(
+        f"{key}.{name}: missing"
+        for key, names in FLASK["instances"].items()
+        for name in names
+        if name not in kolben_surface["instances"][key]
+    )
+
+
+def test_every_setting_has_the_same_default(kolben_surface: dict[str, Any]) -> None:
+    assert {**kolben_surface["config"], **FLASK["config"]} == kolben_surface["config"]
+
+
+@pytest.mark.parametrize("kind", ["jinja_globals", "jinja_filters", "jinja_tests"])
+def test_every_name_known_in_templates(kolben_surface: dict[str, Any], kind: str) -> None:
+    assert set(FLASK[kind]) <= set(kolben_surface[kind])
+
+
+def test_every_command_and_option(kolben_surface: dict[str, Any]) -> None:
+    expect_none(command_differences("flask", FLASK["cli"], kolben_surface["cli"]))
+    assert kolben_surface["auto_envvar_prefix"] == FLASK["auto_envvar_prefix"]
+
+
+def test_exceptions_still_hold(kolben_surface: dict[str, Any]) -> None:
+    """A line of the table that is no longer needed goes away."""
+    seen = {
+        one.split(":")[0]
+        for one in [
+            *module_differences(kolben_surface),
+            *command_differences("flask", FLASK["cli"], kolben_surface["cli"]),
+        ]
+    }
+    assert set(EXCEPTIONS) <= seen
+
+
+def test_deprecated_names_warn() -> None:
+    program = """
+import kolben
+kolben.install_as_flask()
+import warnings
+warnings.simplefilter("error")
+import flask
+try:
+    flask.__version__
+except DeprecationWarning as warning:
+    assert "__version__" in str(warning)
+else:
+    raise SystemExit("flask.__version__ gives no warning")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
