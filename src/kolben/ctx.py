@@ -72,7 +72,7 @@ class _AppCtxGlobals:
 
     def __repr__(self) -> str:
         context = _cv_app.get(None)
-        return object.__repr__(self) if context is None else f"<kolben.g of {context.app.name!r}>"
+        return object.__repr__(self) if context is None else f"<flask.g of {context.app.name!r}>"
 
 
 class AppContext:
@@ -83,6 +83,9 @@ class AppContext:
 
     #: The request context that was in force when this one was pushed inside a request.
     request_context: RequestContext | None = None
+
+    # While the request is handled whose context this is, popping does not end it.
+    _torn_down_by_request = False
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -115,7 +118,7 @@ class AppContext:
         """
         _check_on_top(self, "application context")
         try:
-            if len(self._tokens) == 1:
+            if len(self._tokens) == 1 and not self._torn_down_by_request:
                 self.app.do_teardown_appcontext(_error_or_current(exc))
         finally:
             _current.reset(self._tokens.pop())
@@ -148,6 +151,8 @@ class RequestContext:
     # PERF: what most requests never change is a class attribute, so that making a context is
     # two assignments (0.25 us against 0.6 us for all of them).
     _tokens: list[tuple[Token[AppContext | RequestContext], bool]] | tuple[()] = ()
+    # Set while the engine has made this the current context without push().
+    _token: Token[AppContext | RequestContext] | None = None
     _holds = 0
     _left = False  # popped while held: the last release() has to tear down
     _owns_app_context = True
@@ -198,7 +203,9 @@ class RequestContext:
     @lazy
     def app_context(self) -> AppContext:
         """The application context of this request."""
-        return self.app.app_context()
+        context = self.app.app_context()
+        context._torn_down_by_request = True
+        return context
 
     @lazy
     def _session(self) -> SessionMixin:
@@ -284,7 +291,7 @@ class RequestContext:
         """
         _check_on_top(self, "request context")
         exc = _error_or_current(exc)
-        last = len(self._tokens) == 1
+        last = len(self._tokens) == 1 and self._token is None
         token, owned = t.cast("list[t.Any]", self._tokens).pop()
         if last:
             self._leave(token, exc, owned)
@@ -295,6 +302,7 @@ class RequestContext:
         self, token: Token[AppContext | RequestContext], exc: BaseException | None, owned: bool
     ) -> None:
         """Tear down, unless something still holds this context, and stop being current."""
+        self._token = None
         self._left = held = self._holds > 0
         try:
             if not held:
@@ -314,6 +322,7 @@ class RequestContext:
         app = self.app
         context = self.app_context
         context.request_context = None
+        context._torn_down_by_request = False
         token = _current.set(context)
         try:
             app.do_teardown_appcontext(exc)

@@ -114,6 +114,10 @@ class _Proxy(LocalProxy[T]):
         return key in self._get_current_object()  # type: ignore[operator]
 
 
+# What an unbound proxy calls itself, as it always has.
+_Proxy.__name__ = LocalProxy.__name__
+
+
 class _ContextView(t.Generic[T]):
     """Reads one kind of context, with the ``get`` of a context variable.
 
