@@ -21,12 +21,14 @@ from werkzeug.utils import import_string
 
 from .globals import _cv_app, current_app
 from .helpers import get_debug_flag, get_load_dotenv
-from .locate import NoAppException as NoAppException  # noqa: PLC0414 - a name of this module
-from .locate import find_app_by_string as find_app_by_string  # noqa: PLC0414
-from .locate import find_best_app as find_best_app  # noqa: PLC0414
-from .locate import locate_app as locate_app  # noqa: PLC0414
-from .locate import prepare_import as prepare_import  # noqa: PLC0414
-from .locate import split_target
+from .locate import (
+    NoAppException as NoAppException,  # noqa: PLC0414 - these are also names of this module
+    find_app_by_string as find_app_by_string,  # noqa: PLC0414
+    find_best_app as find_best_app,  # noqa: PLC0414
+    locate_app as locate_app,  # noqa: PLC0414
+    prepare_import as prepare_import,  # noqa: PLC0414
+    split_target,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -247,7 +249,8 @@ def get_version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 
 def _own_version() -> str:
-    from . import __version__
+    # By its full name: that is how the package tells its own version from Flask's.
+    from kolben import __version__
 
     return str(__version__)
 

@@ -127,7 +127,7 @@ def find_app_by_string(module: ModuleType, app_name: str) -> Flask:
 
 
 def _describe(value: object) -> str:
-    return "None" if value is None else f"a {type(value).__name__!r} object"
+    return "None" if value is None else f"an object of type {type(value).__name__!r}"
 
 
 def _parse_app_name(text: str) -> tuple[str, list[Any], dict[str, Any]]:

@@ -184,8 +184,11 @@ class FlaskClient(Client):
             builder.environ_base = self._copy_environ({**(builder.environ_base or {})})
             return builder.get_request()
         if isinstance(source, dict):
-            environ = self._copy_environ(source)
-            return EnvironBuilder.from_environ(environ, app=self.application).get_request()
+            # As a base, for an environ turned into a builder keeps what describes the request only.
+            base = self._copy_environ({})
+            return EnvironBuilder.from_environ(
+                source, app=self.application, environ_base=base
+            ).get_request()
         if isinstance(source, BaseRequest):
             request = copy(source)
             request.environ = self._copy_environ(request.environ)
