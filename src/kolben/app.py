@@ -16,8 +16,7 @@ from werkzeug.routing import BuildError, MapAdapter, RequestRedirect, RoutingExc
 from werkzeug.wrappers import Response as BaseResponse
 from werkzeug.wsgi import get_host
 
-from . import cli, devserver
-from . import typing as ft
+from . import cli, devserver, typing as ft
 from .concurrency import async_to_sync
 from .ctx import AppContext, RequestContext, _unset
 from .debughelpers import FormDataRoutingRedirect
@@ -32,7 +31,6 @@ from .dispatch import (
 )
 from .globals import _current, _cv_app, _cv_request, _get_current, g, request, session
 from .helpers import get_flashed_messages, send_from_directory
-from .routing import RouteIndex
 from .sansio.app import App
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .signals import (
@@ -44,7 +42,6 @@ from .signals import (
     request_started,
     request_tearing_down,
 )
-from .templating import Environment
 from .wrappers import Request, Response
 
 if t.TYPE_CHECKING:
@@ -52,6 +49,8 @@ if t.TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from .routing import RouteIndex
+    from .templating import Environment
     from .testing import FlaskClient, FlaskCliRunner
 
 R = t.TypeVar("R")
@@ -93,7 +92,7 @@ class Flask(App):
         package or module. Needed only where it can not be found, as in a namespace package.
     """
 
-    default_config: ImmutableDict[str, t.Any] = ImmutableDict(  # type: ignore[assignment]
+    default_config = ImmutableDict(
         {
             "DEBUG": None,
             "TESTING": False,
@@ -180,7 +179,7 @@ class Flask(App):
         weak_self = weakref.ref(self)
 
         def static(**values: t.Any) -> Response:
-            return t.cast(Flask, weak_self()).send_static_file(**values)
+            return t.cast("Flask", weak_self()).send_static_file(**values)
 
         self.add_url_rule(
             f"{self.static_url_path}/<path:filename>",
@@ -225,7 +224,7 @@ class Flask(App):
         if not self.has_static_folder:
             raise RuntimeError("'static_folder' must be set to serve static_files.")
         return send_from_directory(
-            t.cast(str, self.static_folder),
+            t.cast("str", self.static_folder),
             filename,
             max_age=self.get_send_file_max_age(filename),
         )
@@ -484,9 +483,7 @@ class Flask(App):
                 endpoint, values, method=_method, url_scheme=_scheme, force_external=external
             )
         except BuildError as error:
-            values.update(
-                _anchor=_anchor, _method=_method, _scheme=_scheme, _external=external
-            )
+            values.update(_anchor=_anchor, _method=_method, _scheme=_scheme, _external=external)
             return self.handle_url_build_error(error, endpoint, values)
         if _anchor is not None:
             fragment = quote(_anchor, safe="%!#$&'()*+,/:;=?@")
@@ -554,7 +551,7 @@ class Flask(App):
                 for hook in hooks.get(name, ()):
                     result = self.ensure_sync(hook)()
                     if result is not None:
-                        return t.cast(ft.ResponseReturnValue, result)
+                        return t.cast("ft.ResponseReturnValue", result)
         return None
 
     def dispatch_request(self) -> ft.ResponseReturnValue:
@@ -565,11 +562,11 @@ class Flask(App):
         request = _request_context().request
         if request.routing_exception is not None:
             self.raise_routing_exception(request)
-        rule = t.cast(t.Any, request.url_rule)
+        rule = t.cast("t.Any", request.url_rule)
         if getattr(rule, "provide_automatic_options", False) and request.method == "OPTIONS":
             return self.make_default_options_response()
         view = self.ensure_sync(self.view_functions[rule.endpoint])
-        return t.cast(ft.ResponseReturnValue, view(**(request.view_args or {})))
+        return t.cast("ft.ResponseReturnValue", view(**(request.view_args or {})))
 
     def raise_routing_exception(self, request: Request) -> t.NoReturn:
         """Raise the error of a request that no URL rule matched.
@@ -587,13 +584,13 @@ class Flask(App):
         )
         if loses_body:
             raise FormDataRoutingRedirect(request)
-        raise t.cast(HTTPException, error)
+        raise t.cast("HTTPException", error)
 
     def make_default_options_response(self) -> Response:
         """Answer an OPTIONS request with the methods that the URL takes."""
         adapter = _request_context().url_adapter
         response = self.response_class()
-        response.allow.update(t.cast(MapAdapter, adapter).allowed_methods())
+        response.allow.update(t.cast("MapAdapter", adapter).allowed_methods())
         return response
 
     def finalize_request(
@@ -605,7 +602,7 @@ class Flask(App):
         :param from_error_handler: log errors on this way rather than raise them, because an
             error is being answered already.
         """
-        response = self.make_response(t.cast(ft.ResponseReturnValue, rv))
+        response = self.make_response(rv)
         try:
             response = self.process_response(response)
             request_finished.send(self, _async_wrapper=self.ensure_sync, response=response)
@@ -623,9 +620,9 @@ class Flask(App):
             and headers: ``(body, status, headers)``, ``(body, status)``, ``(body, headers)``.
         :raises TypeError: for anything else, None above all.
         """
-        status: ft.StatusCode | str | None = None
-        headers: ft.HeadersValue | None = None
         value: t.Any = rv
+        status: t.Any = None
+        headers: t.Any = None
         if isinstance(value, tuple):
             value, status, headers = _unpack(value)
         if value is None:
@@ -642,7 +639,7 @@ class Flask(App):
                 value.status_code = status
         if headers:
             value.headers.update(headers)
-        return t.cast(Response, value)
+        return t.cast("Response", value)
 
     def _wrap_result(
         self, value: t.Any, status: t.Any, headers: t.Any
@@ -660,7 +657,8 @@ class Flask(App):
             value = value.get_response(environ)
         if isinstance(value, BaseResponse) or callable(value):
             try:
-                return self.response_class.force_type(value, environ), status, headers
+                response = self.response_class.force_type(value, environ)
+                return t.cast("Response", response), status, headers
             except TypeError as error:
                 raise TypeError(f"{error}\n{_wrong_type(value)}").with_traceback(
                     error.__traceback__
@@ -720,7 +718,7 @@ class Flask(App):
         handler = self._find_error_handler(e, _request_context()._blueprints())
         if handler is None:
             return e
-        return t.cast(ft.ResponseReturnValue, self.ensure_sync(handler)(e))
+        return t.cast("ft.ResponseReturnValue", self.ensure_sync(handler)(e))
 
     def handle_user_exception(self, e: Exception) -> HTTPException | ft.ResponseReturnValue:
         """Let an error handler answer an error that a view or hook has raised.
@@ -737,7 +735,7 @@ class Flask(App):
         handler = self._find_error_handler(e, _request_context()._blueprints())
         if handler is None:
             raise e
-        return t.cast(ft.ResponseReturnValue, self.ensure_sync(handler)(e))
+        return t.cast("ft.ResponseReturnValue", self.ensure_sync(handler)(e))
 
     def handle_exception(self, e: Exception) -> Response:
         """Answer an error that nothing has handled: log it, and send 500.
@@ -774,7 +772,7 @@ class Flask(App):
         :param exc_info: the error, as :func:`sys.exc_info` returns it.
         """
         request = _request_context().request
-        self.logger.error(f"Exception on {request.path} [{request.method}]", exc_info=exc_info)
+        self.logger.error("Exception on %s [%s]", request.path, request.method, exc_info=exc_info)
 
     # ---- the end of a request ------------------------------------------------------------
 
@@ -841,7 +839,7 @@ class Flask(App):
                 failure = error
                 answer = self.handle_exception(error)
             if type(answer) is not tuple:
-                return t.cast(Response, answer)(environ, start_response)
+                return t.cast("Response", answer)(environ, start_response)
             status, headers, body = answer
             start_response(status, headers)
             return body

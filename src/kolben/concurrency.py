@@ -35,9 +35,7 @@ def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
     return result
 
 
-def _run_on_own_loop(
-    coroutine: t.Coroutine[t.Any, t.Any, R], context: contextvars.Context
-) -> R:
+def _run_on_own_loop(coroutine: t.Coroutine[t.Any, t.Any, R], context: contextvars.Context) -> R:
     runner: asyncio.Runner | None = getattr(_thread, "runner", None)
     if runner is None:
         runner = _thread.runner = asyncio.Runner()

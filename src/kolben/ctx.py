@@ -124,12 +124,15 @@ class AppContext:
             _current.reset(self._tokens.pop())
         appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
-    def __enter__(self) -> AppContext:
+    def __enter__(self) -> t.Self:
         self.push()
         return self
 
     def __exit__(
-        self, exc_type: type | None, exc_value: BaseException | None, tb: TracebackType | None
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         self.pop(exc_value)
 
@@ -156,7 +159,7 @@ class RequestContext:
     _holds = 0
     _left = False  # popped while held: the last release() has to tear down
     _owns_app_context = True
-    _routing: tuple[Rule | None, dict[str, t.Any] | None, Exception | None] = (None, None, None)
+    _routing: tuple[Rule | None, dict[str, t.Any] | None, HTTPException | None] = (None, None, None)
 
     def __init__(
         self,
@@ -240,16 +243,15 @@ class RequestContext:
 
         For a thread or greenlet that works on while this request is still being handled.
         """
-        return self.__class__(
-            self.app, self.environ, request=self.request, session=self._session
-        )
+        return self.__class__(self.app, self.environ, request=self.request, session=self._session)
 
     def match_request(self) -> None:
         """Find the route of this request and store it, or the error, on the request."""
         adapter = self.url_adapter
         assert adapter is not None, "match_request() needs a URL adapter"
         try:
-            self.request.url_rule, self.request.view_args = adapter.match(return_rule=True)
+            rule, values = adapter.match(return_rule=True)
+            self.request.url_rule, self.request.view_args = rule, t.cast("dict[str, t.Any]", values)
         except HTTPException as error:
             self.request.routing_exception = error
 
@@ -363,12 +365,15 @@ class RequestContext:
         finally:
             _current.reset(token)
 
-    def __enter__(self) -> RequestContext:
+    def __enter__(self) -> t.Self:
         self.push()
         return self
 
     def __exit__(
-        self, exc_type: type | None, exc_value: BaseException | None, tb: TracebackType | None
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         self.pop(exc_value)
 
@@ -429,7 +434,7 @@ def copy_current_request_context(f: F) -> F:
         with copied:
             return copied.app.ensure_sync(f)(*args, **kwargs)
 
-    return update_wrapper(t.cast(F, wrapper), f)
+    return t.cast("F", update_wrapper(wrapper, f))
 
 
 def has_request_context() -> bool:

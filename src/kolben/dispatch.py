@@ -166,9 +166,9 @@ def _finish(
     if kind is str:
         body = result.encode()
         mimetype = Response.default_mimetype
-    elif (kind is dict or kind is list) and app.json.has_body:
-        body = app.json.body(result)
-        mimetype = app.json.mimetype
+    elif (kind is dict or kind is list) and (provider := app.json).has_body:
+        body = provider.body(result)
+        mimetype = provider.mimetype
     else:
         return result if kind is Response else app.make_response(result)
     headers = [("Content-Length", str(len(body)))]

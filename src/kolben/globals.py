@@ -114,6 +114,8 @@ class _Proxy(LocalProxy[T]):
         return key in self._get_current_object()  # type: ignore[operator]
 
 
+_required: t.Any = object()
+
 # What an unbound proxy calls itself, as it always has.
 _Proxy.__name__ = LocalProxy.__name__
 
@@ -134,7 +136,7 @@ class _ContextView(t.Generic[T]):
     def get(self) -> T: ...
     @t.overload
     def get(self, default: D) -> T | D: ...
-    def get(self, *default: D) -> T | D:
+    def get(self, default: t.Any = _required) -> t.Any:
         """Return the context in force.
 
         :param default: returned where there is none.
@@ -143,9 +145,9 @@ class _ContextView(t.Generic[T]):
         try:
             return self._find()
         except RuntimeError:
-            if default:
-                return default[0]
-            raise LookupError(self.name) from None
+            if default is _required:
+                raise LookupError(self.name) from None
+            return default
 
 
 _cv_app: _ContextView[AppContext] = _ContextView("kolben.app_context", _find_app_context)

@@ -9,7 +9,9 @@ T = t.TypeVar("T")
 if t.TYPE_CHECKING:
     # Type checkers know how an override of a property by a property behaves, and that an
     # assigned value replaces the computed one; they need no more than that.
-    from werkzeug.utils import cached_property as lazy
+    from werkzeug.utils import cached_property
+
+    lazy = cached_property
 else:
 
     class lazy:  # noqa: N801 (used as a decorator, beside property)

@@ -12,12 +12,10 @@ from functools import lru_cache
 from io import BytesIO
 
 from werkzeug.datastructures import EnvironHeaders, Headers, ImmutableMultiDict
-from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES, parse_options_header
 from werkzeug.utils import get_content_type
-from werkzeug.wrappers import Request as RequestBase
-from werkzeug.wrappers import Response as ResponseBase
+from werkzeug.wrappers import Request as RequestBase, Response as ResponseBase
 
 from . import json
 from .debughelpers import attach_enctype_error_multidict
@@ -97,12 +95,12 @@ class Request(RequestBase):
     @lazy
     def method(self) -> str:
         """The HTTP method, in capitals."""
-        return t.cast(str, self.environ.get("REQUEST_METHOD", "GET")).upper()
+        return t.cast("str", self.environ.get("REQUEST_METHOD", "GET")).upper()
 
     @lazy
     def scheme(self) -> str:
         """The URL scheme, ``http`` or ``https``."""
-        return t.cast(str, self.environ.get("wsgi.url_scheme", "http"))
+        return t.cast("str", self.environ.get("wsgi.url_scheme", "http"))
 
     @lazy
     def server(self) -> tuple[str, int | None] | None:
@@ -111,8 +109,8 @@ class Request(RequestBase):
         if name is None:
             return None
         try:
-            port: int | None = int(self.environ.get("SERVER_PORT", None))
-        except (TypeError, ValueError):
+            port: int | None = int(self.environ["SERVER_PORT"])
+        except (KeyError, TypeError, ValueError):
             port = None  # a Unix socket
         return name, port
 
@@ -129,7 +127,7 @@ class Request(RequestBase):
     @lazy
     def query_string(self) -> bytes:
         """What follows the ``?`` of the URL, as the client sent it."""
-        return t.cast(str, self.environ.get("QUERY_STRING", "")).encode("latin1")
+        return t.cast("str", self.environ.get("QUERY_STRING", "")).encode("latin1")
 
     @lazy
     def headers(self) -> Headers:
@@ -149,7 +147,8 @@ class Request(RequestBase):
     @lazy
     def cookies(self) -> ImmutableMultiDict[str, str]:
         """The cookies sent with the request (RFC 6265, section 5.4)."""
-        return parse_cookies(self.environ.get("HTTP_COOKIE", ""), self.dict_storage_class)
+        storage: t.Any = self.dict_storage_class
+        return parse_cookies(self.environ.get("HTTP_COOKIE", ""), storage)
 
     def _parse_content_type(self) -> None:
         # Werkzeug's properties mimetype and mimetype_params read this attribute.
@@ -163,9 +162,9 @@ class Request(RequestBase):
     def content_length(self) -> int | None:
         """The declared length of the body, in bytes; None if there is none or it is chunked."""
         declared = self.environ.get("CONTENT_LENGTH")
-        if declared and declared.isascii() and declared.isdigit():
-            if "HTTP_TRANSFER_ENCODING" not in self.environ:
-                return int(declared)
+        plain = declared and declared.isascii() and declared.isdigit()
+        if plain and "HTTP_TRANSFER_ENCODING" not in self.environ:
+            return int(t.cast("str", declared))
         return super().content_length
 
     def get_data(  # type: ignore[override]
@@ -196,13 +195,13 @@ class Request(RequestBase):
             return None
         maximum = self.max_content_length
         if maximum is not None and length > maximum:
-            raise RequestEntityTooLarge()
+            raise RequestEntityTooLarge
         read = self.environ["wsgi.input"].read
         data: bytes = read(length)
         while len(data) < length:
             more = read(length - len(data))
             if not more:
-                raise ClientDisconnected()
+                raise ClientDisconnected
             data += more
         # What is left to read, by whoever asks for the stream now.
         self.stream = BytesIO()
@@ -216,7 +215,7 @@ class Request(RequestBase):
         return context.app.config[name]
 
     @property
-    def max_content_length(self) -> int | None:  # type: ignore[override]
+    def max_content_length(self) -> int | None:
         """The most bytes that are read of the body; None for no limit.
 
         ``MAX_CONTENT_LENGTH`` of the configuration, unless it is set for this request. A longer
@@ -230,7 +229,7 @@ class Request(RequestBase):
         self._max_content_length = value
 
     @property
-    def max_form_memory_size(self) -> int | None:  # type: ignore[override]
+    def max_form_memory_size(self) -> int | None:
         """The most bytes that one field of a multipart form may have; None for no limit.
 
         ``MAX_FORM_MEMORY_SIZE`` of the configuration, unless it is set for this request.
@@ -259,7 +258,7 @@ class Request(RequestBase):
     def endpoint(self) -> str | None:
         """The endpoint of the URL rule that matched; None where none did."""
         rule = self.url_rule
-        return None if rule is None else t.cast(str, rule.endpoint)
+        return None if rule is None else t.cast("str", rule.endpoint)
 
     @property
     def blueprint(self) -> str | None:
@@ -299,7 +298,7 @@ class Request(RequestBase):
             context = _get_current(None)
             if context is not None and context.app.debug:
                 raise
-            raise BadRequest() from error
+            raise BadRequest from error
 
 
 @lru_cache(maxsize=256)
@@ -311,9 +310,29 @@ _STATUS = {code: (f"{code} {name.upper()}", code) for code, name in HTTP_STATUS_
 
 # Response headers that need no attention on the way to the server.
 _QUIET_HEADERS = frozenset(
-    "Content-Type Content-Length Set-Cookie Vary Cache-Control ETag Last-Modified Date Expires "
-    "X-Request-ID Server Allow WWW-Authenticate Access-Control-Allow-Origin X-Frame-Options "
-    "X-Content-Type-Options Retry-After Link Content-Disposition Accept-Ranges Age".split()
+    {
+        "Accept-Ranges",
+        "Access-Control-Allow-Origin",
+        "Age",
+        "Allow",
+        "Cache-Control",
+        "Content-Disposition",
+        "Content-Length",
+        "Content-Type",
+        "Date",
+        "ETag",
+        "Expires",
+        "Last-Modified",
+        "Link",
+        "Retry-After",
+        "Server",
+        "Set-Cookie",
+        "Vary",
+        "WWW-Authenticate",
+        "X-Content-Type-Options",
+        "X-Frame-Options",
+        "X-Request-ID",
+    }
 )
 
 # A Location that is a URI already, so that converting it from an IRI would change nothing.
@@ -340,9 +359,7 @@ class Response(ResponseBase):
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._short_ways = all(
-            getattr(cls, name) is getattr(Response, name) for name in _SHORTENED
-        )
+        cls._short_ways = all(getattr(cls, name) is getattr(Response, name) for name in _SHORTENED)
 
     def __init__(
         self,
@@ -391,7 +408,7 @@ class Response(ResponseBase):
         context = _get_current(None)
         if context is None:
             return ResponseBase.max_cookie_size
-        return t.cast(int, context.app.config["MAX_COOKIE_SIZE"])
+        return t.cast("int", context.app.config["MAX_COOKIE_SIZE"])
 
     def get_wsgi_response(
         self, environ: WSGIEnvironment
