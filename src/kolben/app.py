@@ -523,7 +523,8 @@ class Flask(App):
         if not self._got_first_request:
             self._got_first_request = True
         try:
-            request_started.send(self, _async_wrapper=self.ensure_sync)
+            if request_started.receivers:
+                request_started.send(self, _async_wrapper=self.ensure_sync)
             result = self.preprocess_request()
             if result is None:
                 result = self.dispatch_request()
@@ -605,7 +606,8 @@ class Flask(App):
         response = self.make_response(rv)
         try:
             response = self.process_response(response)
-            request_finished.send(self, _async_wrapper=self.ensure_sync, response=response)
+            if request_finished.receivers:
+                request_finished.send(self, _async_wrapper=self.ensure_sync, response=response)
         except Exception:
             if not from_error_handler:
                 raise
@@ -702,8 +704,13 @@ class Flask(App):
         config = self.config
         if not config["SESSION_REFRESH_EACH_REQUEST"]:
             return False
-        cookies = environ.get("HTTP_COOKIE")
-        return cookies is not None and f"{config['SESSION_COOKIE_NAME']}=" in cookies
+        name = f"{config['SESSION_COOKIE_NAME']}="
+        _, found, rest = environ.get("HTTP_COOKIE", "").partition(name)
+        if not found:
+            return False
+        interface = t.cast("SecureCookieSessionInterface", self.session_interface)
+        # Found twice, or inside another cookie: open the session, which looks properly.
+        return name in rest or interface.needs_refresh(rest.partition(";")[0])
 
     # ---- errors --------------------------------------------------------------------------
 
@@ -791,7 +798,8 @@ class Flask(App):
             for name in (*_request_context()._blueprints(), None):
                 for hook in reversed(hooks.get(name, ())):
                     self.ensure_sync(hook)(exc)
-        request_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
+        if request_tearing_down.receivers:
+            request_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
 
     def do_teardown_appcontext(self, exc: BaseException | None = _unset) -> None:
         """Call the teardown functions of the application context, last registered first.
@@ -802,7 +810,8 @@ class Flask(App):
             exc = sys.exc_info()[1]
         for hook in reversed(self.teardown_appcontext_funcs):
             self.ensure_sync(hook)(exc)
-        appcontext_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
+        if appcontext_tearing_down.receivers:
+            appcontext_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
 
     # ---- gateway: WSGI -------------------------------------------------------------------
 
@@ -847,8 +856,9 @@ class Flask(App):
             failure = error
             raise
         finally:
+            request = context.__dict__.get("request")
             if (
-                "request" in context.__dict__
+                (request is not None and "files" in request.__dict__)
                 or context._holds
                 or self.teardown_request_funcs
                 or self.teardown_appcontext_funcs

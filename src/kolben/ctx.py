@@ -107,7 +107,8 @@ class AppContext:
         outer = _get_current(None)
         self.request_context = outer.request_context if outer is not None else None
         self._tokens.append(_current.set(self))
-        appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+        if appcontext_pushed.receivers:
+            appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
 
     def pop(self, exc: BaseException | None = _unset) -> None:
         """Leave this context; the last pop calls the application's teardown functions.
@@ -122,7 +123,8 @@ class AppContext:
                 self.app.do_teardown_appcontext(_error_or_current(exc))
         finally:
             _current.reset(self._tokens.pop())
-        appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
+        if appcontext_popped.receivers:
+            appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
     def __enter__(self) -> t.Self:
         self.push()
@@ -330,7 +332,8 @@ class RequestContext:
             app.do_teardown_appcontext(exc)
         finally:
             _current.reset(token)
-        appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
+        if appcontext_popped.receivers:
+            appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
 
     def hold(self) -> None:
         """Put teardown off until :meth:`release`, for work that goes on after the response.

@@ -102,12 +102,15 @@ def respond(app: Flask, context: RequestContext, environ: WSGIEnvironment) -> An
     try:
         if request_started.receivers:
             request_started.send(app, _async_wrapper=app.ensure_sync)
-        if app.before_request_funcs or app.url_value_preprocessors or route is None:
-            # A hook may have changed what was matched, and a path without a route is an error
-            # that is raised only after the hooks: both are the named steps' business.
+        result = None
+        if app.before_request_funcs or app.url_value_preprocessors:
             result = app.preprocess_request()
-            if result is None:
-                result = app.dispatch_request()
+        if result is not None:
+            pass
+        elif route is None or "request" in context.__dict__:
+            # A hook that has seen the request may have changed what was matched, and a path
+            # without a route raises an error: both are the named step's business.
+            result = app.dispatch_request()
         elif method == "OPTIONS" and route.answers_options:
             result = app.make_default_options_response()
         else:
@@ -157,7 +160,8 @@ def _finish(
         or ("HTTP_COOKIE" in environ and app._must_resend_session(environ))
     ):
         response = app.process_response(app.make_response(result))
-        request_finished.send(app, _async_wrapper=app.ensure_sync, response=response)
+        if request_finished.receivers:
+            request_finished.send(app, _async_wrapper=app.ensure_sync, response=response)
         return response
 
     # PERF: text and JSON need no response object where nobody has asked for one: 0.35 us
