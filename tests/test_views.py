@@ -184,7 +184,16 @@ class TestMethodView:
             app.test_client().post("/")
 
     def test_the_names_it_knows(self):
-        assert http_method_funcs == set(["get", "post", "head", "options", "delete", "put", "trace", "patch"])
+        assert http_method_funcs == {
+            "get",
+            "post",
+            "head",
+            "options",
+            "delete",
+            "put",
+            "trace",
+            "patch",
+        }
 
 
 class TestAsync:

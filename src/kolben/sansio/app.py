@@ -34,9 +34,9 @@ from .scaffold import (
 if t.TYPE_CHECKING:
     import logging
 
-    from kolben.sessions import SessionInterface
     from werkzeug.wrappers import Response as BaseResponse
 
+    from kolben.sessions import SessionInterface
     from kolben.testing import FlaskClient, FlaskCliRunner
     from kolben.wrappers import Response
 
@@ -148,7 +148,7 @@ class App(Scaffold):
         #: Called by :func:`kolben.abort`.
         self.aborter = self.make_aborter()
         #: Turns data to JSON and back, for views, requests and responses.
-        self.json: JSONProvider = self.json_provider_class(self)  # type: ignore[arg-type]
+        self.json: JSONProvider = self.json_provider_class(self)
         #: All URL rules.
         self.url_map = self.url_map_class(host_matching=host_matching)
         #: Whether URL rules are matched by subdomain.
@@ -179,7 +179,7 @@ class App(Scaffold):
             )
 
     @cached_property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """Name of the application: the import name, or that of the file that was started."""
         if self.import_name != "__main__":
             return self.import_name
@@ -195,7 +195,7 @@ class App(Scaffold):
         In debug mode, where no level is set, it logs from DEBUG on. Where nothing handles its
         records, it writes them to the error stream.
         """
-        return create_logger(self)  # type: ignore[arg-type]
+        return create_logger(self)
 
     @cached_property
     def jinja_env(self) -> Environment:
@@ -235,7 +235,7 @@ class App(Scaffold):
 
         To change where one object's templates are, override ``jinja_loader`` instead.
         """
-        return DispatchingJinjaLoader(self)  # type: ignore[arg-type]
+        return DispatchingJinjaLoader(self)
 
     def select_jinja_autoescape(self, filename: str | None) -> bool:
         """Tell whether a template is escaped: HTML, XML and SVG are, by the name's ending.

@@ -441,11 +441,13 @@ def _find_package_path(import_name: str) -> str:
 
 
 def _namespace_portion(import_name: str, namespace: ModuleSpec) -> str:
-    """Return which of the folders of a namespace package holds the module."""
+    """Return which of the folders of a namespace package holds a package.
+
+    For a plain module it is the first one, as in Flask: instance folders stay where they are.
+    """
     folders = list(namespace.submodule_search_locations or ())
     spec = _find_spec(import_name)
-    places = (spec.submodule_search_locations or [spec.origin or ""]) if spec else ()
-    for place in places:
+    for place in (spec and spec.submodule_search_locations) or ():
         for folder in folders:
             if Path(place).is_relative_to(folder):
                 return folder
