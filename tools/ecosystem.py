@@ -34,9 +34,7 @@ class Suite:
         way = "flask" if on_flask else "kolben"
         name = f"{self.name}-on-{way}"
         envname = f"{self.requirements.replace('/', '-')}-on-{way}"
-        python = environment(
-            envname, self.requirements, kolben=not on_flask, shadow=not on_flask
-        )
+        python = environment(envname, self.requirements, kolben=not on_flask, shadow=not on_flask)
         folder = fresh_copy(self.source, self.part, into=name)
         if not self.configured:
             # Else pytest would go on looking, and find the configuration of this checkout.

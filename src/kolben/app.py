@@ -12,7 +12,14 @@ from urllib.parse import quote
 
 from werkzeug.datastructures import Headers, ImmutableDict
 from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
-from werkzeug.routing import BuildError, MapAdapter, RequestRedirect, RoutingException
+from werkzeug.routing import (
+    BuildError,
+    MapAdapter,
+    RequestRedirect,
+    RoutingException,
+    Rule as Rule,
+)
+from werkzeug.serving import is_running_from_reloader as is_running_from_reloader
 from werkzeug.wrappers import Response as BaseResponse
 from werkzeug.wsgi import get_host
 
@@ -29,8 +36,23 @@ from .dispatch import (
     respond,
     takes_short_way,
 )
-from .globals import _current, _cv_app, _cv_request, _get_current, g, request, session
-from .helpers import get_flashed_messages, send_from_directory
+from .globals import (
+    _current,
+    _cv_app,
+    _cv_request,
+    _get_current,
+    current_app as current_app,
+    g,
+    request,
+    request_ctx as request_ctx,
+    session,
+)
+from .helpers import (
+    get_debug_flag as get_debug_flag,
+    get_flashed_messages,
+    get_load_dotenv as get_load_dotenv,
+    send_from_directory,
+)
 from .sansio.app import App
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .signals import (
@@ -42,6 +64,8 @@ from .signals import (
     request_started,
     request_tearing_down,
 )
+from .templating import add_processed_names
+from .templating import Environment as Environment
 from .wrappers import Request, Response
 
 if t.TYPE_CHECKING:
@@ -50,7 +74,6 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from .routing import RouteIndex
-    from .templating import Environment
     from .testing import FlaskClient, FlaskCliRunner
 
 R = t.TypeVar("R")
@@ -285,14 +308,7 @@ class Flask(App):
 
         :param context: the variables, changed in place.
         """
-        processors = self.template_context_processors
-        current = _cv_request.get(None)
-        names = [None, *reversed(current._blueprints())] if current is not None else [None]
-        given = context.copy()
-        for name in names:
-            for processor in processors.get(name, ()):
-                context.update(self.ensure_sync(processor)())
-        context.update(given)
+        add_processed_names(self, context)
 
     # ---- development ---------------------------------------------------------------------
 

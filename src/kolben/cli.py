@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
-from werkzeug.serving import is_running_from_reloader
+from werkzeug.serving import is_running_from_reloader, run_simple as run_simple
 from werkzeug.utils import import_string
 
 from .globals import _cv_app, current_app
 from .helpers import get_debug_flag, get_load_dotenv
 from .locate import (
-    NoAppException as NoAppException,  # noqa: PLC0414 - these are also names of this module
-    find_app_by_string as find_app_by_string,  # noqa: PLC0414
-    find_best_app as find_best_app,  # noqa: PLC0414
-    locate_app as locate_app,  # noqa: PLC0414
-    prepare_import as prepare_import,  # noqa: PLC0414
+    NoAppException as NoAppException,
+    find_app_by_string as find_app_by_string,
+    find_best_app as find_best_app,
+    locate_app as locate_app,
+    prepare_import as prepare_import,
     split_target,
 )
 

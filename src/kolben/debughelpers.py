@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterator
 
-from jinja2.loaders import BaseLoader
 from werkzeug.routing import RequestRedirect
 
-from .globals import _cv_request
+from .globals import _cv_request, request_ctx as request_ctx
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jinja2.loaders import BaseLoader
+
     from .sansio.app import App
     from .sansio.scaffold import Scaffold
     from .wrappers import Request
@@ -56,19 +58,20 @@ class FormDataRoutingRedirect(AssertionError):
     def __init__(self, request: Request) -> None:
         redirect = request.routing_exception
         assert isinstance(redirect, RequestRedirect)
-        message = [
+        message = (
             f"The request went to {request.url!r}, which redirects to the canonical URL "
-            f"{redirect.new_url!r}."
-        ]
+            f"{redirect.new_url!r}. "
+        )
         if redirect.new_url.partition("?")[0] == f"{request.base_url}/":
-            message.append(
-                "The route ends with a slash, and a URL without it is redirected to the one with it."
+            message += (
+                "The route ends with a slash, and a URL without it is redirected to the one with "
+                "it. "
             )
-        message.append(
+        message += (
             "Send the form to the canonical URL, or redirect with status 307 or 308; otherwise "
             "the browser drops the form data.\n\nThis error is raised in debug mode only."
         )
-        super().__init__(" ".join(message))
+        super().__init__(message)
 
 
 def attach_enctype_error_multidict(request: Request) -> None:
@@ -78,13 +81,13 @@ def attach_enctype_error_multidict(request: Request) -> None:
     """
     plain: t.Any = type(request.files)
 
-    def __getitem__(self: t.Any, key: str) -> t.Any:
+    def get_item(self: t.Any, key: str) -> t.Any:
         if key not in self and key in request.form:
             raise DebugFilesKeyError(request, key)
         return plain.__getitem__(self, key)
 
     request.files.__class__ = type(
-        plain.__name__, (plain,), {"__module__": plain.__module__, "__getitem__": __getitem__}
+        plain.__name__, (plain,), {"__module__": plain.__module__, "__getitem__": get_item}
     )
 
 

@@ -7,19 +7,17 @@ import os
 import sys
 import typing as t
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator
-from datetime import datetime
 from functools import cache, update_wrapper
 
 import werkzeug.utils
 from werkzeug.exceptions import abort as _wz_abort
 from werkzeug.utils import redirect as _wz_redirect
+from werkzeug.wrappers import Response as BaseResponse  # noqa: TC002 - a name of this module, too
 
 from .globals import _cv_request, _get_current, current_app, request, request_ctx, session
 from .signals import message_flashed
 
 if t.TYPE_CHECKING:
-    from werkzeug.wrappers import Response as BaseResponse
-
     from .ctx import RequestContext
     from .wrappers import Response
 
@@ -34,8 +32,8 @@ def get_debug_flag() -> bool:
 
     :return: False if the variable is unset, empty, ``0``, ``false`` or ``no``; True otherwise.
     """
-    value = os.environ.get("FLASK_DEBUG")
-    return bool(value) and value.lower() not in _OFF
+    value = os.environ.get("FLASK_DEBUG", "")
+    return value != "" and value.lower() not in _OFF
 
 
 def get_load_dotenv(default: bool = True) -> bool:
@@ -232,7 +230,9 @@ def url_for(
 
 
 def redirect(
-    location: str, code: int = 302, Response: type[BaseResponse] | None = None
+    location: str,
+    code: int = 302,
+    Response: type[BaseResponse] | None = None,  # noqa: N803 (Flask's name)
 ) -> BaseResponse:
     """Make a response that sends the client elsewhere.
 
@@ -301,16 +301,22 @@ def get_flashed_messages(
         that it contains.
     :return: the messages, oldest first.
     """
-    flashes: list[tuple[str, str]] | None = request_ctx.flashes
-    if flashes is None:
-        flashes = session.pop("_flashes") if "_flashes" in session else []
-        request_ctx.flashes = flashes
+    flashes = _take_flashes()
     if category_filter:
         wanted = _as_container(category_filter)
         flashes = [pair for pair in flashes if pair[0] in wanted]
     if with_categories:
         return flashes
     return [message for _, message in flashes]
+
+
+def _take_flashes() -> list[tuple[str, str]]:
+    taken = request_ctx.flashes
+    if taken is None:
+        # Asked first: taking from a session that has none would mark some kinds as modified.
+        taken = session.pop("_flashes") if "_flashes" in session else []
+        request_ctx.flashes = taken
+    return taken
 
 
 def _as_container(values: Iterable[T]) -> Container[T]:
@@ -340,8 +346,8 @@ def send_file(
     download_name: str | None = None,
     conditional: bool = True,
     etag: bool | str = True,
-    last_modified: datetime | int | float | None = None,
-    max_age: None | (int | Callable[[str | None], int | None]) = None,
+    last_modified: datetime | float | None = None,
+    max_age: int | Callable[[str | None], int | None] | None = None,
 ) -> Response:
     """Answer with a file's contents.
 

@@ -8,7 +8,7 @@ import typing as t
 
 from werkzeug.local import LocalProxy
 
-from .globals import _cv_request
+from .globals import _cv_request, request as request
 
 if t.TYPE_CHECKING:
     from .sansio.app import App

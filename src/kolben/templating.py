@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterator
 
-from jinja2 import BaseLoader, Template, TemplateNotFound
-from jinja2 import Environment as BaseEnvironment
+from jinja2 import BaseLoader, Environment as BaseEnvironment, Template, TemplateNotFound
 
-from .globals import _cv_request, _get_current, current_app
+from .globals import _cv_request, _get_current, current_app, request as request
 from .helpers import stream_with_context
 from .signals import before_render_template, template_rendered
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .app import Flask
     from .sansio.app import App
     from .sansio.scaffold import Scaffold
@@ -147,8 +147,8 @@ def add_processed_names(app: Flask, context: dict[str, t.Any]) -> None:
 def _processors_in_force(app: Flask) -> list[t.Callable[..., t.Any]]:
     registered = app.template_context_processors
     processors: list[t.Callable[..., t.Any]] = registered[None]
-    if len(registered) > 1 and (found := _cv_request.get(None)) is not None:
-        for name in reversed(found.request.blueprints):
+    if len(registered) > 1 and (context := _get_current(None)) and context.request_context:
+        for name in reversed(context.request_context._blueprints()):
             if name in registered:
                 processors = processors + registered[name]
     return processors

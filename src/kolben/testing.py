@@ -18,6 +18,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request as BaseRequest
 
 from .cli import ScriptInfo
+from .sessions import SessionMixin  # noqa: TC001 - a name of this module, too
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
     from .app import Flask
-    from .sessions import SessionMixin
 
 #: The key under which an application finds the function that keeps its contexts alive.
 _PRESERVE = "werkzeug.debug.preserve_context"

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Request as RequestBase, Response as ResponseBase
 from . import json
 from .debughelpers import attach_enctype_error_multidict
 from .formparser import FormDataParser, parse_cookies, parse_query, parse_urlencoded
-from .globals import _get_current
+from .globals import _get_current, current_app as current_app
 from .lazy import lazy
 
 if t.TYPE_CHECKING:

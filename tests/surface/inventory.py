@@ -47,7 +47,7 @@ class Inventory:
         if name.startswith("_") or name == "annotations":
             return False
         if isinstance(value, types.ModuleType):
-            return value.__name__.startswith(self.package + ".")
+            return value.__name__.endswith(f".{name}") and value.__name__.startswith(self.package)
         if isinstance(value, TypeVar):
             return False
         home = getattr(value, "__module__", None)
@@ -87,7 +87,7 @@ class Inventory:
         if isinstance(value, type):
             if value.__module__.split(".")[0] != self.package:
                 return {"kind": "class"}
-            bases = [self.text(base).strip("'") for base in value.__mro__]
+            bases = [self.text(base).strip("'") for base in value.__mro__[1:]]
             return {"kind": "class", "bases": bases, "members": self.members(value)}
         if isinstance(value, types.FunctionType):
             return {"kind": "function", "signature": self.signature(value)}

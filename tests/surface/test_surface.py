@@ -19,7 +19,13 @@ HERE = Path(__file__).parent
 FLASK: dict[str, Any] = json.loads((HERE / "flask-3.1.3.json").read_text())
 
 # What differs, and why. A key is the path that a failure prints.
-EXCEPTIONS: dict[str, str] = {}
+_LAYER = "imported by Flask's module for its own use; here that module lies below the name's home"
+EXCEPTIONS = {
+    "{package}.debughelpers.App": _LAYER,
+    "{package}.debughelpers.BaseLoader": "Jinja2's own name, imported for an annotation",
+    "{package}.debughelpers.Blueprint": _LAYER,
+    "{package}.sansio.app.Response": _LAYER,
+}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +33,8 @@ def kolben_surface() -> dict[str, Any]:
     command = [sys.executable, HERE / "inventory.py", "kolben"]
     environ = {key: value for key, value in os.environ.items() if not key.startswith("FLASK_")}
     done = subprocess.run(command, capture_output=True, text=True, env=environ)
-    assert done.returncode == 0, done.stderr
+    if done.returncode:
+        pytest.fail(done.stderr, pytrace=False)
     surface: dict[str, Any] = json.loads(done.stdout)
     return surface
 
