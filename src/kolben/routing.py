@@ -118,12 +118,13 @@ class _Answer(Generic[T]):
 
     :ivar target: what the index's user wants to have for this rule.
     :ivar variables: name and conversion of each variable, in the order of the rule.
+    :ivar is_plain: whether the values are those of the path, no more and no less.
     :ivar rivals: rules whose defaults may make them the better URL for the same values; Werkzeug
         redirects there.
     :ivar runs_user_code: whether a converter is not Werkzeug's own.
     """
 
-    __slots__ = ("defaults", "rivals", "runs_user_code", "target", "variables")
+    __slots__ = ("defaults", "is_plain", "rivals", "runs_user_code", "target", "variables")
 
     def __init__(
         self, rule: werkzeug.routing.Rule, target: T, rivals: Sequence[werkzeug.routing.Rule]
@@ -137,32 +138,47 @@ class _Answer(Generic[T]):
         )
         self.defaults = rule.defaults
         self.rivals = rivals
+        self.is_plain = not self.defaults and not rivals
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether the values are those of the path, no more and no less."""
-        return not self.defaults and not self.rivals
+    def reply(self, texts: Sequence[str], method: str) -> tuple[T, dict[str, Any]] | None:
+        """Convert the *texts* of the variables, and check what only their values tell.
 
-    def values(self, texts: Iterable[str]) -> dict[str, Any]:
-        """Convert the *texts* of the variables."""
-        values = {
-            name: text if convert is None else convert(text)
-            for (name, convert), text in zip(self.variables, texts, strict=False)
-        }
-        if self.defaults:
-            values.update(self.defaults)
-        return values
+        :returns: as `RouteIndex.match`.
+        """
+        values: dict[str, Any] = {}
+        at = 0
+        try:
+            # PERF: counted by hand; 0.26 µs for two integers, 0.43 with zip().
+            for name, convert in self.variables:
+                text = texts[at]
+                values[name] = text if convert is None else convert(text)
+                at += 1
+        except ValueError as error:
+            if self.runs_user_code and not isinstance(error, ValidationError):
+                raise
+            return None
+        if not self.is_plain:
+            values.update(self.defaults or ())
+            if any(rival.suitable_for(values, method) for rival in self.rivals):
+                return None
+        return self.target, values
 
 
-class _Ask:
-    """Found instead of an answer where only Werkzeug knows what follows (a redirect, mostly)."""
+class _Verdict(Enum):
+    """What a search comes to, other than an answer."""
 
-    __slots__ = ()
+    ASK = "a rule, but only Werkzeug knows what follows: a redirect, mostly"
+    MISSED = "no rule for this path"
+    REFUSED = "no rule for this path and method, but one for another method or a web socket"
+    UNDECIDED = "the first ways to try lead nowhere, others were left out"
 
 
-_ASK: Final = _Ask()
+_ASK: Final = _Verdict.ASK
+_MISSED: Final = _Verdict.MISSED
+_REFUSED: Final = _Verdict.REFUSED
+_UNDECIDED: Final = _Verdict.UNDECIDED
 
-_Ending: TypeAlias = "_Answer[T] | _Ask"
+_Ending: TypeAlias = "_Answer[T] | _Verdict"
 
 
 def _conversion(converter: BaseConverter, *, quick: bool) -> _Convert:
@@ -176,7 +192,11 @@ def _conversion(converter: BaseConverter, *, quick: bool) -> _Convert:
         return None
     if quick and kind is UUIDConverter:
         return uuid.UUID
-    if quick and isinstance(converter, (IntegerConverter, FloatConverter)) and _unbounded(converter):
+    if (
+        quick
+        and isinstance(converter, (IntegerConverter, FloatConverter))
+        and _unbounded(converter)
+    ):
         if kind is IntegerConverter:
             return int
         if kind is FloatConverter:
@@ -216,6 +236,13 @@ class _Endings(Generic[T]):
         for method in methods:
             self.by_method.setdefault(method, ending)
 
+    def other(self, method: str) -> _Ending[T]:
+        """Return who answers a *method* that is not in *by_method*."""
+        if not method.isupper():
+            # Werkzeug looks for the method in upper case.
+            return _REFUSED
+        return self.otherwise or (_REFUSED if self.refusing else _MISSED)
+
 
 class _Node(Generic[T]):
     """One state of the search: a beginning of a path, with all ways to go on.
@@ -224,15 +251,17 @@ class _Node(Generic[T]):
     :ivar variable: the other ways, in the order in which to try them.
     :ivar here: who answers if the path ends here.
     :ivar lenient: who answers if nothing but a slash is left, and nobody else wants it.
+    :ivar forks: whether there is more than one in *variable*.
     """
 
-    __slots__ = ("here", "lenient", "static", "variable")
+    __slots__ = ("forks", "here", "lenient", "static", "variable")
 
     def __init__(self) -> None:
         self.static: dict[str, _Node[T]] = {}
         self.variable: tuple[_Variable[T], ...] = ()
         self.here: _Endings[T] = _Endings()
         self.lenient: _Endings[T] = _Endings()
+        self.forks = False
 
 
 _GROUP = "__werkzeug_"
@@ -245,6 +274,10 @@ _TESTS: dict[str, Callable[[str], object]] = {
     "[^/]+": bool,
     r"\d+": str.isdecimal,
 }
+
+#: The same for all that is left of a path. PERF: 150 ns instead of 400 ns, for it does not look for
+#: the end at each character.
+_FINAL_TESTS: dict[str, Callable[[str], object]] = {"[^/].*?": re.compile(r"[^/].*\Z").match}
 
 
 class _Variable(Generic[T]):
@@ -274,8 +307,8 @@ class _Variable(Generic[T]):
         self.whole = inner is not None and not part.suffixed
         self.groups = (0, *(group for _, group in numbers))
         self.test: Callable[[str], Any] = pattern.match
-        if inner in _TESTS and not part.final:
-            self.test = _TESTS[inner]
+        if self.whole:
+            self.test = (_FINAL_TESTS if part.final else _TESTS).get(inner or "", pattern.match)
 
 
 def _inner_expression(content: str) -> str | None:
@@ -321,6 +354,7 @@ class _Planter(Generic[T]):
         node: _Node[T] = _Node()
         node.static = {text: self.node(child) for text, child in state.static.items()}
         node.variable = tuple(_Variable(part, self.node(child)) for part, child in state.dynamic)
+        node.forks = len(node.variable) > 1
         self._fill(node.here, state.rules)
         if "" in state.static:
             # The path lacks just the slash at the end: Werkzeug redirects, or doesn't mind.
@@ -376,21 +410,51 @@ def _static_nodes(node: _Node[T], path: str) -> Iterator[tuple[str, _Node[T]]]:
 # ---------------------------------------------------------------------------------------------
 
 
-class _Failure(Enum):
-    MISSED = "no rule for this path"
-    REFUSED = "no rule for this path and method, but one for another method or a web socket"
+def _descend(node: _Node[T], segments: Iterable[str], method: str, texts: list[str]) -> _Ending[T]:
+    """Do as `_search` does, but follow only the first way at each node, without a way back.
 
+    That decides nearly all paths: what it finds is what the search finds first, and what it does
+    not find is not there if no other way was left out. PERF: 0.5 µs for two integers, against 1.6.
 
-_MISSED: Final = _Failure.MISSED
-_REFUSED: Final = _Failure.REFUSED
-
-_Found: TypeAlias = "tuple[_Ending[T], tuple[str, ...]] | _Failure"
+    :param node: where the search starts.
+    :param segments: the segments of the path from there.
+    :param texts: gets the texts of the variables.
+    """
+    left_out: object = False
+    rest = iter(segments)
+    for segment in rest:
+        child = node.static.get(segment)
+        if child is not None:
+            left_out = left_out or node.variable
+            node = child
+            continue
+        for way in node.variable:
+            text = "/".join((segment, *rest)) if way.final else segment
+            match = way.test(text)
+            if match:
+                break
+            if way.final:
+                return _UNDECIDED
+        else:
+            return _MISSED if segment and not left_out else _UNDECIDED
+        if way.whole:
+            texts.append(text)
+        elif way.suffixed:
+            return _UNDECIDED
+        else:
+            texts += match.group(*way.groups)[1:]
+        left_out = left_out or node.forks
+        node = way.node
+    ending = node.here.by_method.get(method) or node.here.other(method)
+    if left_out and (ending is _MISSED or ending is _REFUSED):
+        return _UNDECIDED
+    return ending
 
 
 def _search(
     node: _Node[T], segments: list[str], at: int, texts: tuple[str, ...], method: str
-) -> _Found[T]:
-    """Find who answers a path, depth first, in Werkzeug's order.
+) -> tuple[_Ending[T], tuple[str, ...]]:
+    """Find who answers a path: depth first, in Werkzeug's order.
 
     :param node: where the search stands.
     :param segments: all segments of the path.
@@ -398,59 +462,38 @@ def _search(
     :param texts: the texts of the variables up to there.
     :returns: who answers, with the texts of all variables; or why nobody does.
     """
-    failure = _MISSED
-    # PERF: a loop where there is one way only, recursion where there is a choice; 0.25 µs less for
-    # a path of three static segments.
-    while at < len(segments):
-        segment = segments[at]
-        child = node.static.get(segment)
-        if child is not None:
-            if segment and not node.variable:
-                node = child
-                at += 1
-                continue
-            found = _search(child, segments, at + 1, texts, method)
-            if not isinstance(found, _Failure):
-                return found
-            if found is _REFUSED:
-                failure = _REFUSED
-        for way in node.variable:
-            found = _follow(way, segments, at, texts, method)
-            if not isinstance(found, _Failure):
-                return found
-            if found is _REFUSED:
-                failure = _REFUSED
-        if segment or at + 1 < len(segments):
-            return failure
-        endings = node.lenient
-        break
-    else:
-        endings = node.here
-    ending = endings.by_method.get(method) or endings.otherwise
-    if ending is not None:
-        return ending, texts
-    return _REFUSED if endings.refusing else failure
+    if at == len(segments):
+        return node.here.by_method.get(method) or node.here.other(method), texts
+    segment = segments[at]
+    refused = False
+    for found in _ways_on(node, segments, at, texts, method):
+        if found[0] is not _MISSED and found[0] is not _REFUSED:
+            return found
+        refused = refused or found[0] is _REFUSED
+    ending: _Ending[T] = _MISSED
+    if not segment and at + 1 == len(segments):
+        ending = node.lenient.by_method.get(method) or node.lenient.other(method)
+    return _REFUSED if refused and ending is _MISSED else ending, texts
 
 
-def _follow(
-    way: _Variable[T], segments: list[str], at: int, texts: tuple[str, ...], method: str
-) -> _Found[T]:
-    """Go on with `_search` behind a segment with variables, if its text is fine."""
-    if way.final:
-        text = "/".join(segments[at:])
-        after = len(segments)
-    else:
-        text = segments[at]
-        after = at + 1
-    match = way.test(text)
-    if not match:
-        return _MISSED
-    if way.whole:
-        return _search(way.node, segments, after, (*texts, text), method)
-    if way.suffixed and match.groups()[-1] == "/":
-        # The slash at the end is a segment of its own, an empty one.
-        after -= 1
-    return _search(way.node, segments, after, texts + match.group(*way.groups)[1:], method)
+def _ways_on(
+    node: _Node[T], segments: list[str], at: int, texts: tuple[str, ...], method: str
+) -> Iterator[tuple[_Ending[T], tuple[str, ...]]]:
+    """Follow each way that leads on from *node*, one after the other."""
+    child = node.static.get(segments[at])
+    if child is not None:
+        yield _search(child, segments, at + 1, texts, method)
+    for way in node.variable:
+        text = "/".join(segments[at:]) if way.final else segments[at]
+        match = way.test(text)
+        if not match:
+            continue
+        after = len(segments) if way.final else at + 1
+        if way.suffixed and match.groups()[-1] == "/":
+            # The slash at the end is a segment of its own, an empty one.
+            after -= 1
+        more = (text,) if way.whole else match.group(*way.groups)[1:]
+        yield _search(way.node, segments, after, texts + more, method)
 
 
 class RouteIndex(Generic[T]):
@@ -521,29 +564,18 @@ class RouteIndex(Generic[T]):
                         return target, {name: convert(tail)}
                     except ValueError:
                         return None
-        # An empty path or one without a slash is special; merged slashes are redirected; and the
-        # adapter turns the method to upper case.
-        if self._start is None or path[:1] != "/" or "//" in path or not method.isupper():
+        start = self._start
+        segments = path.split("/")
+        # Werkzeug adds or removes slashes at the start of a path, and merges them.
+        if start is None or segments.pop(0) or not segments or "//" in path:
             return None
-        found = _search(self._start, path.split("/"), 1, (), method)
-        if isinstance(found, _Failure):
-            return NOT_FOUND if found is _MISSED and self._complete else None
-        return self._reply(found[0], found[1], method)
-
-    def _reply(
-        self, ending: _Ending[T], texts: tuple[str, ...], method: str
-    ) -> tuple[T, dict[str, Any]] | None | NoRoute:
-        if isinstance(ending, _Ask):
-            return None
-        try:
-            values = ending.values(texts)
-        except ValueError as error:
-            if ending.runs_user_code and not isinstance(error, ValidationError):
-                raise
-            return None
-        if any(rival.suitable_for(values, method) for rival in ending.rivals):
-            return None
-        return ending.target, values
+        texts: Sequence[str] = []
+        found = _descend(start, segments, method, texts)
+        if found is _UNDECIDED:
+            found, texts = _search(start, segments, 0, (), method)
+        if isinstance(found, _Answer):
+            return found.reply(texts, method)
+        return NOT_FOUND if found is _MISSED and self._complete else None
 
     def build(self, endpoint: Any, values: dict[str, Any], script_name: str) -> str | None:
         """Make the relative URL for an endpoint.
@@ -556,12 +588,27 @@ class RouteIndex(Generic[T]):
         """
         builders = self._builders.get(endpoint)
         if builders is None:
+            builders = self._prepare(endpoint)
+        if type(values) is not dict:
+            # A MultiDict is another matter.
             return None
         for builder in builders:
-            path = builder(values)
+            try:
+                path = builder(values)
+            except ValidationError:
+                return None
             if path is not None:
                 return f"{script_name.rstrip('/')}/{path}"
         return None
+
+    def _prepare(self, endpoint: Any) -> tuple[_Builder, ...]:
+        if self._start is None:
+            return ()
+        rules = self.url_map._rules_by_endpoint.get(endpoint, [])
+        builders = _builders(rules, self.url_map) if _buildable(rules, self.url_map) else ()
+        if rules:
+            self._builders[endpoint] = builders
+        return builders
 
     def _read(
         self,
@@ -570,7 +617,6 @@ class RouteIndex(Generic[T]):
     ) -> None:
         if url_map.host_matching or not _is_host(url_map.default_subdomain):
             return
-        self._builders = {}
         root = url_map._matcher._root
         domain = root.static.get(url_map.default_subdomain)
         self._complete = not root.dynamic
@@ -645,3 +691,127 @@ _HOST = re.compile(r"[A-Za-z0-9._-]*")
 
 def _is_host(text: object) -> bool:
     return isinstance(text, str) and _HOST.fullmatch(text) is not None
+
+
+def _buildable(rules: Sequence[werkzeug.routing.Rule], url_map: werkzeug.routing.Map) -> bool:
+    """Tell whether the first of the *rules* for which there are values is the one to build.
+
+    Werkzeug prefers a rule with the method of the request. So the rules must not differ in their
+    methods. And each must be on the domain of the request, and of its scheme.
+    """
+    return all(
+        not rule.websocket
+        and rule.methods == rules[0].methods
+        and (rule.subdomain or "") == url_map.default_subdomain
+        for rule in rules
+    )
+
+
+def _builders(
+    rules: Iterable[werkzeug.routing.Rule], url_map: werkzeug.routing.Map
+) -> tuple[_Builder, ...]:
+    return tuple(
+        partial(_build_by_rule, rule)
+        if rule.defaults
+        or url_map.sort_parameters
+        or type(rule) not in (Rule, werkzeug.routing.Rule)
+        else _Template(rule)
+        for rule in rules
+    )
+
+
+def _build_by_rule(rule: werkzeug.routing.Rule, values: dict[str, Any]) -> str | None:
+    """Let the rule make its URL, with its defaults or other ways of its own."""
+    values = {name: value for name, value in values.items() if value is not None}
+    if not rule.suitable_for(values):
+        return None
+    built = rule.build(values)
+    if built is None:
+        raise ValidationError
+    return built[1].lstrip("/")
+
+
+# What Werkzeug leaves as it is, beside letters and digits, in paths and in queries.
+_PATH_SAFE = "!$&'()*+,/:;=@"
+_QUERY_SAFE = "!$'()*,/:;?@"
+
+# PERF: 0.2 µs where nothing is to be quoted, against 0.6 for urllib's functions.
+_needs_no_path_quoting = re.compile(rf"[A-Za-z0-9_.~{re.escape(_PATH_SAFE)}-]*").fullmatch
+_needs_no_query_quoting = re.compile(rf"[A-Za-z0-9_.~{re.escape(_QUERY_SAFE)}-]*").fullmatch
+
+
+def _path_text(value: Any) -> str:
+    """Do as `BaseConverter.to_url` does."""
+    text = str(value)
+    return text if _needs_no_path_quoting(text) else quote(text, safe=_PATH_SAFE)
+
+
+def _query_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return quote_plus(value, safe=_QUERY_SAFE)
+    text = str(value)
+    return text if _needs_no_query_quoting(text) else quote_plus(text, safe=_QUERY_SAFE)
+
+
+def _int_text(value: Any) -> str:
+    return str(int(value))
+
+
+class _Template:
+    """The path of a rule without defaults, with gaps for the variables."""
+
+    __slots__ = ("_end", "_names", "_steps")
+
+    def __init__(self, rule: werkzeug.routing.Rule) -> None:
+        static = ""
+        steps: list[tuple[str, str, Callable[[Any], str]]] = []
+        trace = rule._trace
+        for is_variable, text in trace[trace.index((False, "|")) + 1 :]:
+            if is_variable:
+                steps.append((static, text, _to_url(rule._converters[text])))
+                static = ""
+            else:
+                static += quote(text, safe=_PATH_SAFE)
+        self._steps = tuple(steps)
+        self._end = static
+        self._names = frozenset(name for _, name, _ in steps)
+
+    def __call__(self, values: dict[str, Any]) -> str | None:
+        for name in self._names:
+            if values.get(name) is None:
+                return None
+        pieces = []
+        for before, name, to_url in self._steps:
+            pieces += (before, to_url(values[name]))
+        path = "".join(pieces) + self._end
+        if len(values) > len(pieces) / 2:
+            query = _query(values, self._names)
+            if query:
+                path = f"{path}?{query}"
+        return path.lstrip("/")
+
+
+def _to_url(converter: BaseConverter) -> Callable[[Any], str]:
+    """Return the converter's ``to_url``, or what does the same in less time."""
+    if type(converter) is IntegerConverter and not converter.fixed_digits:
+        return _int_text
+    if type(converter).to_url is BaseConverter.to_url:
+        return _path_text
+    return converter.to_url
+
+
+def _query(values: dict[str, Any], but: frozenset[str]) -> str:
+    """Return the query string for all *values* but some; several for one name from a list."""
+    pairs: list[str] = []
+    for name, value in values.items():
+        if name in but or value is None:
+            continue
+        if not isinstance(name, str):
+            # Werkzeug words the error.
+            raise ValidationError
+        key = _query_text(name)
+        if isinstance(value, (list, tuple, set)):
+            pairs += [f"{key}={_query_text(item)}" for item in value if item is not None]
+        else:
+            pairs.append(f"{key}={_query_text(value)}")
+    return "&".join(pairs)
