@@ -1,4 +1,4 @@
-"""Kolben: Flask's API on a fast engine, for WSGI and ASGI servers.
+"""Kolben, a micro web framework: Flask's API on a fast engine, for WSGI and ASGI servers.
 
 A program written for Flask 3.1 runs on it by changing ``from flask import ...`` to
 ``from kolben import ...``, or unchanged under ``kolben run``.

@@ -10,6 +10,7 @@ same command again as the second, which serves, and ends with status 3 when a fi
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
@@ -36,6 +37,8 @@ _DEFAULT_PORT = 5000
 
 #: The exit status by which Werkzeug's serving process asks to be started again.
 _RELOAD_STATUS = 3
+
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
 # Kept to tell whether somebody (a test, a profiler) has put another function in its place.
 _werkzeug_run_simple = serving.run_simple
@@ -164,12 +167,26 @@ def _address(app: Flask, host: str | None, port: int | None) -> tuple[str, int]:
 
 
 class RequestHandler(WSGIRequestHandler):
-    """Werkzeug's handler, which lets the application set ``Server`` and ``Date`` itself.
+    """Werkzeug's handler, with two corrections.
 
-    Werkzeug sends its own besides the application's; here each is sent once.
+    The application's ``Server`` and ``Date`` are sent in place of the server's, not besides them;
+    and a target whose text was not percent-encoded is read as UTF-8, as a browser would send it.
     """
 
+    raw_requestline: bytes
     _sent: set[str] | None = None
+
+    def parse_request(self) -> bool:
+        """Read the request line.
+
+        :returns: whether there is a request to answer.
+        """
+        # Raw UTF-8 has bytes at which the standard library would split the line (0x85, 0xA0), and
+        # Werkzeug would encode the others a second time.
+        self.raw_requestline = _BEYOND_ASCII.sub(
+            lambda byte: b"%%%02X" % ord(byte[0]), self.raw_requestline
+        )
+        return super().parse_request()
 
     def send_response(self, code: Any, message: str | None = None) -> None:
         """Begin a response: access line and status line.
