@@ -36,7 +36,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@touch $@
 
 run: $(VENV)/.run
-	@$(BIN)/kolben run examples/tutorial/app.py --host $(HOST) --port $(PORT)
+	@$(BIN)/kolben run examples.tutorial:app --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
