@@ -95,6 +95,10 @@ class Server:
                 status=answer.status, headers=answer.headers, body=answer.read()
             )
 
+    def get_raw(self, target):
+        """GET ``target`` as it is, in UTF-8, where an HTTP client would quote it."""
+        return self.send(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+
     def stop(self):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
