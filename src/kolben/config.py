@@ -177,9 +177,7 @@ class Config(dict[str, t.Any]):
             raise
         return self.from_mapping(values)
 
-    def from_mapping(
-        self, mapping: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any
-    ) -> bool:
+    def from_mapping(self, mapping: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> bool:
         """Take the items of a mapping and the keyword arguments, where the key is in upper case.
 
         :returns: True.

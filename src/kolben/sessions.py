@@ -269,9 +269,7 @@ class SecureCookieSessionInterface(SessionInterface):
         self._set_cookie(app, session, response)
         _vary_on_cookie(response)
 
-    def session_headers(
-        self, app: Flask, session: SessionMixin
-    ) -> list[tuple[str, str]] | None:
+    def session_headers(self, app: Flask, session: SessionMixin) -> list[tuple[str, str]] | None:
         """Return the headers that :meth:`save_session` adds to a response without ``Vary``.
 
         None where only :meth:`save_session` can tell, because a subclass replaced it or because

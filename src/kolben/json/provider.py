@@ -72,12 +72,10 @@ class JSONProvider:
         """
         return self.loads(fp.read(), **kwargs)
 
-    def _prepare_response_obj(
-        self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]
-    ) -> t.Any:
+    def _prepare_response_obj(self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]) -> t.Any:
         if args and kwargs:
             raise TypeError(
-                "app.json.response() takes either positional or keyword arguments, not both."
+                "app.json.response() got positional and keyword arguments; give it args or kwargs only."
             )
         if kwargs:
             return kwargs

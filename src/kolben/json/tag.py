@@ -76,7 +76,11 @@ class TagDict(JSONTag):
     key = " di"
 
     def check(self, value: t.Any) -> bool:
-        return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in self.serializer.tags
+        return (
+            isinstance(value, dict)
+            and len(value) == 1
+            and next(iter(value)) in self.serializer.tags
+        )
 
     def to_json(self, value: t.Any) -> t.Any:
         key = next(iter(value))
