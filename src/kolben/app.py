@@ -874,7 +874,7 @@ class Flask(App):
         finally:
             request = context.__dict__.get("request")
             if (
-                (request is not None and "files" in request.__dict__)
+                (request is not None and request.__dict__.get("files"))
                 or context._holds
                 or self.teardown_request_funcs
                 or self.teardown_appcontext_funcs

@@ -84,13 +84,15 @@ class AppContext:
     #: The request context that was in force when this one was pushed inside a request.
     request_context: RequestContext | None = None
 
+    # A list once it is pushed; the one of a request mostly never is.
+    _tokens: list[Token[AppContext | RequestContext]] | tuple[()] = ()
+
     # While the request is handled whose context this is, popping does not end it.
     _torn_down_by_request = False
 
     def __init__(self, app: Flask) -> None:
         self.app = app
         self.g: _AppCtxGlobals = app.app_ctx_globals_class()
-        self._tokens: list[Token[AppContext | RequestContext]] = []
 
     @property
     def app_context(self) -> AppContext:
@@ -106,7 +108,7 @@ class AppContext:
         """Make this context the current one. It may be pushed more than once."""
         outer = _get_current(None)
         self.request_context = outer.request_context if outer is not None else None
-        self._tokens.append(_current.set(self))
+        self._tokens = [*self._tokens, _current.set(self)]
         if appcontext_pushed.receivers:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
 
@@ -122,7 +124,9 @@ class AppContext:
             if len(self._tokens) == 1 and not self._torn_down_by_request:
                 self.app.do_teardown_appcontext(_error_or_current(exc))
         finally:
-            _current.reset(self._tokens.pop())
+            *left, token = self._tokens
+            self._tokens = left
+            _current.reset(token)
         if appcontext_popped.receivers:
             appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
