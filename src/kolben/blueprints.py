@@ -11,7 +11,7 @@ from .globals import current_app
 from .helpers import send_from_directory
 from .sansio.blueprints import (
     Blueprint as SansioBlueprint,
-    BlueprintSetupState,  # noqa: F401 - public here too
+    BlueprintSetupState as BlueprintSetupState,
     _sentinel,
 )
 
