@@ -191,14 +191,34 @@ class MultiPartParser(_werkzeug.MultiPartParser):
         return self.cls(parts.fields), self.cls(parts.files)
 
     def _feed(self, stream: t.IO[bytes], boundary: bytes, parts: _Parts) -> None:
-        decoder = _Decoder(boundary, self.max_form_memory_size, max_parts=self.max_form_parts)
-        more = True
-        while more:
-            chunk = stream.read(self.buffer_size)
-            more = bool(chunk)
-            decoder.receive_data(chunk or None)
-            while not isinstance(event := decoder.next_event(), (NeedData, Epilogue)):
-                parts.take(event)
+        limit = self.max_form_memory_size
+        decoder = _Decoder(boundary, limit, max_parts=self.max_form_parts)
+        # PERF: most of a big file goes past the buffer, at a search and a write for each chunk
+        # (BIGFIGURES). A limit near the size of a chunk has to be counted by the buffer.
+        pass_on = decoder.pass_on if limit is None or limit > 4 * self.buffer_size else _look_closer
+        while chunk := stream.read(self.buffer_size):
+            data = pass_on(chunk)
+            if data is None:
+                decoder.receive_data(chunk)
+                self._drain(decoder, parts)
+            elif data:
+                parts.add(data, more=True)
+        decoder.receive_data(None)
+        self._drain(decoder, parts)
+
+    def _drain(self, decoder: _Decoder, parts: _Parts) -> None:
+        while True:
+            event = decoder.next_event()
+            if isinstance(event, Data):
+                parts.add(event.data, more=event.more_data)
+            elif isinstance(event, (Field, File)):
+                parts.begin(event)
+            elif isinstance(event, (NeedData, Epilogue)):
+                return
+
+
+def _look_closer(chunk: bytes) -> None:
+    return None
 
 
 class _Parts:
@@ -210,49 +230,44 @@ class _Parts:
         self.fields: list[tuple[str, str]] = []
         self.files: list[tuple[str, FileStorage]] = []
         self.limit = parser.max_form_memory_size
-        # The part that the data belongs to: a field and its pieces, or a file and its stream.
-        self._field: Field | None = None
-        self._file: t.Any = None
+        # The part that data belongs to; a file has a stream, a field has pieces.
+        self._part: t.Any = None
         self._stream: t.Any = None
+        self._write: t.Callable[[bytes], t.Any]
         self._pieces: list[bytes] = []
         self._size = 0
 
-    def take(self, event: Event) -> None:
-        """Go on with one event."""
-        if isinstance(event, Data):
-            if self._field is None:
-                self._add_to_file(event)
-            else:
-                self._add_to_field(self._field, event)
-        elif isinstance(event, Field):
-            self._field = event
+    def begin(self, part: Field | File) -> None:
+        """Begin a part."""
+        self._part = part
+        if isinstance(part, File):
+            self._stream = self.parser.start_file_streaming(part, self.content_length)
+            self._write = self._stream.write
+        else:
+            self._stream = None
             self._pieces = []
             self._size = 0
-        elif isinstance(event, File):
-            self._field = None
-            self._start_file(event)
+            self._write = self._write_field
 
-    def _add_to_field(self, field: Field, event: Data) -> None:
-        self._size += len(event.data)
+    def add(self, data: bytes, *, more: bool) -> None:
+        """Add data to the part; without *more*, end it."""
+        self._write(data)
+        if more:
+            return
+        part = self._part
+        if self._stream is None:
+            charset = self.parser.get_part_charset(part.headers)
+            self.fields.append((part.name, b"".join(self._pieces).decode(charset, "replace")))
+        else:
+            self._stream.seek(0)
+            file = FileStorage(self._stream, part.filename, part.name, headers=part.headers)
+            self.files.append((part.name, file))
+
+    def _write_field(self, data: bytes) -> None:
+        self._size += len(data)
         if self.limit is not None and self._size > self.limit:
             raise RequestEntityTooLarge
-        self._pieces.append(event.data)
-        if not event.more_data:
-            charset = self.parser.get_part_charset(field.headers)
-            self.fields.append((field.name, b"".join(self._pieces).decode(charset, "replace")))
-
-    def _start_file(self, file: File) -> None:
-        self._file = file
-        self._stream = self.parser.start_file_streaming(file, self.content_length)
-
-    def _add_to_file(self, event: Data) -> None:
-        stream = self._stream
-        stream.write(event.data)
-        if not event.more_data:
-            stream.seek(0)
-            file = self._file
-            storage = FileStorage(stream, file.filename, file.name, headers=file.headers)
-            self.files.append((file.name, storage))
+        self._pieces.append(data)
 
     def close(self) -> None:
         """Close the files, which nobody will get to see."""
@@ -299,6 +314,28 @@ class _Decoder(MultipartDecoder):
             return getattr(patterns, name)
         raise AttributeError(name)
 
+    def pass_on(self, chunk: bytes) -> bytes | None:
+        """Receive a chunk that lies within one part as a whole, past the buffer.
+
+        :return: the data to add to the part, or None if the chunk needs a closer look.
+        """
+        if self.state is not State.DATA:
+            return None
+        data = bytes(self.buffer) + chunk if self.buffer else chunk
+        if self._delimiter in data:
+            return None
+        end = self._begin_of_boundary(data)
+        self.buffer[:] = data[end:]
+        return data[:end]
+
+    def _begin_of_boundary(self, data: bytes) -> int:
+        """Tell where a boundary begins that *data* ends in the middle of, or else its length."""
+        tail = len(data) - len(self._delimiter) - 2
+        last = max(data.rfind(b"\n", max(0, tail)), data.rfind(b"\r", max(0, tail)))
+        if last < 0 or not self._delimiter.startswith(data[last + 1 :]):
+            return len(data)
+        return last - 1 if data[last - 1 : last + 1] == b"\r\n" else last
+
     def next_event(self) -> Event:
         """Return what comes next in the data received so far."""
         event: Event | None = None
@@ -325,7 +362,8 @@ class _Decoder(MultipartDecoder):
         event: Field | File
         headers = _NO_HEADERS
         if filename is not None or content_type is not None:
-            headers = Headers([("Content-Disposition", disposition.decode())])
+            headers = Headers()
+            headers.add("Content-Disposition", disposition.decode())
             if content_type is not None:
                 headers.add("Content-Type", content_type.decode())
         if filename is None:
@@ -343,8 +381,8 @@ class _Decoder(MultipartDecoder):
     def _parse_data(self, data: bytes | bytearray, *, start: bool) -> tuple[bytes, int, bool]:
         index = data.find(self._delimiter)
         if index < 0:
-            # Only the tail can be the beginning of a boundary.
             begin = (2 if data.startswith(b"\r\n") else 1) if start else 0
+            # Only in the tail can a boundary begin that the next chunk completes.
             tail = max(begin, len(data) - len(self._delimiter) - 2)
             end = tail + self._last_partial_boundary_index(data[tail:])
             return _copy(data, begin, end), end, True

@@ -18,6 +18,8 @@ from .globals import _cv_request, _get_current, current_app, request, request_ct
 from .signals import message_flashed
 
 if t.TYPE_CHECKING:
+    from datetime import datetime
+
     from .ctx import RequestContext
     from .wrappers import Response
 

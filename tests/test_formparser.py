@@ -1,0 +1,356 @@
+"""What a client sends is parsed as Werkzeug parses it."""
+
+from __future__ import annotations
+
+import io
+import typing as t
+from collections import UserList
+
+import pytest
+from hypothesis import example, given, settings, strategies as st
+from werkzeug import formparser as werkzeug_formparser
+from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.http import parse_cookie
+from werkzeug.wrappers import Request
+
+from kolben import formparser
+from kolben.formparser import parse_cookies, parse_query, parse_urlencoded
+
+
+def werkzeug_request(**environ: str) -> Request:
+    return Request({"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", **environ})
+
+
+def pairs(values: MultiDict[str, str]) -> list[tuple[str, list[str]]]:
+    return list(values.lists())
+
+
+class InOrder(UserList):
+    """A class that is no MultiDict and keeps the order of all pairs."""
+
+
+# -- query strings and url-encoded bodies ----------------------------------------------------
+
+QUERY_PIECES = st.sampled_from(
+    [*"&&&===++%%", "%20", "%C3%A9", "%ff", "%2", "%zz", "%26", "a", "b", "é", "爱", "\x00", ";"]
+)
+
+
+@given(st.lists(QUERY_PIECES | st.text(max_size=3), max_size=20).map("".join))
+@example("a=1&b=2&a=3&time&=x&&=")
+def test_a_query_string_is_parsed_as_werkzeug_does(text):
+    query = text.encode("utf-8", "ignore").decode("latin-1")
+    expected = werkzeug_request(QUERY_STRING=query).args
+    assert type(parse_query(query)) is ImmutableMultiDict
+    assert pairs(parse_query(query)) == pairs(expected)
+    assert pairs(parse_query(query, MultiDict)) == pairs(expected)
+
+
+def test_another_class_gets_the_pairs_in_the_order_sent():
+    assert parse_query("a=1&b=2&a=3", InOrder) == [("a", "1"), ("b", "2"), ("a", "3")]
+    assert parse_urlencoded(b"b=2&a=3&b", InOrder) == [("b", "2"), ("a", "3"), ("b", "")]
+
+
+def test_raw_bytes_that_are_no_utf8_are_kept_as_percent_codes():
+    """Werkzeug fails on them with an error of the server."""
+    assert pairs(parse_query("a=\xff&b=\xc3\xa9")) == [("a", ["%FF"]), ("b", ["é"])]
+
+
+def test_the_result_of_a_query_can_not_be_changed():
+    with pytest.raises(TypeError):
+        parse_query("a=1")["a"] = "2"
+
+
+@given(st.lists(QUERY_PIECES, max_size=20).map("".join))
+def test_a_url_encoded_body_is_parsed_as_werkzeug_does(text):
+    body = text.encode()
+    assert parse_form(formparser, body, URLENCODED) == parse_form(
+        werkzeug_formparser, body, URLENCODED
+    )
+    assert pairs(parse_urlencoded(body)) == pairs(
+        werkzeug_request(QUERY_STRING=body.decode("latin-1")).args
+    )
+
+
+def test_a_url_encoded_body_that_is_no_utf8_is_an_empty_form():
+    assert parse_form(formparser, b"a=\xff", URLENCODED) == ([], [], b"")
+    with pytest.raises(UnicodeDecodeError):
+        parse_urlencoded(b"a=\xff")
+
+
+# -- cookies ---------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(
+        st.sampled_from([*'ab=;" \t\\,\n', "; ", ";  ", "a=b", 'q="x\\"y"', '"\\303\\251"', "Ã©"]),
+        max_size=16,
+    ).map("".join)
+    | st.text(max_size=20)
+)
+@example("session=abc.def; theme=dark; session=2")
+@example("")
+def test_a_cookie_header_is_parsed_as_werkzeug_does(header):
+    expected = werkzeug_request(HTTP_COOKIE=header).cookies
+    assert type(parse_cookies(header)) is ImmutableMultiDict
+    assert pairs(parse_cookies(header)) == pairs(expected)
+    assert parse_cookies(header, InOrder) == parse_cookie(header, InOrder)
+
+
+# -- multipart -------------------------------------------------------------------------------
+
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+
+
+class ShortReads(io.BytesIO):
+    """A stream that gives the body in pieces of the sizes listed, then of the last size."""
+
+    def __init__(self, body: bytes, sizes: list[int]) -> None:
+        super().__init__(body)
+        self.sizes = sizes
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0 or not self.sizes:
+            return super().read(size)
+        return super().read(min(size, self.sizes.pop(0) if len(self.sizes) > 1 else self.sizes[0]))
+
+
+def parse_form(
+    module: t.Any,
+    body: bytes,
+    mimetype: str = MULTIPART,
+    *,
+    boundary: str = "xyz",
+    sizes: t.Sequence[int] = (),
+    **options: t.Any,
+) -> t.Any:
+    """Parse with one of the two modules; the result in a form that can be compared."""
+    parser = module.FormDataParser(**options)
+    stream = ShortReads(body, list(sizes))
+    try:
+        rest, form, files = parser.parse(stream, mimetype, len(body), {"boundary": boundary})
+    except Exception as error:
+        return type(error)
+    return list(form.lists()), [(k, list(map(describe, v))) for k, v in files.lists()], rest.read()
+
+
+def describe(file: FileStorage) -> t.Any:
+    headers = list(file.headers)
+    content = file.stream.read()
+    file.close()
+    return file.name, file.filename, file.mimetype, headers, type(file.stream), content
+
+
+def both(body: bytes, **options: t.Any) -> t.Any:
+    """Parse with both modules, check that they agree, and return the result."""
+    result = parse_form(formparser, body, **options)
+    opened: list[t.Any] = []
+
+    def factory(*args: t.Any, **about: t.Any) -> t.Any:
+        opened.append(werkzeug_formparser.default_stream_factory(*args, **about))
+        return opened[-1]
+
+    assert result == parse_form(werkzeug_formparser, body, **{"stream_factory": factory, **options})
+    # After an error Werkzeug leaves its files open; the test makes up for that.
+    for stream in opened:
+        stream.close()
+    return result
+
+
+def part(headers: str, content: bytes | str, end: str = "\r\n") -> bytes:
+    content = content.encode() if isinstance(content, str) else content
+    return f"--xyz{end}{headers}{end}{end}".encode() + content + end.encode()
+
+
+PLAIN_FIELD = part('Content-Disposition: form-data; name="a"', "1")
+PLAIN_FILE = part(
+    'Content-Disposition: form-data; name="f"; filename="ä.txt"\r\nContent-Type: text/plain',
+    b"\r\n--xy\r\n--",
+)
+END = b"--xyz--\r\n"
+
+
+def test_fields_and_files_are_told_apart():
+    form, files, _ = both(PLAIN_FIELD + PLAIN_FILE + PLAIN_FIELD + END)
+    assert form == [("a", ["1", "1"])]
+    assert files[0][1][0][:3] == ("f", "ä.txt", "text/plain")
+    assert files[0][1][0][-1] == b"\r\n--xy\r\n--"
+
+
+ODD_HEADERS = [
+    'content-disposition: form-data; name="a"; filename="b"\r\nX-Thing: 1',
+    'Content-Disposition: form-data; name="a"; filename=""\r\nContent-Type: a/b',
+    'Content-Disposition: form-data; name="a"; filename="C:\\\\dir\\\\b.txt"',
+    'Content-Disposition: form-data; name="a"; filename="C:\\dir\\b.txt"',
+    "Content-Disposition: form-data; name=\"a\"; filename*=UTF-8''%e2%82%ac.txt",
+    "Content-Disposition: form-data; name*=iso-8859-1''%e9; filename=\"x\"",
+    'Content-Disposition: form-data; name*0="a"; name*1="b"',
+    'Content-Disposition: form-data; name="a%22b"; filename="%22.txt"',
+    'Content-Disposition: form-data; name="a\\"b"',
+    'Content-Disposition: form-data; name="a;b"; filename="c; d=e"',
+    'Content-Disposition: form-data;name="a"',
+    "Content-Disposition: form-data; name=a; filename=b",
+    'Content-Disposition: form-data; filename="b"',
+    'Content-Disposition: form-data; name=""',
+    "Content-Disposition: form-data",
+    "Content-Type: text/plain",
+    'Content-Disposition: form-data;\r\n name="a"',
+    'Content-Disposition: form-data; name="a"\r\nContent-Type: text/plain; charset=iso-8859-1',
+    'Content-Disposition: form-data; name="a"\r\nContent-Type: text/plain; charset=utf-16',
+    'Content-Disposition: form-data; name="a"\r\nContent-Type:  text/plain ',
+    'Content-Disposition: form-data; name="a"\r\nContent-Transfer-Encoding: base64',
+    'Content-Disposition: form-data; name="a"; filename="b"\r\nContent-Length: 3',
+    'Content-Type: text/x\r\nContent-Disposition: form-data; name="a"; filename="b"',
+    'Content-Disposition: form-data; name="\xff"',
+]
+
+
+@pytest.mark.parametrize("headers", ODD_HEADERS)
+def test_headers_that_no_browser_writes_mean_what_they_mean_to_werkzeug(headers):
+    both(part(headers, b"h\xe9llo") + END)
+
+
+def test_a_header_that_is_no_utf8_makes_the_form_empty():
+    body = PLAIN_FIELD.replace(b'"a"', b'"\xff"') + END
+    assert both(body) == ([], [], b"")
+    assert both(body, silent=False) is UnicodeDecodeError
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_any_line_end_is_understood(end):
+    body = part('Content-Disposition: form-data; name="a"', "1", end) + b"--xyz--" + end.encode()
+    assert both(body)[0] == [("a", ["1"])]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(END, id="only the end"),
+        pytest.param(PLAIN_FIELD, id="no end"),
+        pytest.param(PLAIN_FIELD + b"--xyz--", id="no line end after the end"),
+        pytest.param(PLAIN_FIELD + b"--xyz--  \r\nrest", id="something after the end"),
+        pytest.param(b"hello\r\n" + PLAIN_FIELD + END, id="something before the start"),
+        pytest.param(b"\r\n" + PLAIN_FIELD + END, id="a line end before the start"),
+        pytest.param(PLAIN_FIELD.replace(b"xyz", b"xyz  ") + END, id="space after the boundary"),
+        pytest.param(PLAIN_FIELD[:-2] + END, id="no line end before the boundary"),
+        pytest.param(part('Content-Disposition: form-data; name="a"', "")[:-2] + END, id="empty"),
+        pytest.param(PLAIN_FIELD + b"--xyz-\r\n" + END, id="a boundary that is none"),
+    ],
+)
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_broken_body_ends_as_with_werkzeug(body, silent):
+    both(body, silent=silent)
+
+
+def test_a_boundary_is_required_and_has_to_be_ascii():
+    for boundary in "", "ä":
+        both(PLAIN_FIELD + END, boundary=boundary)
+        assert issubclass(both(PLAIN_FIELD + END, boundary=boundary, silent=False), ValueError)
+
+
+PIECES = st.sampled_from(
+    [
+        PLAIN_FIELD,
+        PLAIN_FILE,
+        END,
+        b"--xyz",
+        b"\r\n--xyz\r\n",
+        b"--",
+        b"\r",
+        b"\n",
+        b" ",
+        b"\r\n\r\n",
+        b"content",
+        b"\xff",
+        b'Content-Disposition: form-data; name="b"',
+        *(part(headers, "x") for headers in ODD_HEADERS),
+    ]
+)
+LIMITS = st.none() | st.integers(0, 200)
+SIZES = st.lists(st.integers(1, 90), max_size=30)
+
+
+@settings(max_examples=300)
+@given(
+    pieces=st.lists(PIECES, max_size=8),
+    ended=st.booleans(),
+    sizes=SIZES,
+    memory=LIMITS,
+    count=st.none() | st.integers(0, 4),
+    silent=st.booleans(),
+)
+def test_any_body_in_any_chunks_is_parsed_as_werkzeug_does(
+    pieces, ended, sizes, memory, count, silent
+):
+    both(
+        b"".join(pieces) + (END if ended else b""),
+        sizes=sizes,
+        max_form_memory_size=memory,
+        max_form_parts=count,
+        silent=silent,
+    )
+
+
+@settings(max_examples=300)
+@given(
+    content=st.lists(
+        st.sampled_from([b"\r", b"\n", b"-", b"--xy", b"\r\n--xyz", b"--xyz-", b"some text"]),
+        max_size=12,
+    ).map(b"".join),
+    cut=st.integers(0, 40),
+    flip=st.integers(0, 200),
+    sizes=SIZES,
+)
+def test_a_damaged_body_is_parsed_as_werkzeug_does(content, cut, flip, sizes):
+    body = bytearray(PLAIN_FIELD + PLAIN_FILE[:-2] + content + b"\r\n" + PLAIN_FIELD + END)
+    if flip < len(body):
+        body[flip] ^= 0x20
+    both(bytes(body[: len(body) - cut]), sizes=sizes)
+
+
+@pytest.mark.parametrize("size", [100, 65_400, 500_000, 700_000])
+@pytest.mark.parametrize("content", [b"\xff", b"text\r\n", b"\r", b"\n-"])
+def test_a_big_file_arrives_whole(size, content):
+    head = part('Content-Disposition: form-data; name="f"; filename="b"', content * size)[
+        : size + 64
+    ]
+    _, files, _ = both(PLAIN_FIELD + head + b"\r\n" + END, max_form_memory_size=500_000)
+    assert len(files[0][1][0][-1]) > size - 10
+
+
+def test_a_field_may_not_pass_the_limit_but_a_file_may():
+    long = part('Content-Disposition: form-data; name="a"', "x" * 600_000)
+    with_file = part('Content-Disposition: form-data; name="a"; filename="b"', "x" * 600_000)
+    assert both(long + END, max_form_memory_size=500_000) is RequestEntityTooLarge
+    assert both(with_file + END, max_form_memory_size=500_000)[1][0][0] == "a"
+
+
+def test_the_parts_are_counted():
+    assert both(PLAIN_FIELD * 3 + END, max_form_parts=3)[0] == [("a", ["1", "1", "1"])]
+    assert both(PLAIN_FIELD * 4 + END, max_form_parts=3) is RequestEntityTooLarge
+
+
+def test_files_go_where_the_stream_factory_says_and_are_closed_after_an_error():
+    made: list[io.BytesIO] = []
+
+    def factory(**about: t.Any) -> io.BytesIO:
+        assert about["filename"] == "ä.txt"
+        assert about["content_type"] == "text/plain"
+        made.append(io.BytesIO())
+        return made[-1]
+
+    both(PLAIN_FILE + END, stream_factory=factory)
+    parser = formparser.FormDataParser(factory, silent=False)
+    with pytest.raises(ValueError):
+        parser.parse(io.BytesIO(PLAIN_FILE + PLAIN_FILE[:-9]), MULTIPART, 1, {"boundary": "xyz"})
+    assert [stream.closed for stream in made] == [True, True, True, True]
+
+
+def test_the_result_is_of_the_class_asked_for():
+    parser = formparser.FormDataParser(cls=ImmutableMultiDict)
+    for mimetype in MULTIPART, URLENCODED, "text/plain":
+        _, form, files = parser.parse(io.BytesIO(), mimetype, 0, {"boundary": "xyz"})
+        assert type(form) is type(files) is ImmutableMultiDict
