@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 from datetime import timedelta
 
-from kolben import Blueprint, Flask, abort, render_template
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
+
+from kolben import Blueprint, Flask, abort, render_template
 
 from . import (
     ch03_hello,

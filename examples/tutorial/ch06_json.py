@@ -18,7 +18,7 @@ def add() -> dict[str, float]:
     try:
         total = float(numbers["a"]) + float(numbers["b"])
     except (KeyError, TypeError, ValueError):
-        abort(400, "Send two numbers, like this: {\"a\": 1, \"b\": 2}")
+        abort(400, 'Send two numbers, like this: {"a": 1, "b": 2}')
     return {"sum": total}  # a dict becomes a JSON answer
 
 

@@ -5,9 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kolben import Blueprint, Flask, Response, abort, current_app, redirect, render_template
-from kolben import request, send_from_directory, url_for
 from werkzeug.utils import secure_filename
+
+from kolben import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    redirect,
+    render_template,
+    request,
+    send_from_directory,
+    url_for,
+)
+from kolben.typing import ResponseReturnValue
 
 chapter = Blueprint("upload", __name__)
 
@@ -35,7 +47,7 @@ def index() -> str:
 
 
 @chapter.post("/")
-def store() -> Response:
+def store() -> ResponseReturnValue:
     upload = request.files["image"]
     # Nothing of "../../cat.png" but "cat.png" survives this.
     name = secure_filename(upload.filename or "")

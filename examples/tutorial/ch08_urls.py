@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from werkzeug.routing import BaseConverter
+
 from kolben import Blueprint, Flask, Response, render_template, url_for
 from kolben.blueprints import BlueprintSetupState
-from werkzeug.routing import BaseConverter
 
 chapter = Blueprint("urls", __name__)
 

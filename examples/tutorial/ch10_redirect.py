@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kolben import Blueprint, Flask, Response, redirect, url_for
+from kolben import Blueprint, Flask, redirect, url_for
+from kolben.typing import ResponseReturnValue
 
 chapter = Blueprint("redirects", __name__)
 
@@ -13,7 +14,7 @@ def index() -> str:
 
 
 @chapter.get("/test1")
-def test1() -> Response:
+def test1() -> ResponseReturnValue:
     return redirect(url_for(".test2"))
 
 

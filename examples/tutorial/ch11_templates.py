@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from kolben import Blueprint, Flask, get_template_attribute, render_template
-from kolben import render_template_string
+from kolben import Blueprint, Flask, get_template_attribute, render_template, render_template_string
 
 chapter = Blueprint("templates", __name__)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kolben import Blueprint, Flask, abort, render_template
 from werkzeug.exceptions import HTTPException
+
+from kolben import Blueprint, Flask, abort, render_template
 
 chapter = Blueprint("errors", __name__)
 

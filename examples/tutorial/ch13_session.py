@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
-from kolben import Blueprint, Flask, Response, redirect, render_template, request, session, url_for
+from kolben import Blueprint, Flask, redirect, render_template, request, session, url_for
+from kolben.typing import ResponseReturnValue
 
 chapter = Blueprint("sessions", __name__)
 
@@ -18,14 +19,14 @@ def index() -> str:
 
 
 @chapter.post("/login")
-def login() -> Response:
+def login() -> ResponseReturnValue:
     session.permanent = True  # the cookie outlives the browser, for five minutes
     session["user_name"] = request.form["user_name"]
     return redirect(url_for(".index"))
 
 
 @chapter.post("/logout")
-def logout() -> Response:
+def logout() -> ResponseReturnValue:
     session.pop("user_name", None)
     session.pop("visits", None)
     return redirect(url_for(".index"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from kolben import Blueprint, Flask, Response, flash, redirect, render_template, request, url_for
+from kolben import Blueprint, Flask, flash, redirect, render_template, request, url_for
+from kolben.typing import ResponseReturnValue
 
 chapter = Blueprint("flashes", __name__)
 
@@ -15,7 +16,7 @@ def index() -> str:
 
 
 @chapter.post("/")
-def leave_message() -> Response:
+def leave_message() -> ResponseReturnValue:
     flash(request.form["message"], category=request.form.get("category", "message"))
     if "stay" not in request.form:
         return redirect(url_for(".index"))

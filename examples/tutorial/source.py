@@ -24,9 +24,9 @@ def highlight(code: str) -> Markup:
             continue
         start = starts[token.start[0] - 1] + token.start[1]
         end = starts[token.end[0] - 1] + token.end[1]
-        pieces.append(Markup("{}<span class={}>{}</span>").format(
-            code[done:start], kind, code[start:end]
-        ))
+        pieces.append(
+            Markup("{}<span class={}>{}</span>").format(code[done:start], kind, code[start:end])
+        )
         done = end
     return Markup("").join([*pieces, code[done:]])
 

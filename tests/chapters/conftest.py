@@ -91,9 +91,7 @@ class Server:
                     connection.sendall(piece)
             answer = http.client.HTTPResponse(connection)
             answer.begin()
-            return SimpleNamespace(
-                status=answer.status, headers=answer.headers, body=answer.read()
-            )
+            return SimpleNamespace(status=answer.status, headers=answer.headers, body=answer.read())
 
     def get_raw(self, target):
         """GET ``target`` as it is, in UTF-8, where an HTTP client would quote it."""

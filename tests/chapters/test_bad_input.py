@@ -13,57 +13,36 @@ from kolben import Flask, flash, render_template, request, session
 INSIDE = re.compile(r"Traceback|File \"|\.py|secret-marker|kolben|werkzeug", re.IGNORECASE)
 
 
+def crash():
+    raise LookupError("secret-marker")
+
+
+def remember():
+    session["a"] = 1
+    return "remembered"
+
+
+VIEWS = {
+    "none": lambda: None,
+    "number": lambda: 42,
+    "wrong_tuple": lambda: ("text", 200, {}, "and more"),
+    "empty_tuple": lambda: (),
+    "nothing_in_tuple": lambda: (None, 200),
+    "crash": crash,
+    "missing_template": lambda: render_template("nowhere.html"),
+    "remember": remember,
+    "flashing": lambda: flash("hello") or "flashed",
+}
+
+
 @pytest.fixture
 def app():
     app = Flask(__name__)
-
-    def none():
-        return None
-
-    def number():
-        return 42
-
-    def wrong_tuple():
-        return ("text", 200, {}, "and more")
-
-    def empty_tuple():
-        return ()
-
-    def nothing_in_tuple():
-        return None, 200
-
-    def crash():
-        raise LookupError("secret-marker")
-
-    def missing_template():
-        return render_template("nowhere.html")
-
-    def remember():
-        session["a"] = 1
-        return "remembered"
-
-    def flashing():
-        flash("hello")
-        return "flashed"
-
-    for view in (
-        *(none, number, wrong_tuple, empty_tuple, nothing_in_tuple),
-        *(crash, missing_template, remember, flashing),
-    ):
-        app.add_url_rule(f"/{view.__name__}", view.__name__, view)
-
-    @app.post("/form")
-    def form():
-        return request.form["name"]
-
-    @app.post("/file")
-    def file():
-        return request.files["image"].filename
-
-    @app.post("/json")
-    def json():
-        return request.json
-
+    for name, view in VIEWS.items():
+        app.add_url_rule(f"/{name}", name, view)
+    app.add_url_rule("/form", "form", lambda: request.form["name"], methods=["POST"])
+    app.add_url_rule("/file", "file", lambda: request.files["image"].filename, methods=["POST"])
+    app.add_url_rule("/json", "json", lambda: request.json, methods=["POST"])
     return app
 
 
@@ -120,7 +99,7 @@ def test_an_endpoint_defined_twice_is_named(app):
 
 def test_setup_after_the_first_request_is_refused(app):
     app.test_client().get("/")
-    with pytest.raises(AssertionError, match="route|add_url_rule"):
+    with pytest.raises(AssertionError, match=r"route|add_url_rule"):
         app.route("/late")(lambda: "late")
 
 
@@ -181,6 +160,8 @@ def test_too_much_text_in_a_form(app):
     assert answer.status_code == 413
 
 
-@pytest.mark.parametrize("path", ["/%ff", "/%00", "/\u4e50", "/..%2f..%2fetc/passwd", "/static/../x"])
+@pytest.mark.parametrize(
+    "path", ["/%ff", "/%00", "/\u4e50", "/..%2f..%2fetc/passwd", "/static/../x"]
+)
 def test_odd_paths_are_not_found(app, path):
     assert app.test_client().get(path).status_code == 404

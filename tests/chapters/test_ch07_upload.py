@@ -23,9 +23,7 @@ def app(tmp_path):
     app.config["ALLOWED_EXTENSIONS"] = {"png", "jpg", "jpeg", "gif"}
 
     def allowed_file(filename):
-        return (
-            "." in filename and filename.rsplit(".", 1)[1] in app.config["ALLOWED_EXTENSIONS"]
-        )
+        return "." in filename and filename.rsplit(".", 1)[1] in app.config["ALLOWED_EXTENSIONS"]
 
     @app.route("/upload", methods=["POST"])
     def upload():

@@ -171,9 +171,7 @@ def test_url_converter(program):
 def test_url_for(program):
     client = program("ch09/server")
     assert client.get("/test").text == "Hello"
-    client.printed(
-        "/\n/user/letian\n/page/1?q=hadoop+mapreduce+10%253\n/static/uploads/01.jpg\n"
-    )
+    client.printed("/\n/user/letian\n/page/1?q=hadoop+mapreduce+10%253\n/static/uploads/01.jpg\n")
 
 
 def test_redirect(program):
@@ -208,9 +206,7 @@ def test_session(program):
     assert 'action="/do_login"' in client.get("/login").text
     entered = client.post("/do_login", data={"user_name": "letian"})
     assert entered.text == "success"
-    assert re.fullmatch(
-        r"session=[\w.-]+; HttpOnly; Path=/", entered.headers["Set-Cookie"]
-    )
+    assert re.fullmatch(r"session=[\w.-]+; HttpOnly; Path=/", entered.headers["Set-Cookie"])
     assert client.get("/show").text == "letian"
     left = client.get("/logout")
     assert (left.status_code, left.headers["Location"]) == (302, "/login")

@@ -5,11 +5,14 @@ const status = document.getElementById("status");
 
 function report() {
   const inner = frame.contentWindow;
+  if (inner.location.href === "about:blank") return;
+  // An answer without a style of its own is shown in the reader's colours.
+  if (!inner.document.styleSheets.length) inner.document.documentElement.style.colorScheme = "light dark";
   address.textContent = decodeURI(inner.location.pathname + inner.location.search);
-  const [entry] = inner.performance.getEntriesByType("navigation");
-  const code = entry?.responseStatus || "";
+  const code = inner.performance.getEntriesByType("navigation")[0]?.responseStatus || "";
   status.textContent = code;
   status.className = code >= 400 ? "bad" : "good";
 }
 
 frame.addEventListener("load", report);
+report(); // the frame may have been faster than this script
