@@ -9,7 +9,7 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The wrapper on PyPI runs exactly the pyright of its own version.
-PYRIGHT := PYRIGHT_PYTHON_FORCE_VERSION=$(shell sed -n 's/^pyright==\([0-9.]*\).*/\1/p' requirements/dev.txt) $(BIN)/pyright
+export PYRIGHT_PYTHON_FORCE_VERSION := $(shell sed -n 's/^pyright==\([0-9.]*\).*/\1/p' requirements/dev.txt)
 LOCKED := run dev suite reference sdist-build $(patsubst requirements/%.in,%,$(wildcard requirements/ecosystem/*.in))
 
 .PHONY: help run test test-all check format conformance ecosystem reference bench build lock clean
@@ -57,8 +57,8 @@ check: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(PYRIGHT) --pythonpath $(BIN)/python
-	@PYRIGHT="$(PYRIGHT)" $(BIN)/python tools/typecheck.py
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/python tools/typecheck.py
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix-only .

@@ -9,8 +9,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from environments import CACHE, ROOT, VERSION, environment, fresh_copy
 from outcomes import Comparison, Outcomes, load, run_suite, show, store
+from suite_environments import CACHE, ROOT, VERSION, environment, fresh_copy
 
 PLUGIN = ROOT / "tests" / "conformance"
 REFERENCE = PLUGIN / "outcomes.json"
@@ -39,8 +39,7 @@ def run_on_kolben(*options: str) -> bool:
     seen = run_suite(python, _copy_of_suite(), *plugin, *options, log=log, search=PLUGIN)
     reference, by_file = _by_file(load(REFERENCE)), _by_file(seen)
     table = [Comparison(name, tests, by_file.get(name, {})) for name, tests in reference.items()]
-    fine = show(table, f"Flask 3.1.3's own tests on kolben (Python {VERSION}; output: {log})")
-    return fine
+    return show(table, f"Flask 3.1.3's own tests on kolben (Python {VERSION}; output: {log})")
 
 
 def _by_file(outcomes: Outcomes) -> dict[str, Outcomes]:

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from environments import CACHE, ROOT, VERSION, environment, fresh_copy
 from outcomes import Comparison, load, run_suite, show, store
+from suite_environments import CACHE, ROOT, VERSION, environment, fresh_copy
 
 REFERENCES = ROOT / "tests" / "ecosystem" / "outcomes"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ def run_suite(
 
 def _read_report(report: Path) -> Outcomes:
     outcomes: Outcomes = {}
-    for case in ElementTree.parse(report).iter("testcase"):
+    for case in ET.parse(report).iter("testcase"):
         name = f"{case.get('classname')}::{case.get('name')}"
         tags = {child.tag for child in case}
         failed = tags & {"failure", "error"} or outcomes.get(name) == "failed"

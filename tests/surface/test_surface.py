@@ -39,32 +39,40 @@ def kolben_surface() -> dict[str, Any]:
     return surface
 
 
+def parameter_difference(index: int, theirs: list[str], ours: list[list[str]]) -> str:
+    """Say how one parameter of Flask's could not be passed here; empty when it could."""
+    name, kind, default = theirs
+    if kind.startswith("VAR"):
+        there = any(our_kind == kind for _, our_kind, _ in ours)
+        return "" if there else f"does not take {name} ({kind})"
+    places = [our_name for our_name, our_kind, _ in ours if our_kind.startswith("POSITIONAL")]
+    if kind == "POSITIONAL_ONLY":
+        return "" if len(places) > index else f"takes no parameter at place {index}"
+    known = {our_name: our_default for our_name, _, our_default in ours}
+    if name not in known:
+        return f"has no parameter {name}"
+    if kind == "POSITIONAL_OR_KEYWORD" and places[index : index + 1] != [name]:
+        return f"{name} is not at place {index}"
+    if known[name] != default:
+        return f"default of {name} is {known[name]}, not {default}"
+    return ""
+
+
 def signature_differences(theirs: list[list[str]] | None, ours: list[list[str]] | None) -> str:
     """Say how a call that Flask accepts would not be accepted here; empty when each one would."""
     if theirs is None:
         return ""
     if ours is None:
         return "has no signature"
-    positions = [name for name, kind, _ in ours if kind.startswith("POSITIONAL")]
-    known = {name: (kind, default) for name, kind, default in ours}
-    for index, (name, kind, default) in enumerate(theirs):
-        if kind.startswith("VAR"):
-            if not any(our_kind == kind for our_kind, _ in known.values()):
-                return f"does not take {name} ({kind})"
-        elif kind == "POSITIONAL_ONLY":
-            if len(positions) <= index:
-                return f"takes no parameter at place {index}"
-        elif name not in known:
-            return f"has no parameter {name}"
-        elif kind == "POSITIONAL_OR_KEYWORD" and positions[index : index + 1] != [name]:
-            return f"{name} is not at place {index}"
-        elif known[name][1] != default:
-            return f"default of {name} is {known[name][1]}, not {default}"
+    for index, parameter in enumerate(theirs):
+        if difference := parameter_difference(index, parameter, ours):
+            return difference
     names = {name for name, _, _ in theirs}
+    by_place = any(kind == "POSITIONAL_ONLY" for _, kind, _ in theirs)
     for name, kind, default in ours:
-        if name not in names and not default and kind in ("POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY"):
-            if not any(theirs_kind == "POSITIONAL_ONLY" for _, theirs_kind, _ in theirs):
-                return f"asks for {name}"
+        asked = kind in ("POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY") and not default
+        if asked and name not in names and not by_place:
+            return f"asks for {name}"
     return ""
 
 

@@ -5,11 +5,16 @@ Only the standard library is used here, so that any Python can run it.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,9 +27,24 @@ SHADOW = "import kolben; kolben.install_as_flask()\n"
 
 def run(*command: str | Path) -> None:
     """Run a command quietly; when it fails, show what it printed and raise SystemExit."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    parts = [str(part) for part in command]
+    done = subprocess.run(parts, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+        sys.exit(f"{' '.join(parts)}\n{done.stdout}{done.stderr}")
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Let one process at a time make a thing; the others then find it made."""
+    lock = CACHE / "locks" / name
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _project_metadata() -> bytes:
+    return json.dumps(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]).encode()
 
 
 def _is_current(stamp: Path, want: str) -> bool:
@@ -41,23 +61,26 @@ def environment(name: str, requirements: str, *, kolben: bool = True, shadow: bo
         shadow: every interpreter of the environment starts with `kolben.install_as_flask()`.
     """
     listed = (REQUIREMENTS / f"{requirements}.txt").read_bytes()
-    metadata = (ROOT / "pyproject.toml").read_bytes() if kolben else b""
+    metadata = _project_metadata() if kolben else b""
     want = hashlib.sha256(listed + metadata + f"{sys.version}{kolben}{shadow}".encode()).hexdigest()
     folder = CACHE / "envs" / f"{name}-{VERSION}"
-    python, stamp = folder / "bin" / "python", folder / ".made"
-    if _is_current(stamp, want):
-        return python
+    with _alone(folder.name):
+        if not _is_current(folder / ".made", want):
+            _make(folder, requirements, kolben=kolben, shadow=shadow)
+            (folder / ".made").write_text(want)
+    return folder / "bin" / "python"
+
+
+def _make(folder: Path, requirements: str, *, kolben: bool, shadow: bool) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     run(sys.executable, "-m", "venv", folder)
-    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    pip = [folder / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     run(*pip, "--no-deps", "--require-hashes", "-r", REQUIREMENTS / f"{requirements}.txt")
     if kolben:
         run(*pip, "--no-deps", "--no-build-isolation", "-e", ROOT)
     if shadow:
         packages = folder / "lib" / f"python{VERSION}" / "site-packages"
         (packages / "zz_kolben_as_flask.pth").write_text(SHADOW)
-    stamp.write_text(want)
-    return python
 
 
 def source(name: str) -> Path:
@@ -65,13 +88,12 @@ def source(name: str) -> Path:
     lines = (REQUIREMENTS / "sdists.txt").read_text().splitlines()
     pin = next(line for line in lines if line.startswith(f"{name}=="))
     folder = CACHE / "sources" / name
-    stamp = folder / ".made"
-    if not _is_current(stamp, pin):
-        shutil.rmtree(folder, ignore_errors=True)
-        archive = _download(name, pin)
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-        stamp.write_text(pin)
+    with _alone(f"{name}-source"):
+        if not _is_current(folder / ".made", pin):
+            shutil.rmtree(folder, ignore_errors=True)
+            with tarfile.open(_download(name, pin)) as tar:
+                tar.extractall(folder, filter="data")
+            (folder / ".made").write_text(pin)
     return next(path for path in folder.iterdir() if path.is_dir())
 
 
@@ -81,7 +103,7 @@ def _download(name: str, pin: str) -> Path:
     folder.mkdir(parents=True)
     listed = folder / "pin.txt"
     listed.write_text(pin + "\n")
-    builder = environment(f"build-{name}", "sdist-build", kolben=False)
+    builder = environment("sdist-build", "sdist-build", kolben=False)
     run(
         builder, "-m", "pip", "download", "-q", "--no-deps", "--no-build-isolation",
         "--no-binary", name, "--require-hashes", "-r", listed, "-d", folder,
