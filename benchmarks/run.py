@@ -1,0 +1,147 @@
+"""`make bench`: kolben and its peers on the same work, interleaved, medians, and the goals.
+
+In-process: CPU microseconds a request, driver included (the bare rows say how much that is).
+Over a socket (`--socket`): requests a second and the 99th percentile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import environments
+import report
+import sockets
+from frameworks import BY_NAME, FRAMEWORKS, Failed, Worker, start
+from workloads import EVERY
+
+
+def interleave(workers: list[Worker], workload: str, rounds: int, seconds: float) -> dict[str, float]:
+    """Return the median microseconds a request of each worker, in rounds A B C, A B C ..."""
+    times: dict[str, list[float]] = {}
+    counts: dict[str, int] = {}
+    for worker in workers:
+        if workload not in worker.workloads:
+            continue
+        try:
+            worker.verify(workload)
+            counts[worker.framework.name] = worker.calibrate(workload, seconds)
+        except Failed as error:
+            print(f"left out: {error}", file=sys.stderr)
+    for _ in range(rounds):
+        for worker in workers:
+            name = worker.framework.name
+            if name in counts:
+                times.setdefault(name, []).append(worker.time(workload, counts[name]))
+    return {name: median(values) for name, values in times.items()}
+
+
+def in_process(names: list[str], workloads: list[str], rounds: int, seconds: float) -> report.Times:
+    """Return the microseconds a request per workload and framework."""
+    workers = start(names)
+    found: report.Times = {}
+    try:
+        for workload in workloads:
+            print(f"{workload} ...", file=sys.stderr, flush=True)
+            row = interleave(workers, workload, rounds, seconds)
+            if row:
+                found[workload] = row
+    finally:
+        for worker in workers:
+            worker.close()
+    return found
+
+
+def over_sockets(names: list[str], rounds: int, seconds: int) -> dict[str, report.Rates]:
+    """Return the rates per server, workload and framework."""
+    if not sockets.available():
+        return {}
+    served = [BY_NAME[name] for name in names if BY_NAME[name].served]
+    found = {}
+    for server in ("granian", "fastpysgi"):
+        on_it = [f for f in served if server == "granian" or f.served == "wsgi"]
+        print(f"{server}: {', '.join(f.label for f in on_it)} ...", file=sys.stderr, flush=True)
+        found[server] = sockets.measure(server, on_it, rounds, seconds)
+    return found
+
+
+def versions(names: list[str]) -> dict[str, str]:
+    """Return what is installed beside each framework, by environment."""
+    found = {}
+    for env in sorted({BY_NAME[name].env for name in names}):
+        lines = (environments.REQUIREMENTS / f"{env}.txt").read_text().splitlines()
+        pins = [line.split()[0] for line in lines if "==" in line and not line.startswith(" ")]
+        found[env] = " ".join(pins)
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures were taken on."""
+    code = "import platform; print(platform.python_version())"
+    python = subprocess.run(
+        [environments.base_python(), "-c", code], capture_output=True, text=True, check=True
+    )
+    return {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": python.stdout.strip(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command line, parsed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frameworks", nargs="+", choices=list(BY_NAME), metavar="NAME")
+    parser.add_argument("--workloads", nargs="+", choices=EVERY, metavar="NAME")
+    parser.add_argument("--rounds", type=int, help="rounds of each measurement")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--quick", action="store_true", help="rough figures in two minutes")
+    parser.add_argument("--socket", action="store_true", help="also over a socket")
+    parser.add_argument("--only-socket", action="store_true", help="nothing but over a socket")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure, print tables and goals; return 1 where a goal is not met."""
+    options = arguments()
+    names = options.frameworks or [framework.name for framework in FRAMEWORKS]
+    rounds = options.rounds or (3 if options.quick else 9)
+    times: report.Times = {}
+    rates: dict[str, report.Rates] = {}
+    if not options.only_socket:
+        seconds = 0.015 if options.quick else 0.06
+        times = in_process(names, options.workloads or list(EVERY), rounds, seconds)
+        print("\nCPU µs a request, in-process (* best peer)\n")
+        print(report.times_table(times))
+    if options.socket or options.only_socket:
+        rates = over_sockets(names, min(rounds, 3), 1 if options.quick else 3)
+        for server, of_server in rates.items():
+            print(f"\nOver a socket, {server}, one worker, {sockets.CONNECTIONS} connections\n")
+            print(report.rates_table(of_server))
+    goals = report.goals(times, rates)
+    met = sum(goal.met for goal in goals)
+    print("\n" + "\n".join(goal.line() for goal in goals))
+    print(f"\n{met} of {len(goals)} goals met")
+    if options.json:
+        figures = {
+            **machine(),
+            "times_us": times,
+            "socket": rates,
+            "goals": [asdict(goal) for goal in goals],
+            "versions": versions(names),
+        }
+        options.json.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
+    return 0 if met == len(goals) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

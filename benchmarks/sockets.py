@@ -1,0 +1,194 @@
+"""Requests a second and the slowest percent, over a socket, loaded by wrk from another process.
+
+Granian serves everything with one worker, FastPySGI the WSGI apps. All servers of a table run
+at the same time, idle but for the one that is being loaded, so that the rounds interleave.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import environments
+from frameworks import Framework
+from workloads import BY_NAME, Workload
+
+WORKLOADS = ("hello", "path", "json")
+CONNECTIONS = 32
+
+_FASTPYSGI = """
+import importlib, sys, fastpysgi
+fastpysgi.server.hook_sigint = 2
+app = importlib.import_module(sys.argv[1]).app
+fastpysgi.run(app, "127.0.0.1", int(sys.argv[2]), loglevel=fastpysgi.LL_ERROR)
+"""
+
+
+@dataclass
+class Server:
+    """A running server of one framework."""
+
+    framework: Framework
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def available() -> bool:
+    """Return whether there is a wrk to load with; say so where there is none."""
+    if shutil.which("wrk"):
+        return True
+    print("no socket tables: wrk is not installed (on Debian: apt install wrk)", file=sys.stderr)
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _command(server: str, framework: Framework, port: int) -> list[str]:
+    python = str(environments.ensure(framework.env))
+    target = f"apps.{framework.name}"
+    if server == "fastpysgi":
+        return [python, "-c", _FASTPYSGI, target, str(port)]
+    options = {
+        "--interface": framework.served,
+        "--host": "127.0.0.1",
+        "--port": str(port),
+        "--workers": "1",
+        "--loop": "asyncio",
+        "--log-level": "error",
+    }
+    pairs = [text for pair in options.items() for text in pair]
+    return [python, "-m", "granian", *pairs, "--no-ws", "--no-access-log", f"{target}:app"]
+
+
+def _answer(port: int, workload: Workload) -> bool:
+    """Return whether what listens on *port* answers *workload* as it should."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request(workload.method, workload.path, workload.body, workload.headers)
+        got = connection.getresponse()
+        headers = {name.lower(): value for name, value in got.getheaders()}
+        return workload.check(got.status, headers, got.read())
+    finally:
+        connection.close()
+
+
+def _start(server: str, framework: Framework) -> Server:
+    port = _free_port()
+    process = subprocess.Popen(
+        _command(server, framework, port),
+        env=environments.variables(),
+        cwd=environments.ROOT / "benchmarks",
+        stdout=subprocess.DEVNULL,
+    )
+    running = Server(framework, port, process)
+    until = time.monotonic() + 30
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(OSError):
+            _answer(port, BY_NAME["hello"])
+            break
+        time.sleep(0.1)
+    for name in WORKLOADS:
+        if process.poll() is not None or not _answer(port, BY_NAME[name]):
+            running.stop()
+            raise RuntimeError(f"{framework.label} on {server} does not answer {name}")
+    return running
+
+
+@contextlib.contextmanager
+def _serving(server: str, frameworks: list[Framework]) -> Iterator[list[Server]]:
+    running: list[Server] = []
+    try:
+        for framework in frameworks:
+            try:
+                running.append(_start(server, framework))
+            except (RuntimeError, OSError) as error:
+                print(f"left out: {error}", file=sys.stderr)
+        yield running
+    finally:
+        for each in running:
+            each.stop()
+
+
+def _script(workload: Workload, folder: Path) -> list[str]:
+    """Return wrk's options for a request that is not a plain GET."""
+    if workload.method == "GET":
+        return []
+    lines = [f"wrk.method = {json.dumps(workload.method)}"]
+    lines += [f"wrk.headers[{json.dumps(k)}] = {json.dumps(v)}" for k, v in workload.headers.items()]
+    lines.append(f"wrk.body = {json.dumps(workload.body.decode())}")
+    script = folder / f"{workload.name}.lua"
+    script.write_text("\n".join(lines))
+    return ["-s", str(script)]
+
+
+_UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+
+
+def _load(server: Server, workload: Workload, seconds: int, options: list[str]) -> tuple[float, float]:
+    """Return requests a second and the 99th percentile in milliseconds."""
+    url = f"http://127.0.0.1:{server.port}{workload.path}"
+    done = subprocess.run(
+        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", *options, url],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=seconds + 30,
+    )
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    slowest = re.search(r"99%\s+([\d.]+)(us|ms|s)", done.stdout)
+    if "Non-2xx" in done.stdout or not rate or not slowest:
+        raise RuntimeError(f"{server.framework.label}, {workload.name}: {done.stdout}")
+    return float(rate[1]), float(slowest[1]) * _UNITS[slowest[2]]
+
+
+Rates = dict[str, dict[str, dict[str, float]]]
+
+
+def measure(server: str, frameworks: list[Framework], rounds: int, seconds: int) -> Rates:
+    """Return, per workload and framework, the medians `rps` and `p99` on *server*."""
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {name: {} for name in WORKLOADS}
+    with _serving(server, frameworks) as running, tempfile.TemporaryDirectory() as folder:
+        for name in WORKLOADS:
+            workload = BY_NAME[name]
+            options = _script(workload, Path(folder))
+            for each in running:
+                _load(each, workload, 1, options)
+            for _ in range(rounds):
+                for each in running:
+                    one = _load(each, workload, seconds, options)
+                    found[name].setdefault(each.framework.name, []).append(one)
+    return {
+        name: {
+            framework: {
+                "rps": median(rate for rate, _ in all_of),
+                "p99": median(slowest for _, slowest in all_of),
+            }
+            for framework, all_of in rows.items()
+        }
+        for name, rows in found.items()
+    }
