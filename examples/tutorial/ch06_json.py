@@ -14,12 +14,10 @@ def index() -> str:
 
 @chapter.post("/add")
 def add() -> dict[str, float]:
-    numbers = request.json
-    try:
-        total = float(numbers["a"]) + float(numbers["b"])
-    except (KeyError, TypeError, ValueError):
-        abort(400, 'Send two numbers, like this: {"a": 1, "b": 2}')
-    return {"sum": total}  # a dict becomes a JSON answer
+    match request.json:
+        case {"a": int() | float() as a, "b": int() | float() as b}:
+            return {"sum": a + b}  # a dict becomes a JSON answer
+    abort(400, 'Send two numbers, like this: {"a": 1, "b": 2}')
 
 
 def create_app() -> Flask:

@@ -229,12 +229,61 @@ def test_a_chapter_served_on_its_own(start):
     assert server.text() == "Hello World!"
 
 
-def test_the_site_in_a_browser(start, chromium):
-    server = start(
-        *("-m", "kolben", "run", "examples.tutorial:app", "--port", "{port}"),
-        source="",
-        PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-    )
-    page = chromium(f"{server.url}/chapters/hello")
+# The site, with a script added to the page at one address that does what a visitor would.
+VISITOR = """
+from kolben import request
+from examples.tutorial import app
+
+
+@app.after_request
+def visit(response):
+    if request.full_path == {address!r} and response.mimetype == "text/html":
+        response.data += b"<script>" + {script!r}.encode() + b"</script>"
+    return response
+
+
+app.run(port={{port}})
+"""
+
+
+@pytest.fixture(scope="module")
+def visited(start, site, tmp_path_factory):
+    """Start the site with a visitor's ``script`` at ``address``, and a new folder for pictures."""
+
+    def visited(address="", script=""):
+        return start(
+            "server.py",
+            source=VISITOR.format(address=f"{address}?", script=script),
+            PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+            UPLOAD_FOLDER=str(tmp_path_factory.mktemp("uploads")),
+        )
+
+    return visited
+
+
+def test_the_frame_in_a_browser_says_how_the_program_answered(visited, chromium):
+    page = chromium(f"{visited().url}/chapters/hello")
     assert '<output id="address">/run/hello/</output>' in page
     assert '<output id="status" class="good">200</output>' in page
+
+
+def test_adding_numbers_in_a_browser(visited, chromium):
+    script = "document.querySelector('form').requestSubmit()"
+    page = chromium(f"{visited('/run/json/', script).url}/run/json/")
+    assert '{"sum":3}' in page
+
+
+UPLOAD = """
+if (!document.querySelector("img")) {
+  const bytes = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 1, 2, 3]);
+  const files = new DataTransfer();
+  files.items.add(new File([bytes], "lenna.png", { type: "image/png" }));
+  document.querySelector("[type=file]").files = files.files;
+  document.querySelector("form").requestSubmit();
+}
+"""
+
+
+def test_uploading_in_a_browser(visited, chromium):
+    page = chromium(f"{visited('/run/upload/', UPLOAD).url}/run/upload/")
+    assert '<img src="/run/upload/pictures/lenna.png"' in page

@@ -7,64 +7,27 @@ import re
 import httpx
 import pytest
 
-NAMES = [
-    "ch03/server",
-    "ch04/server",
-    "ch04/server_get",
-    "ch04/server_default",
-    "ch04/server_getlist",
-    "ch05/server",
-    "ch05/server_form",
-    "ch06/server",
-    "ch06/server2",
-    "ch06/server3",
-    "ch06/server4",
-    "ch08/server",
-    "ch08/server_int",
-    "ch08/server_range",
-    "ch08/server_converter",
-    "ch09/server",
-    "ch10/server",
-    "ch11/server",
-    "ch12/server",
-    "ch12/server_custom",
-    "ch13/server",
-    "ch14/server",
-    "ch15/server",
-    "ch15/server_categories",
-]
-
-
-@pytest.fixture(scope="module")
-def servers(start):
-    """All programs, started at once because each needs a moment."""
-    found = {}
-    for name in NAMES:
-        chapter, _, file = name.partition("/")
-        found[name] = start(
-            *("-m", "kolben", "run", f"{file}.py", "--port", "{port}", "--no-reload"),
-            program=chapter,
-            listens=False,
-        )
-    return found
-
 
 @pytest.fixture
-def program(servers):
+def program(start):
     """A client for the program of that name; ``printed(text)`` waits for what it prints."""
-    clients = []
+    opened = []
 
     def program(name):
-        server = servers[name]
-        server.wait_until_it_listens()
+        chapter, _, file = name.partition("/")
+        server = start(
+            *("-m", "kolben", "run", f"{file}.py", "--port", "{port}", "--no-reload"),
+            program=chapter,
+        )
         client = httpx.Client(base_url=server.url, timeout=20)
         client.printed = server.wait_for
-        clients.append(client)
+        opened.append((client, server))
         return client
 
     yield program
-    for client in clients:
+    for client, server in opened:
         client.close()
+        server.stop()
 
 
 USER = {"name": "letian", "password": "123"}
