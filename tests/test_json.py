@@ -303,7 +303,7 @@ def test_msgspec_reads_the_same(source: str | bytes) -> None:
     assert outcome(fast.loads, source) == outcome(plain.loads, source)
 
 
-@pytest.mark.parametrize(("value", "text"), EXTRA_TYPES[3:], ids=lambda v: str(v))
+@pytest.mark.parametrize(("value", "text"), EXTRA_TYPES[3:], ids=lambda v: type(v).__name__)
 def test_msgspec_knows_the_further_types(
     fast: MsgspecJSONProvider, value: t.Any, text: str
 ) -> None:

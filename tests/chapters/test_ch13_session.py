@@ -158,6 +158,7 @@ def test_a_cookie_older_than_that_is_refused(app, age, known):
         signed({"user_name": "x"}).replace(".", "..", 1),
         signed(["no", "dict"])[:-3] + "%%%",
     ],
+    ids=["text", "empty", "dot", "dots", "other key", "cut", "not packed", "no time", "no dict"],
 )
 def test_a_broken_cookie_is_ignored(app, cookie):
     client = app.test_client()
