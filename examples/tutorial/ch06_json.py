@@ -16,8 +16,10 @@ def index() -> str:
 def add() -> dict[str, float]:
     match request.json:
         case {"a": int() | float() as a, "b": int() | float() as b}:
-            return {"sum": a + b}  # a dict becomes a JSON answer
-    abort(400, 'Send two numbers, like this: {"a": 1, "b": 2}')
+            total = a + b
+        case _:
+            abort(400, 'Send two numbers, like this: {"a": 1, "b": 2}')
+    return {"sum": total}  # a dict becomes a JSON answer
 
 
 def create_app() -> Flask:
