@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import typing as t
+from datetime import timedelta
 from functools import lru_cache
 from io import BytesIO
+from time import time
 
 from werkzeug.datastructures import EnvironHeaders, Headers, ImmutableMultiDict
 from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, RequestEntityTooLarge
-from werkzeug.http import HTTP_STATUS_CODES, parse_options_header
+from werkzeug.http import HTTP_STATUS_CODES, dump_cookie, parse_options_header
 from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Request as RequestBase, Response as ResponseBase
 
@@ -24,7 +26,7 @@ from .globals import _get_current, current_app as current_app
 from .lazy import lazy
 
 if t.TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
     from http import HTTPStatus
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -377,6 +379,25 @@ _STATUS = {code: (f"{code} {name.upper()}", code) for code, name in HTTP_STATUS_
 # The headers that need attention on the way to the server have names of these lengths.
 _LOOK_CLOSER = {len(name) for name in ("Location", "Content-Length", "Content-Location")}
 
+
+@lru_cache(maxsize=256)
+def _cookie_attributes(*attributes: t.Any) -> str:
+    """What follows name and value in a ``Set-Cookie`` header.
+
+    PERF: an application sends few kinds of cookies, and a time of expiry is the same for a
+    second: remembered 0.2 us, written anew by Werkzeug 3.5 us.
+    """
+    return dump_cookie(
+        "k",
+        "v",
+        *attributes[:5],
+        httponly=attributes[5],
+        max_size=0,
+        samesite=attributes[6],
+        partitioned=attributes[7],
+    )[len("k=v") :]
+
+
 _is_plain_in_cookie = re.compile(r"[A-Za-z0-9_.~+/-]+").fullmatch
 
 # A Location that is a URI already, so that converting it from an IRI would change nothing.
@@ -481,18 +502,16 @@ class Response(ResponseBase):
             from other sites.
         :param partitioned: keep it apart for each site that this one is embedded in.
         """
-        # PERF: a name and value that need no quoting and no attributes that need formatting
-        # make up most cookies: 0.9 us, where Werkzeug's general writer takes 3.5 us.
-        if (
-            (max_age, expires, path, domain, samesite) == (None, None, "/", None, None)
-            and not partitioned
-            and _is_plain_in_cookie(key)
-            and _is_plain_in_cookie(value)
-        ):
-            flags = ("; Secure" if secure else "") + ("; HttpOnly" if httponly else "")
-            cookie = f"{key}={value}{flags}; Path=/"
+        if expires is None and max_age is not None:
+            # Browsers that do not know Max-Age are told the same as a date.
+            seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+            expires = int(time() + seconds)
+        if _is_plain_in_cookie(key) and _is_plain_in_cookie(value):
+            cookie = f"{key}={value}" + _cookie_attributes(
+                max_age, expires, path, domain, secure, httponly, samesite, partitioned
+            )
             if len(cookie) <= self.max_cookie_size:
-                self.headers.add("Set-Cookie", cookie)
+                self.headers._list.append(("Set-Cookie", cookie))
                 return
         super().set_cookie(
             key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned
