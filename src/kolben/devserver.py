@@ -255,6 +255,10 @@ def _check_address(host: str, port: int) -> None:
 
     if host.startswith("unix://"):
         return
+    if not 0 <= port <= 65535:
+        # The resolver would take the number modulo 65536.
+        click.echo(f"Error: {port} is no port number; use one from 0 to 65535.", err=True)
+        sys.exit(1)
     family = serving.select_address_family(host, port)
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -265,9 +269,6 @@ def _check_address(host: str, port: int) -> None:
             probe.listen()
     except OSError as error:
         click.echo(f"Error: {_explain_address(host, port, error)}", err=True)
-        sys.exit(1)
-    except OverflowError:
-        click.echo(f"Error: {port} is no port number; use one from 0 to 65535.", err=True)
         sys.exit(1)
 
 
