@@ -12,7 +12,7 @@ import kolben
 from kolben import Flask, g, request, session
 from kolben.cli import ScriptInfo
 from kolben.globals import _cv_request
-from kolben.testing import EnvironBuilder, FlaskCliRunner, FlaskClient
+from kolben.testing import EnvironBuilder, FlaskClient, FlaskCliRunner
 
 
 @pytest.fixture
