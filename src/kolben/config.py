@@ -1,5 +1,6 @@
 """The application's configuration: a dictionary that can be filled from files, objects and the
-environment, and attributes that read from it."""
+environment, and attributes that read from it.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ class ConfigAttribute(t.Generic[T]):
         value = obj.config[self.__name__]
         if self.get_converter is not None:
             value = self.get_converter(value)
-        return t.cast(T, value)
+        return t.cast("T", value)
 
     def __set__(self, obj: App, value: t.Any) -> None:
         obj.config[self.__name__] = value
@@ -128,7 +129,8 @@ class Config(dict[str, t.Any]):
         module.__file__ = filename
         try:
             with open(filename, mode="rb") as file:
-                exec(compile(file.read(), filename, "exec"), module.__dict__)
+                code = compile(file.read(), filename, "exec")
+                exec(code, module.__dict__)  # noqa: S102 - the program's own settings
         except OSError as error:
             if silent and error.errno in (*_MISSING_FILE, errno.ENOTDIR):
                 return False

@@ -24,13 +24,13 @@ def wsgi_errors_stream() -> t.TextIO:
     context = _cv_request.get(None)
     if context is None:
         return sys.stderr
-    return t.cast(t.TextIO, context.request.environ["wsgi.errors"])
+    return t.cast("t.TextIO", context.request.environ["wsgi.errors"])
 
 
 #: Writes to :data:`wsgi_errors_stream` with time, level and module. Added to the application's
 #: logger when nothing else would handle its messages.
 default_handler: logging.StreamHandler[t.TextIO] = logging.StreamHandler(
-    wsgi_errors_stream  # pyright: ignore[reportArgumentType]
+    t.cast("t.TextIO", wsgi_errors_stream)
 )
 default_handler.setFormatter(
     logging.Formatter("[%(asctime)s] %(levelname)s in %(module)s: %(message)s")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json as _json
 import typing as t
 
-from ..globals import _current, current_app
+from kolben.globals import _current, current_app
+
 from .provider import _default
 
 if t.TYPE_CHECKING:
-    from ..wrappers import Response
+    from kolben.wrappers import Response
 
 
 def dumps(obj: t.Any, **kwargs: t.Any) -> str:

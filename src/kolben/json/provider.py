@@ -20,8 +20,8 @@ from datetime import date
 from werkzeug.http import http_date
 
 if t.TYPE_CHECKING:
-    from ..sansio.app import App
-    from ..wrappers import Response
+    from kolben.sansio.app import App
+    from kolben.wrappers import Response
 
 _COMPACT = (",", ":")
 _REPLACEABLE = frozenset({"dumps", "response", "_prepare_response_obj"})
@@ -100,7 +100,8 @@ class JSONProvider:
     @property
     def has_body(self) -> bool:
         """Whether :meth:`body` may stand in for :meth:`response`: true where the provider is one
-        of this module's and neither a subclass nor an assignment replaced a part of it."""
+        of this module's and neither a subclass nor an assignment replaced a part of it.
+        """
         cls = type(self)
         return (
             cls.dumps,
@@ -119,13 +120,14 @@ class JSONProvider:
 def _default(o: t.Any) -> t.Any:
     """Turn an object that JSON has no form for into one that it has: dates become HTTP dates
     (:rfc:`9110`, section 5.6.7), decimals and UUIDs text, dataclasses dictionaries, and an object
-    with ``__html__`` its HTML."""
+    with ``__html__`` its HTML.
+    """
     if isinstance(o, date):
         return http_date(o)
     if isinstance(o, decimal.Decimal | uuid.UUID):
         return str(o)
     if dataclasses.is_dataclass(o):
-        return dataclasses.asdict(t.cast(t.Any, o))
+        return dataclasses.asdict(t.cast("t.Any", o))
     if hasattr(o, "__html__"):
         return str(o.__html__())
     raise TypeError(f"Object of type {type(o).__name__} is not JSON serializable")
@@ -146,7 +148,7 @@ def _make_encoder(
         sort_keys=sort_keys,
         separators=_COMPACT if compact else None,
     )
-    make = json.encoder.c_make_encoder
+    make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:  # an interpreter without the C accelerator
         return encoder.encode
     escape = (
@@ -163,7 +165,8 @@ def _make_encoder(
     return encode
 
 
-_scan_once = json.JSONDecoder().scan_once
+# Not in the type stubs, like the C encoder above; both are what the json module itself calls.
+_scan_once = t.cast("t.Any", json.JSONDecoder()).scan_once
 
 
 class DefaultJSONProvider(JSONProvider):
@@ -299,14 +302,14 @@ class MsgspecJSONProvider(DefaultJSONProvider):
     def __init__(self, app: App) -> None:
         super().__init__(app)
         try:
-            from msgspec.json import decode, format
+            import msgspec.json
         except ImportError:
             raise ImportError(
                 "MsgspecJSONProvider needs the package msgspec. Install it with"
                 ' pip install "kolben[json]".'
             ) from None
-        self._decode: t.Callable[[str | bytes], t.Any] = decode
-        self._format: t.Callable[..., bytes] = format
+        self._decode: t.Callable[[str | bytes], t.Any] = msgspec.json.decode
+        self._format: t.Callable[..., bytes] = msgspec.json.format
 
     def dump_bytes(self, obj: t.Any) -> bytes:
         """Return the object as JSON in UTF-8, without spaces."""

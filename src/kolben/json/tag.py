@@ -24,6 +24,8 @@ Further types are added with a :class:`JSONTag`:
     app.session_interface.serializer.register(TagSet)
 """
 
+# ruff: noqa: D102 - what the methods of the tags do is said once, on JSONTag
+
 from __future__ import annotations
 
 import typing as t
@@ -34,7 +36,7 @@ from uuid import UUID
 from markupsafe import Markup
 from werkzeug.http import http_date, parse_date
 
-from . import dumps, loads
+from kolben.json import dumps, loads
 
 
 class JSONTag:
@@ -166,7 +168,7 @@ class TagMarkup(JSONTag):
         return str(value.__html__())
 
     def to_python(self, value: t.Any) -> t.Any:
-        return Markup(value)
+        return Markup(value)  # noqa: S704 - it was Markup when it was signed
 
 
 class TagUUID(JSONTag):
@@ -201,29 +203,36 @@ class TagDateTime(JSONTag):
         return parse_date(value)
 
 
+_BUILT_IN = [
+    TagDict,
+    PassDict,
+    TagTuple,
+    PassList,
+    TagBytes,
+    TagMarkup,
+    TagUUID,
+    TagDateTime,
+]
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 class TaggedJSONSerializer:
     """Writes and reads JSON with tags, as compact text. It knows :class:`tuple`, :class:`bytes`,
-    :class:`~markupsafe.Markup`, :class:`~uuid.UUID` and :class:`~datetime.datetime`."""
+    :class:`~markupsafe.Markup`, :class:`~uuid.UUID` and :class:`~datetime.datetime`.
+    """
 
-    __slots__ = ("order", "tags")
+    __slots__ = ("_built_in", "order", "tags")
 
     #: The tags that a new serializer knows, in the order in which they are tried.
-    default_tags: t.ClassVar[list[type[JSONTag]]] = [
-        TagDict,
-        PassDict,
-        TagTuple,
-        PassList,
-        TagBytes,
-        TagMarkup,
-        TagUUID,
-        TagDateTime,
-    ]
+    default_tags: t.ClassVar[list[type[JSONTag]]] = list(_BUILT_IN)
 
     def __init__(self) -> None:
         self.tags: dict[str, JSONTag] = {}
         self.order: list[JSONTag] = []
         for tag_class in self.default_tags:
             self.register(tag_class)
+        kinds = [type(tag) for tag in self.order]
+        self._built_in = list(self.order) if kinds == _BUILT_IN else None
 
     def register(
         self, tag_class: type[JSONTag], force: bool = False, index: int | None = None
@@ -248,10 +257,25 @@ class TaggedJSONSerializer:
 
     def tag(self, value: t.Any) -> t.Any:
         """Return the value as plain JSON types, marked where it needs it."""
+        # PERF: none of the built-in tags is for these types; finding that out by asking each of
+        # them takes 0.6 us for every text and number.
+        kind = type(value)
+        if (kind in _SCALARS or kind is list) and self.order == self._built_in:
+            return [self.tag(item) for item in value] if kind is list else value
         for tag in self.order:
             if tag.check(value):
                 return tag.tag(value)
         return value
+
+    def keeps_plain(self, content: dict[str, t.Any]) -> bool:
+        """Say whether :meth:`tag` would return an equal dictionary: its values are all text,
+        numbers, truth values or None, and no registered tag could be for one of them.
+        """
+        return (
+            _SCALARS.issuperset(map(type, content.values()))
+            and (len(content) != 1 or next(iter(content)) not in self.tags)
+            and self.order == self._built_in
+        )
 
     def untag(self, value: dict[str, t.Any]) -> t.Any:
         """Return what a dictionary read from JSON stands for, itself where it has no tag."""
