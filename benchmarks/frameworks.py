@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import select
 import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Any
 
 import environments
+
+PATIENCE = 60
+"""Seconds after which a worker that does not answer is given up."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,9 @@ class Worker:
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout
+        # Each answer is one line, so a select on the pipe never misses one that is buffered.
+        if not select.select([self._process.stdout], [], [], PATIENCE)[0]:
+            self._process.kill()
         line = self._process.stdout.readline()
         if not line:
             raise Failed(f"{self.framework.label}: the worker ended ({self._process.wait()})")
@@ -92,7 +100,8 @@ class Worker:
 
     def _tell(self, workload: str, n: int) -> dict[str, Any]:
         assert self._process.stdin
-        self._process.stdin.write(json.dumps({"workload": workload, "n": n}) + "\n")
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(json.dumps({"workload": workload, "n": n}) + "\n")
         return self._read()
 
     def verify(self, workload: str) -> None:
@@ -115,7 +124,8 @@ class Worker:
     def close(self) -> None:
         """End the process and wait for it."""
         assert self._process.stdin
-        self._process.stdin.close()
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:

@@ -114,18 +114,30 @@ def asgi_runner(app: Any, workload: Workload, headers: dict[str, str]) -> Runner
     body = workload.body
 
     async def run(n: int) -> Answer:
-        never = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
         for _ in range(n):
             scope = {**base, "headers": pairs.copy(), "state": {}}
             sent: list[Any] = []
             waiting = [{"type": "http.request", "body": body, "more_body": False}]
+            listening: list[asyncio.Future[None]] = []
 
             async def receive() -> Any:
-                # A client that stays: nothing more comes, and it does not leave.
-                return waiting.pop() if waiting else await asyncio.shield(never)
+                if waiting:
+                    return waiting.pop()
+                # A client that stays until it has its answer, as the specification has it.
+                if sent and not sent[-1].get("more_body", len(sent) == 1):
+                    return {"type": "http.disconnect"}
+                listening.append(loop.create_future())
+                await listening[-1]
+                return {"type": "http.disconnect"}
 
             async def send(message: Any) -> None:
                 sent.append(message)
+                if listening and message["type"] == "http.response.body":
+                    if not message.get("more_body", False):
+                        for future in listening:
+                            if not future.done():
+                                future.set_result(None)
 
             await app(scope, receive, send)
         pairs_out = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in sent[0]["headers"]]
