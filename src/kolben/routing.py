@@ -19,10 +19,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote, quote_plus
 
 import werkzeug.routing
@@ -35,6 +34,8 @@ from werkzeug.routing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
     from werkzeug.routing.matcher import State
     from werkzeug.routing.rules import RulePart
 
@@ -75,6 +76,10 @@ class Rule(werkzeug.routing.Rule):
             # Set on the instance: the converter keeps its class, for whoever looks at it.
             setattr(converter, "to_url", partial(_to_text, converter.to_url))  # noqa: B010
         return converter
+
+
+#: The rules of which is known how they build their URLs; a subclass may have other ways.
+_RULES: Final = (Rule, werkzeug.routing.Rule)
 
 
 def _is_werkzeugs(function: object) -> bool:
@@ -131,7 +136,9 @@ class _Answer(Generic[T]):
     ) -> None:
         converters = rule._converters
         self.target = target
-        self.runs_user_code = not all(_is_werkzeugs(type(c)) for c in converters.values())
+        self.runs_user_code = not all(
+            _is_werkzeugs(type(converter).to_python) for converter in converters.values()
+        )
         self.variables = tuple(
             (name, _conversion(converter, quick=not self.runs_user_code))
             for name, converter in converters.items()
@@ -244,6 +251,10 @@ class _Endings(Generic[T]):
         return self.otherwise or (_REFUSED if self.refusing else _MISSED)
 
 
+class _UnknownShapeError(Exception):
+    """Werkzeug's tree has something in it that the index does not know."""
+
+
 class _Node(Generic[T]):
     """One state of the search: a beginning of a path, with all ways to go on.
 
@@ -251,17 +262,18 @@ class _Node(Generic[T]):
     :ivar variable: the other ways, in the order in which to try them.
     :ivar here: who answers if the path ends here.
     :ivar lenient: who answers if nothing but a slash is left, and nobody else wants it.
-    :ivar forks: whether there is more than one in *variable*.
+    :ivar only: the test of the one way in *variable*, and where it leads, if there is but one and
+        its segment is a single variable.
     """
 
-    __slots__ = ("forks", "here", "lenient", "static", "variable")
+    __slots__ = ("here", "lenient", "only", "static", "variable")
 
     def __init__(self) -> None:
         self.static: dict[str, _Node[T]] = {}
         self.variable: tuple[_Variable[T], ...] = ()
         self.here: _Endings[T] = _Endings()
         self.lenient: _Endings[T] = _Endings()
-        self.forks = False
+        self.only: tuple[Callable[[str], object], _Node[T]] | None = None
 
 
 _GROUP = "__werkzeug_"
@@ -295,12 +307,12 @@ class _Variable(Generic[T]):
         pattern = re.compile(part.content)
         inner = _inner_expression(part.content)
         numbers = sorted(
-            (int(name.removeprefix(_GROUP)), group)
+            (_group_number(name), group)
             for name, group in pattern.groupindex.items()
             if name.startswith(_GROUP)
         )
         if part.suffixed and not part.final:
-            raise ValueError("only a final part has an optional slash at its end")
+            raise _UnknownShapeError("only a final part has an optional slash at its end")
         self.node = node
         self.final = part.final
         self.suffixed = part.suffixed
@@ -309,6 +321,13 @@ class _Variable(Generic[T]):
         self.test: Callable[[str], Any] = pattern.match
         if self.whole:
             self.test = (_FINAL_TESTS if part.final else _TESTS).get(inner or "", pattern.match)
+
+
+def _group_number(name: str) -> int:
+    number = name.removeprefix(_GROUP)
+    if not number.isdecimal():
+        raise _UnknownShapeError("an expression with a group that is named like Werkzeug's")
+    return int(number)
 
 
 def _inner_expression(content: str) -> str | None:
@@ -354,7 +373,8 @@ class _Planter(Generic[T]):
         node: _Node[T] = _Node()
         node.static = {text: self.node(child) for text, child in state.static.items()}
         node.variable = tuple(_Variable(part, self.node(child)) for part, child in state.dynamic)
-        node.forks = len(node.variable) > 1
+        if len(node.variable) == 1 and node.variable[0].whole and not node.variable[0].final:
+            node.only = node.variable[0].test, node.variable[0].node
         self._fill(node.here, state.rules)
         if "" in state.static:
             # The path lacks just the slash at the end: Werkzeug redirects, or doesn't mind.
@@ -420,13 +440,21 @@ def _descend(node: _Node[T], segments: Iterable[str], method: str, texts: list[s
     :param segments: the segments of the path from there.
     :param texts: gets the texts of the variables.
     """
-    left_out: object = False
+    left_out = False
     rest = iter(segments)
     for segment in rest:
         child = node.static.get(segment)
         if child is not None:
-            left_out = left_out or node.variable
+            if node.variable:
+                left_out = True
             node = child
+            continue
+        if node.only is not None:
+            # PERF: most variables; 0.1 µs less than by the loop below.
+            test, node = node.only
+            if not test(segment):
+                return _MISSED if segment and not left_out else _UNDECIDED
+            texts.append(segment)
             continue
         for way in node.variable:
             text = "/".join((segment, *rest)) if way.final else segment
@@ -437,13 +465,10 @@ def _descend(node: _Node[T], segments: Iterable[str], method: str, texts: list[s
                 return _UNDECIDED
         else:
             return _MISSED if segment and not left_out else _UNDECIDED
-        if way.whole:
-            texts.append(text)
-        elif way.suffixed:
+        if way.suffixed:
             return _UNDECIDED
-        else:
-            texts += match.group(*way.groups)[1:]
-        left_out = left_out or node.forks
+        texts += (text,) if way.whole else match.group(*way.groups)[1:]
+        left_out = left_out or len(node.variable) > 1
         node = way.node
     ending = node.here.by_method.get(method) or node.here.other(method)
     if left_out and (ending is _MISSED or ending is _REFUSED):
@@ -528,10 +553,11 @@ class RouteIndex(Generic[T]):
         self._start: _Node[T] | None = None
         self._complete = False
         self._builders: dict[Any, tuple[_Builder, ...]] = {}
+        self._constants: dict[Any, str] = {}
         self.stamp = _stamp(url_map)
         try:
             self._read(url_map, make_target)
-        except (AttributeError, KeyError, re.error, RecursionError, ValueError):
+        except (AttributeError, OverflowError, RecursionError, _UnknownShapeError, re.error):
             # Another Werkzeug, or an expression that does not compile: leave all to Werkzeug.
             self.exact, self._one_variable, self._start = {}, {}, None
 
@@ -539,7 +565,7 @@ class RouteIndex(Generic[T]):
         """Tell whether the index was made from *url_map*, and no rule was added to it since."""
         return self.url_map is url_map and getattr(url_map, "_remap", None) is self.stamp
 
-    def match(self, path: str, method: str) -> tuple[T, dict[str, Any]] | None | NoRoute:
+    def match(self, path: str, method: str) -> tuple[T, dict[str, Any]] | NoRoute | None:
         """Find the rule for a request.
 
         :param path: the decoded path, such as ``"/user/letian"``.
@@ -569,10 +595,10 @@ class RouteIndex(Generic[T]):
         # Werkzeug adds or removes slashes at the start of a path, and merges them.
         if start is None or segments.pop(0) or not segments or "//" in path:
             return None
-        texts: Sequence[str] = []
+        texts: list[str] = []
         found = _descend(start, segments, method, texts)
         if found is _UNDECIDED:
-            found, texts = _search(start, segments, 0, (), method)
+            found, texts[:] = _search(start, segments, 0, (), method)
         if isinstance(found, _Answer):
             return found.reply(texts, method)
         return NOT_FOUND if found is _MISSED and self._complete else None
@@ -586,6 +612,11 @@ class RouteIndex(Generic[T]):
         :returns: the URL; ``None`` if Werkzeug is to be asked, be it only for the exact error.
         :raises Exception: what a converter's ``to_url`` raises, except `ValidationError`.
         """
+        if not values:
+            # PERF: 0.25 µs where there are no variables, else 0.6.
+            constant = self._constants.get(endpoint)
+            if constant is not None:
+                return script_name.rstrip("/") + constant
         builders = self._builders.get(endpoint)
         if builders is None:
             builders = self._prepare(endpoint)
@@ -608,6 +639,8 @@ class RouteIndex(Generic[T]):
         builders = _builders(rules, self.url_map) if _buildable(rules, self.url_map) else ()
         if rules:
             self._builders[endpoint] = builders
+        if len(builders) == 1 and not rules[0].arguments and type(rules[0]) in _RULES:
+            self._constants[endpoint] = f"/{builders[0]({})}"
         return builders
 
     def _read(
@@ -624,7 +657,7 @@ class RouteIndex(Generic[T]):
         if domain is None:
             return
         if domain.dynamic:
-            raise ValueError("a rule does not start with a slash")
+            raise _UnknownShapeError("a rule does not start with a slash")
         if "" in domain.static:
             planter = _Planter(url_map, make_target)
             self._start = planter.node(domain.static[""])
@@ -712,10 +745,8 @@ def _builders(
 ) -> tuple[_Builder, ...]:
     return tuple(
         partial(_build_by_rule, rule)
-        if rule.defaults
-        or url_map.sort_parameters
-        or type(rule) not in (Rule, werkzeug.routing.Rule)
-        else _Template(rule)
+        if rule.defaults or url_map.sort_parameters or type(rule) not in _RULES
+        else _Template(rule).build
         for rule in rules
     )
 
@@ -776,11 +807,12 @@ class _Template:
         self._end = static
         self._names = frozenset(name for _, name, _ in steps)
 
-    def __call__(self, values: dict[str, Any]) -> str | None:
+    def build(self, values: dict[str, Any]) -> str | None:
+        """Fill the gaps; the values that are left over become the query."""
         for name in self._names:
             if values.get(name) is None:
                 return None
-        pieces = []
+        pieces: list[str] = []
         for before, name, to_url in self._steps:
             pieces += (before, to_url(values[name]))
         path = "".join(pieces) + self._end

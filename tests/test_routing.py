@@ -1,0 +1,534 @@
+"""What `RouteIndex` answers, what it leaves to Werkzeug, and what `kolben.routing.Rule` adds."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import time
+import uuid
+from typing import Any
+
+import pytest
+from werkzeug.datastructures import MultiDict
+from werkzeug.routing import (
+    BaseConverter,
+    EndpointPrefix,
+    IntegerConverter,
+    Map,
+    Rule as WerkzeugRule,
+    Subdomain,
+    Submount,
+    UnicodeConverter,
+    ValidationError,
+)
+
+from kolben.routing import NOT_FOUND, RouteIndex, Rule
+
+
+def index_of(*rules: WerkzeugRule, **options: Any) -> RouteIndex[str]:
+    """Return an index whose targets are the endpoints."""
+    return RouteIndex(Map(rules, **options), lambda rule: rule.endpoint)
+
+
+def route(text: str, endpoint: str = "view", **options: Any) -> Rule:
+    options.setdefault("methods", ["GET", "OPTIONS"])
+    return Rule(text, endpoint=endpoint, **options)
+
+
+class Doubling(IntegerConverter):
+    def to_url(self, value: Any) -> Any:
+        return value * 2
+
+
+class Listed(BaseConverter):
+    """Counts the calls of ``to_python``."""
+
+    calls = 0
+
+    def to_python(self, value: str) -> list[str]:
+        type(self).calls += 1
+        if value == "no":
+            raise ValidationError
+        if value == "broken":
+            raise ValueError("broken")
+        return value.split("+")
+
+
+# Rule
+
+
+def test_a_converter_may_write_a_number_into_the_url() -> None:
+    url_map = Map([Rule("/page/<double:number>", endpoint="page")], converters={"double": Doubling})
+    assert url_map.bind("localhost").build("page", {"number": 123}) == "/page/246"
+
+
+def test_werkzeugs_rule_does_not_accept_that_number() -> None:
+    rule = WerkzeugRule("/page/<double:number>", endpoint="page")
+    url_map = Map([rule], converters={"double": Doubling})
+    with pytest.raises(TypeError):
+        url_map.bind("localhost").build("page", {"number": 123})
+
+
+@pytest.mark.parametrize("nothing", [None, b"bytes"])
+def test_a_converter_that_returns_no_text_at_all_is_still_an_error(nothing: object) -> None:
+    class Empty(BaseConverter):
+        def to_url(self, value: Any) -> Any:
+            return nothing
+
+    url_map = Map([Rule("/<empty:it>", endpoint="page")], converters={"empty": Empty})
+    with pytest.raises(TypeError):
+        url_map.bind("localhost").build("page", {"it": 1})
+
+
+def test_a_converter_keeps_its_class() -> None:
+    url_map = Map([Rule("/<double:it>", endpoint="page")], converters={"double": Doubling})
+    rule = next(url_map.iter_rules())
+    assert type(rule._converters["it"]) is Doubling
+
+
+def test_an_unknown_converter_is_werkzeugs_error() -> None:
+    with pytest.raises(LookupError, match="nope"):
+        Map([Rule("/<nope:it>", endpoint="page")])
+
+
+def test_rule_factories_keep_the_class() -> None:
+    factory = Submount(
+        "/blog", [EndpointPrefix("blog.", [Subdomain("api", [Rule("/<double:it>", endpoint="x")])])]
+    )
+    url_map = Map([factory], converters={"double": Doubling})
+    rule = next(url_map.iter_rules())
+    assert type(rule) is Rule
+    assert (rule.rule, rule.endpoint, rule.subdomain) == ("/blog/<double:it>", "blog.x", "api")
+
+
+def test_an_empty_copy_can_be_bound_again() -> None:
+    first = Map([Rule("/<double:it>", endpoint="x")], converters={"double": Doubling})
+    again = next(first.iter_rules()).empty()
+    assert type(again) is Rule
+    second = Map([again], converters={"double": Doubling})
+    assert second.bind("localhost").build("x", {"it": 4}) == "/8"
+
+
+def test_an_unbound_rule_can_be_pickled_and_copied() -> None:
+    rule = Rule("/<it>", endpoint="x", methods=["GET"], defaults={"a": 1})
+    for other in (pickle.loads(pickle.dumps(rule)), copy.deepcopy(rule), copy.copy(rule)):
+        assert type(other) is Rule
+        assert other.get_empty_kwargs() == rule.get_empty_kwargs()
+
+
+# The exact table
+
+
+def test_static_paths_are_in_the_exact_table() -> None:
+    index = index_of(route("/"), route("/about", "about"), route("/blog/", "blog"))
+    assert index.exact["/"]["GET"] == "view"
+    assert index.exact["/about"] == {"GET": "about", "HEAD": "about", "OPTIONS": "about"}
+    assert index.exact["/blog/"]["HEAD"] == "blog"
+    assert "/blog" not in index.exact
+
+
+def test_the_first_rule_with_the_method_has_it() -> None:
+    index = index_of(
+        route("/a", "read"), route("/a", "write", methods=["GET", "POST"]), route("/a", "third")
+    )
+    assert index.exact["/a"]["GET"] == "read"
+    assert index.exact["/a"]["POST"] == "write"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"redirect_to": "/b"},
+        {"alias": True},
+        {"websocket": True, "methods": ["GET"]},
+        {"build_only": True},
+        {"defaults": {"a": 1}},
+        {"subdomain": "api"},
+        {"methods": None},
+    ],
+    ids=lambda odd: next(iter(odd)),
+)
+def test_odd_rules_are_not_in_the_exact_table(odd: dict[str, Any]) -> None:
+    assert "/a" not in index_of(route("/a", **odd)).exact
+
+
+def test_an_odd_rule_keeps_its_methods_from_those_behind_it() -> None:
+    index = index_of(route("/a", redirect_to="/b"), route("/a", "second", methods=["GET", "POST"]))
+    assert index.exact["/a"] == {"POST": "second"}
+    assert index.match("/a", "GET") is None
+
+
+def test_a_rule_for_any_method_is_answered_by_the_walk() -> None:
+    index = index_of(route("/a", "read"), route("/a", "any", methods=None))
+    assert index.exact["/a"].get("PATCH") is None
+    assert index.match("/a", "PATCH") == ("any", {})
+    assert index.match("/a", "GET") == ("read", {})
+
+
+# The walk
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "values"),
+    [
+        ("/user/<name>", "/user/letian", {"name": "letian"}),
+        ("/user/<name>", "/user/李 四", {"name": "李 四"}),
+        ("/<name>", "/letian", {"name": "letian"}),
+        ("/n/<int:n>", "/n/007", {"n": 7}),
+        ("/n/<int:n>", "/n/٣", {"n": 3}),
+        ("/n/<int(signed=True):n>", "/n/-7", {"n": -7}),
+        ("/n/<int(min=3,max=5):n>", "/n/4", {"n": 4}),
+        ("/n/<int(fixed_digits=3):n>", "/n/004", {"n": 4}),
+        ("/f/<float:f>", "/f/1.50", {"f": 1.5}),
+        ("/f/<float(signed=True):f>", "/f/-1.5", {"f": -1.5}),
+        ("/any/<any(about, help):page>", "/any/help", {"page": "help"}),
+        ("/len/<string(length=2):code>", "/len/de", {"code": "de"}),
+        ("/u/<uuid:u>", f"/u/{uuid.UUID(int=5)}", {"u": uuid.UUID(int=5)}),
+        ("/p/<path:rest>", "/p/a/b.css", {"rest": "a/b.css"}),
+        ("/p/<path:rest>", "/p/a/", {"rest": "a/"}),
+        ("/p/<path:rest>/edit", "/p/a/b/edit", {"rest": "a/b"}),
+        ("/p/<path:rest>/", "/p/a/b/", {"rest": "a/b"}),
+        ("/add/<int:a>/<int:b>", "/add/3/4", {"a": 3, "b": 4}),
+        ("/mix/<int:a>-<int:b>", "/mix/3-4", {"a": 3, "b": 4}),
+        ("/mix/v<int:a>.json", "/mix/v3.json", {"a": 3}),
+        ("/<a>/<b>/<c>/<d>", "/1/2/3/4", {"a": "1", "b": "2", "c": "3", "d": "4"}),
+        ("/list/<listed:words>", "/list/a+b", {"words": ["a", "b"]}),
+        ("/slash/<name>/", "/slash/x/", {"name": "x"}),
+    ],
+)
+def test_a_variable_gets_its_value(rule: str, path: str, values: dict[str, Any]) -> None:
+    index = index_of(route(rule), converters={"listed": Listed})
+    for method in ("GET", "HEAD", "OPTIONS"):
+        found = index.match(path, method)
+        assert isinstance(found, tuple)
+        assert found == ("view", values)
+        assert [type(v) for v in found[1].values()] == [type(v) for v in values.values()]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nope",
+        "/user",
+        "/user/a/b",
+        "/add/3",
+        "/add/3/x",
+        "/n/x",
+        "/n/²",
+        "/n/-1",
+        "/mix/3-",
+        "/p/",
+    ],
+)
+def test_a_path_without_a_rule_is_not_found(path: str) -> None:
+    index = index_of(
+        route("/user/<name>"),
+        route("/add/<int:a>/<int:b>"),
+        route("/n/<int:n>"),
+        route("/mix/<int:a>-<int:b>"),
+        route("/p/<path:p>"),
+    )
+    assert index.match(path, "GET") is NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/user/x", "POST"),
+        ("/user/x", "get"),
+        ("/any", "get"),
+        ("/blog", "GET"),
+        ("//user/x", "GET"),
+        ("/user//x", "GET"),
+        ("user/none/x", "GET"),
+        ("", "GET"),
+        ("/socket", "GET"),
+        ("/old", "GET"),
+        ("/alias", "GET"),
+        ("/pages/1", "GET"),
+        ("/max/9", "GET"),
+    ],
+)
+def test_what_is_not_plain_is_left_to_werkzeug(path: str, method: str) -> None:
+    index = index_of(
+        route("/user/<name>"),
+        route("/any", methods=None),
+        route("/blog/"),
+        route("/socket", websocket=True, methods=["GET"]),
+        route("/old", redirect_to="/new"),
+        route("/alias", alias=True),
+        route("/pages/", "pages", defaults={"page": 1}),
+        route("/pages/<int:page>", "pages"),
+        route("/max/<int(max=5):n>"),
+    )
+    assert index.match(path, method) is None
+
+
+def test_a_huge_number_is_left_to_werkzeug() -> None:
+    index = index_of(route("/n/<int:n>"), route("/n/<int:n>/<int:m>"))
+    assert index.match("/n/" + "9" * 5000, "GET") is None
+    assert index.match("/n/1/" + "9" * 5000, "GET") is None
+
+
+def test_static_comes_before_variable_and_a_narrow_variable_before_a_wide_one() -> None:
+    index = index_of(
+        route("/<path:p>", "path"),
+        route("/<s>", "text"),
+        route("/<int:i>", "int"),
+        route("/a", "a"),
+    )
+    assert index.match("/a", "GET") == ("a", {})
+    assert index.match("/1", "GET") == ("int", {"i": 1})
+    assert index.match("/b", "GET") == ("text", {"s": "b"})
+    assert index.match("/b/c", "GET") == ("path", {"p": "b/c"})
+
+
+def test_the_search_goes_back_where_the_first_way_leads_nowhere() -> None:
+    index = index_of(
+        route("/a/b/c", "static"), route("/<x>/b/d", "first"), route("/a/<y>/e", "second")
+    )
+    assert index.match("/a/b/d", "GET") == ("first", {"x": "a"})
+    assert index.match("/a/b/e", "GET") == ("second", {"y": "b"})
+    assert index.match("/a/b/f", "GET") is NOT_FOUND
+
+
+def test_the_search_goes_on_behind_a_rule_for_another_method() -> None:
+    index = index_of(route("/<int:i>", "read"), route("/<s>", "write", methods=["POST"]))
+    assert index.match("/1", "POST") == ("write", {"s": "1"})
+    assert index.match("/1", "PUT") is None
+
+
+def test_defaults_join_the_values() -> None:
+    index = index_of(
+        route("/pages/", "pages", defaults={"page": 1}), route("/pages/<int:page>", "pages")
+    )
+    assert index.match("/pages/", "GET") == ("pages", {"page": 1})
+    assert index.match("/pages/2", "GET") == ("pages", {"page": 2})
+
+
+def test_a_lenient_rule_does_not_mind_the_slash() -> None:
+    index = index_of(route("/a/", "a"), route("/b", "b"), strict_slashes=False)
+    assert index.match("/a", "GET") == ("a", {})
+    assert index.match("/b/", "GET") == ("b", {})
+    assert index.match("/a/", "GET") == ("a", {})
+
+
+def test_each_match_has_a_dictionary_of_its_own() -> None:
+    index = index_of(route("/<name>"), route("/<a>/<b>"))
+    for path in ("/x", "/x/y"):
+        first, second = index.match(path, "GET"), index.match(path, "GET")
+        assert isinstance(first, tuple)
+        assert isinstance(second, tuple)
+        assert first[1] == second[1]
+        assert first[1] is not second[1]
+
+
+def test_a_custom_converter_runs_once_for_a_match() -> None:
+    index = index_of(route("/<listed:words>"), converters={"listed": Listed})
+    Listed.calls = 0
+    assert index.match("/a", "GET") == ("view", {"words": ["a"]})
+    assert Listed.calls == 1
+
+
+def test_a_custom_converters_refusal_is_left_to_werkzeug_and_its_failure_is_raised() -> None:
+    index = index_of(route("/<listed:words>"), converters={"listed": Listed})
+    assert index.match("/no", "GET") is None
+    with pytest.raises(ValueError, match="broken"):
+        index.match("/broken", "GET")
+
+
+def test_the_index_tells_whether_it_runs_the_users_code() -> None:
+    class Short(UnicodeConverter):
+        regex = "[a-z]"
+
+    assert not index_of(route("/<int:a>/<b>/<path:c>")).runs_user_code
+    assert index_of(route("/<listed:a>"), converters={"listed": Listed}).runs_user_code
+    assert not index_of(route("/<short:a>"), converters={"short": Short}).runs_user_code
+
+
+def test_targets_are_made_once_for_each_rule_that_may_match() -> None:
+    made: list[str] = []
+    url_map = Map([route("/a/<x>", "a"), route("/b/", "b"), route("/c", "c", build_only=True)])
+    RouteIndex(url_map, lambda rule: made.append(rule.endpoint))
+    assert sorted(made) == ["a", "b"]
+
+
+# Maps that are beyond it
+
+
+def test_a_map_with_host_matching_is_left_to_werkzeug() -> None:
+    index = index_of(route("/a", host="localhost"), host_matching=True)
+    assert (index.exact, index.match("/a", "GET"), index.build("view", {}, "")) == ({}, None, None)
+
+
+def test_other_subdomains_do_not_matter() -> None:
+    index = index_of(route("/a", "api", subdomain="api"), route("/a", "main"))
+    assert index.exact["/a"]["GET"] == "main"
+    assert index.match("/b", "GET") is NOT_FOUND
+    assert index.build("api", {}, "") is None
+
+
+def test_a_variable_subdomain_leaves_the_404_to_werkzeug() -> None:
+    index = index_of(route("/a", "user", subdomain="<user>"), route("/b", "main"))
+    assert index.match("/b", "GET") == ("main", {})
+    assert index.match("/a", "GET") is None
+
+
+def test_the_default_subdomain_is_the_one_that_is_answered() -> None:
+    index = index_of(route("/a", "www"), route("/b", "bare", subdomain=""), default_subdomain="www")
+    assert index.match("/a", "GET") == ("www", {})
+    assert index.match("/b", "GET") is NOT_FOUND
+
+
+def test_an_empty_map_finds_nothing() -> None:
+    assert index_of().match("/", "GET") is NOT_FOUND
+
+
+def test_an_expression_that_does_not_compile_leaves_all_to_werkzeug() -> None:
+    class Broken(BaseConverter):
+        regex = "("
+
+    index = index_of(route("/<broken:a>/b"), route("/c"), converters={"broken": Broken})
+    assert (index.exact, index.match("/c", "GET"), index.build("view", {}, "")) == ({}, None, None)
+
+
+@pytest.mark.parametrize("private", ["_matcher", "_rules_by_endpoint"])
+def test_a_werkzeug_without_its_private_names_is_asked_for_everything(private: str) -> None:
+    url_map = Map([route("/c")])
+    url_map.update()
+    delattr(url_map, private)
+    url_map.update = lambda: None  # type: ignore[method-assign]
+    index = RouteIndex(url_map, lambda rule: rule)
+    assert (index.exact, index.match("/c", "GET"), index.build("view", {}, "")) == ({}, None, None)
+
+
+def test_a_rule_without_a_leading_slash_leaves_all_to_werkzeug() -> None:
+    index = RouteIndex(Map([Submount("x", [route("/c")]), Submount("<x>", [route("/c")])]), str)
+    assert (index.exact, index.match("/x/c", "GET")) == ({}, None)
+
+
+# Changes of the map
+
+
+def test_an_index_is_current_until_a_rule_is_added() -> None:
+    url_map = Map([route("/a", "a")])
+    index = RouteIndex(url_map, lambda rule: rule.endpoint)
+    assert index.current(url_map)
+    assert url_map._remap is index.stamp  # type: ignore[comparison-overlap]
+    url_map.bind("localhost").match("/a")
+    assert index.current(url_map)
+    url_map.add(route("/b", "a"))
+    assert not index.current(url_map)
+    # Werkzeug puts the rules in order, which does not make the index any younger.
+    assert url_map.bind("localhost").match("/b") == ("a", {})
+    assert not index.current(url_map)
+
+
+def test_an_index_is_not_current_for_another_map() -> None:
+    assert not index_of(route("/a")).current(Map([route("/a")]))
+
+
+def test_two_indexes_of_one_map_are_both_current() -> None:
+    url_map = Map([route("/a", "a")])
+    first, second = RouteIndex(url_map, str), RouteIndex(url_map, str)
+    assert first.current(url_map)
+    assert second.current(url_map)
+
+
+# URLs
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "values", "script_name", "url"),
+    [
+        ("index", {}, "", "/"),
+        ("index", {}, "/app/", "/app/"),
+        ("index", {"q": "a b", "n": 1}, "", "/?q=a+b&n=1"),
+        ("index", {"q": ["a", None, "ü"]}, "", "/?q=a&q=%C3%BC"),
+        ("index", {"q": None}, "", "/"),
+        ("index", {"q": b"\xff"}, "", "/?q=%FF"),
+        ("page", {"num": 2}, "", "/page/2"),
+        ("page", {"num": "7", "q": "x"}, "/app", "/app/page/7?q=x"),
+        ("user", {"name": "a/b c?"}, "", "/user/a/b%20c%3F"),
+        ("file", {"name": "css/a b.css"}, "", "/static/css/a%20b.css"),
+        ("list", {"page": 1}, "", "/list/"),
+        ("list", {"page": 2}, "", "/list/2"),
+        ("any", {"item": "x"}, "", "/any/x"),
+        ("double", {"n": 123}, "", "/double/246"),
+    ],
+)
+def test_urls_are_built(endpoint: str, values: dict[str, Any], script_name: str, url: str) -> None:
+    index = index_of(
+        route("/", "index"),
+        route("/page/<int:num>", "page"),
+        route("/user/<name>", "user"),
+        route("/static/<path:name>", "file"),
+        route("/list/", "list", defaults={"page": 1}),
+        route("/list/<int:page>", "list"),
+        route("/any/<any(x, y):item>", "any"),
+        route("/double/<double:n>", "double"),
+        converters={"double": Doubling},
+    )
+    for _ in range(2):
+        assert index.build(endpoint, values, script_name) == url
+    adapter = index.url_map.bind("localhost", script_name or None)
+    assert adapter.build(endpoint, values) == url
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "values"),
+    [
+        ("nope", {}),
+        ("page", {}),
+        ("page", {"num": None}),
+        ("index", MultiDict({"a": "1"})),
+        ("socket", {}),
+        ("two", {}),
+        ("refused", {"x": 1}),
+    ],
+)
+def test_urls_that_are_left_to_werkzeug(endpoint: str, values: dict[str, Any]) -> None:
+    class Refusing(BaseConverter):
+        def to_url(self, value: Any) -> str:
+            raise ValidationError
+
+    index = index_of(
+        route("/", "index"),
+        route("/page/<int:num>", "page"),
+        route("/socket", "socket", websocket=True, methods=["GET"]),
+        route("/two", "two"),
+        route("/two/post", "two", methods=["POST"]),
+        route("/refused/<refusing:x>", "refused"),
+        converters={"refusing": Refusing},
+    )
+    assert index.build(endpoint, values, "") is None
+
+
+def test_sorted_parameters_and_rules_of_ones_own_keep_their_ways() -> None:
+    class Loud(WerkzeugRule):
+        def build(self, values: Any, append_unknown: bool = True) -> tuple[str, str]:
+            return "", "/loud"
+
+    index = index_of(
+        route("/a", "a"), Loud("/b", endpoint="b"), Loud("/<c>", endpoint="c"), sort_parameters=True
+    )
+    assert index.build("a", {"z": 1, "b": 2}, "") == "/a?b=2&z=1"
+    assert index.build("b", {}, "") == "/loud"
+    assert index.build("c", {"c": 1}, "") == "/loud"
+
+
+def test_a_name_that_is_no_text_is_left_to_werkzeug() -> None:
+    assert index_of(route("/")).build("view", {1: 2}, "") is None  # type: ignore[dict-item]
+
+
+# Growth
+
+
+def test_ten_thousand_rules_are_read_in_reasonable_time() -> None:
+    url_map = Map([Rule(f"/r{n}/<int:x>/edit", endpoint=f"e{n}") for n in range(2000)])
+    gc.collect()
+    start = time.process_time()
+    index = RouteIndex(url_map, lambda rule: rule.endpoint)
+    assert time.process_time() - start < 1
+    assert index.match("/r1999/5/edit", "GET") == ("e1999", {"x": 5})
