@@ -37,6 +37,7 @@ QUERY_PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(QUERY_PIECES | st.text(max_size=3), max_size=20).map("".join))
 @example("a=1&b=2&a=3&time&=x&&=")
 def test_a_query_string_is_parsed_as_werkzeug_does(text):
@@ -62,6 +63,7 @@ def test_the_result_of_a_query_can_not_be_changed():
         parse_query("a=1")["a"] = "2"
 
 
+@settings(deadline=None)
 @given(st.lists(QUERY_PIECES, max_size=20).map("".join))
 def test_a_url_encoded_body_is_parsed_as_werkzeug_does(text):
     body = text.encode()
@@ -82,6 +84,7 @@ def test_a_url_encoded_body_that_is_no_utf8_is_an_empty_form():
 # -- cookies ---------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from([*'ab=;" \t\\,\n', "; ", ";  ", "a=b", 'q="x\\"y"', '"\\303\\251"', "Ã©"]),
@@ -273,7 +276,7 @@ LIMITS = st.none() | st.integers(0, 200)
 SIZES = st.lists(st.integers(1, 90), max_size=30)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     pieces=st.lists(PIECES, max_size=8),
     ended=st.booleans(),
@@ -294,7 +297,7 @@ def test_any_body_in_any_chunks_is_parsed_as_werkzeug_does(
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     content=st.lists(
         st.sampled_from([b"\r", b"\n", b"-", b"--xy", b"\r\n--xyz", b"--xyz-", b"some text"]),
