@@ -9,7 +9,7 @@ from datetime import timedelta
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from kolben import Blueprint, Flask, abort, render_template
+from kolben import Blueprint, Flask, abort, json, render_template, request
 
 from . import (
     ch03_hello,
@@ -188,13 +188,17 @@ def chapter(slug: str) -> str:
 
 
 def error_page(error: HTTPException) -> WerkzeugResponse:
-    """Answer an error with a page in plain words, keeping headers such as ``Allow``."""
+    """Answer an error in plain words, as a page or as JSON, keeping headers such as ``Allow``."""
     code = error.code or 500
-    chosen = code == 400 and error.description != BadRequest.description
+    words = ERRORS[code]
+    if code == 400 and error.description != BadRequest.description:
+        words = error.description or words
     response = error.get_response()
-    response.data = render_template(
-        "error.html", error=error, words=error.description if chosen else ERRORS[code]
-    )
+    if request.accept_mimetypes.best == "application/json":
+        response.data = json.dumps({"error": words})
+        response.mimetype = "application/json"
+    else:
+        response.data = render_template("error.html", error=error, words=words)
     return response
 
 

@@ -117,6 +117,8 @@ def test_json(client):
         answer = client.post("/run/json/add", data=wrong, content_type="application/json")
         assert answer.status_code == 400
     assert client.post("/run/json/add", data="a=1").status_code == 415
+    asked = client.post("/run/json/add", json={}, headers={"Accept": "application/json"})
+    assert (asked.status_code, list(asked.json)) == (400, ["error"])
 
 
 def upload(client, name, content):
