@@ -158,7 +158,8 @@ class AppGroup(click.Group):
         :returns: a decorator.
         """
         kwargs.setdefault("cls", AppGroup)
-        return super().group(*args, **kwargs)  # type: ignore[no-any-return]
+        decorate: Callable[[Callable[..., Any]], click.Group] = super().group(*args, **kwargs)
+        return decorate
 
 
 # --- Options of every command -----------------------------------------------------------------
@@ -477,7 +478,7 @@ class CertParamType(click.ParamType):  # type: ignore[type-arg]
         try:
             return self.path_type(value, param, ctx)
         except click.BadParameter:
-            name = click.STRING(value, param, ctx)
+            name = str(value)
             if name.lower() == "adhoc":
                 return self._convert_adhoc(param, ctx)
             imported = import_string(name, silent=True)

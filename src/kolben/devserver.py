@@ -241,7 +241,10 @@ def serve(app: WSGIApplication, host: str, port: int, **options: Any) -> None:
         except SystemExit as stop:
             if not options.get("use_reloader") or not _is_failure(stop.code):
                 raise
-            _wait_for_change(host, port, stop.code, options)
+            try:
+                _wait_for_change(host, port, stop.code, options)
+            except KeyboardInterrupt:
+                return
         else:
             return
 
