@@ -673,7 +673,8 @@ class RouteIndex(Generic[T]):
             }
             if targets and path:
                 self.exact[path] = targets
-            if node.variable:
+            # Paths that start with two slashes are stripped of one: they lead elsewhere.
+            if node.variable and path != "/":
                 follows = _one_variable(node)
                 if follows is not None:
                     self._one_variable[path] = follows
