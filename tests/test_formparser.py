@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import typing as t
 from collections import UserList
 
@@ -357,3 +358,49 @@ def test_the_result_is_of_the_class_asked_for():
     for mimetype in MULTIPART, URLENCODED, "text/plain":
         _, form, files = parser.parse(io.BytesIO(), mimetype, 0, {"boundary": "xyz"})
         assert type(form) is type(files) is ImmutableMultiDict
+
+
+def test_a_big_upload_takes_no_more_memory_than_a_few_chunks():
+    class Zeros(io.RawIOBase):
+        rest = 20_000_000
+
+        def read(self, size: int = -1) -> bytes:
+            size = min(size, self.rest)
+            self.rest -= size
+            return b"\0" * size
+
+    class Nowhere(io.BytesIO):
+        def write(self, data: t.Any) -> int:
+            return len(data)
+
+    class Body:
+        def __init__(self) -> None:
+            self.parts: list[t.Any] = [
+                io.BytesIO(PLAIN_FILE[: PLAIN_FILE.index(b"\r\n\r\n") + 4]),
+                Zeros(),
+                io.BytesIO(b"\r\n" + END),
+            ]
+
+        def read(self, size: int = -1) -> bytes:
+            while self.parts:
+                if data := self.parts[0].read(size):
+                    return data
+                del self.parts[0]
+            return b""
+
+    parser = formparser.FormDataParser(lambda **about: Nowhere(), max_form_memory_size=500_000)
+    tracemalloc.start()
+    try:
+        _, _, files = parser.parse(Body(), MULTIPART, None, {"boundary": "xyz"})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert files["f"].filename == "ä.txt"
+    assert peak < 2_000_000
+
+
+def test_thousands_of_fields_are_parsed():
+    query = "&".join(f"name{n}=value" for n in range(5000))
+    assert len(parse_query(query)) == 5000
+    body = b"".join(part(f'Content-Disposition: form-data; name="{n}"', "") for n in range(5000))
+    assert len(both(body + END)[0]) == 5000
