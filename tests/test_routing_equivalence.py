@@ -23,7 +23,7 @@ from werkzeug.routing import (
 
 from kolben import routing
 
-EXAMPLES = int(os.environ.get("KOLBEN_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("KOLBEN_EXAMPLES", "200"))
 
 relaxed = settings(
     max_examples=EXAMPLES,

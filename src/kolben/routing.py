@@ -813,15 +813,13 @@ class _Template:
         for name in self._names:
             if values.get(name) is None:
                 return None
+        # The query first, as in Werkzeug: of two errors, the same one is raised.
+        query = _query(values, self._names) if len(values) > len(self._names) else ""
         pieces: list[str] = []
         for before, name, to_url in self._steps:
             pieces += (before, to_url(values[name]))
-        path = "".join(pieces) + self._end
-        if len(values) > len(pieces) / 2:
-            query = _query(values, self._names)
-            if query:
-                path = f"{path}?{query}"
-        return path.lstrip("/")
+        path = ("".join(pieces) + self._end).lstrip("/")
+        return f"{path}?{query}" if query else path
 
 
 def _to_url(converter: BaseConverter) -> Callable[[Any], str]:
