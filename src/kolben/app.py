@@ -852,7 +852,8 @@ class Flask(App):
             or self.config["TRUSTED_HOSTS"] is not None
         ):
             return self._answer_step_by_step(environ, start_response)
-        context = RequestContext(self, environ)
+        # PERF: all four arguments, so that CPython calls the initialiser directly (0.1 us).
+        context = RequestContext(self, environ, None, None)
         context._token = _current.set(context)
         failure: BaseException | None = None
         try:
@@ -872,9 +873,8 @@ class Flask(App):
             failure = error
             raise
         finally:
-            request = context.__dict__.get("request")
             if (
-                (request is not None and request.__dict__.get("files"))
+                (context._looked and _has_files(context))
                 or context._holds
                 or self.teardown_request_funcs
                 or self.teardown_appcontext_funcs
@@ -942,6 +942,12 @@ def _request_context() -> RequestContext:
     if type(context) is RequestContext:
         return context
     return _cv_request.get()
+
+
+def _has_files(context: RequestContext) -> bool:
+    """Tell whether there are uploaded files to be closed."""
+    request = context.__dict__.get("request")
+    return request is not None and bool(request.__dict__.get("files"))
 
 
 # Matches no rule: what Werkzeug takes for the subdomain of a host that is not the server's.

@@ -162,6 +162,8 @@ class RequestContext:
     _tokens: list[tuple[Token[AppContext | RequestContext], bool]] | tuple[()] = ()
     # Set while the engine has made this the current context without push().
     _token: Token[AppContext | RequestContext] | None = None
+    # Set once one of the attributes below that the end of a request has to look at was made.
+    _looked = False
     _holds = 0
     _left = False  # popped while held: the last release() has to tear down
     _owns_app_context = True
@@ -189,6 +191,7 @@ class RequestContext:
     @lazy
     def request(self) -> Request:
         """The request object, of the application's ``request_class``."""
+        self._looked = True
         app = self.app
         request = app.request_class(self.environ)
         request.json_module = app.json
@@ -219,6 +222,7 @@ class RequestContext:
     @lazy
     def _session(self) -> SessionMixin:
         # Reading the session through here does not mark it as accessed.
+        self._looked = True
         interface = self.app.session_interface
         session = interface.open_session(self.app, self.request)
         return interface.make_null_session(self.app) if session is None else session
@@ -232,6 +236,7 @@ class RequestContext:
 
     @lazy
     def _after_request_functions(self) -> list[ft.AfterRequestCallable[t.Any]]:
+        self._looked = True
         return []
 
     def _blueprints(self) -> list[str]:

@@ -13,11 +13,12 @@ The engine knows no server: it takes a context and returns what is to be sent.
 from __future__ import annotations
 
 import typing as t
+from functools import lru_cache
 from inspect import CO_COROUTINE, iscoroutinefunction
 
 from werkzeug.exceptions import NotFound
 
-from .routing import NOT_FOUND, RouteIndex
+from .routing import NOT_FOUND, NoRoute, RouteIndex
 from .signals import request_finished, request_started
 from .wrappers import Response, _content_type, _decode_wsgi
 
@@ -95,13 +96,19 @@ def respond(app: Flask, context: RequestContext, environ: WSGIEnvironment) -> An
     if index.url_map is not app.url_map or index.url_map._remap is not index.stamp:
         index = app._routes = index_routes(app)
     method = environ["REQUEST_METHOD"]
-    by_method = index.exact.get(environ.get("PATH_INFO", ""))
-    if by_method is not None and (found := by_method.get(method)) is not None:
-        route: Route | None = found
+    path = environ.get("PATH_INFO", "")
+    by_method = index.exact.get(path)
+    if by_method is not None and (static := by_method.get(method)) is not None:
+        route: Route | None = static
         values: dict[str, t.Any] = {}
-        context._routing = (found.rule, values, None)
     else:
-        route, values = _match(app, context, index, environ)
+        found = index.match(_decode_wsgi(path), method)
+        if found is None or found is NOT_FOUND:
+            route, values = _match_slowly(context, found)
+        else:
+            route, values = found
+    if route is not None:
+        context._routing = (route.rule, values, None)
 
     try:
         if request_started.receivers:
@@ -113,7 +120,7 @@ def respond(app: Flask, context: RequestContext, environ: WSGIEnvironment) -> An
             pass
         elif route is None and context._routing[2] is not None:
             raise context._routing[2]
-        elif route is None or "request" in context.__dict__:
+        elif route is None or (context._looked and "request" in context.__dict__):
             # A hook that has seen the request may have changed what was matched, and a path
             # without a route raises an error: both are the named step's business.
             result = app.dispatch_request()
@@ -128,40 +135,34 @@ def respond(app: Flask, context: RequestContext, environ: WSGIEnvironment) -> An
     return _finish(app, context, environ, result)
 
 
-def _match(
-    app: Flask, context: RequestContext, index: RouteIndex[Route], environ: WSGIEnvironment
+def _match_slowly(
+    context: RequestContext, found: NoRoute | None
 ) -> tuple[Route | None, dict[str, t.Any]]:
-    """Find the route of a path that is not in the exact table.
+    """Deal with a path for which the index has no route.
 
     What the index can not prove is asked of Werkzeug: redirects, 405 and whatever is rare.
+
+    :param found: the index's answer: that there is no route, or None for not knowing.
     """
-    path = _decode_wsgi(environ.get("PATH_INFO", ""))
-    found = index.match(path, environ["REQUEST_METHOD"])
-    if found is None:
-        if context.url_adapter is not None:
-            context.match_request()
-        request = context.request
-        rule = request.url_rule
-        if rule is None or request.routing_exception is not None:
-            return None, {}
-        return Route(rule), request.view_args or {}
     if found is NOT_FOUND:
         context._routing = (None, None, NotFound())
         return None, {}
-    route, values = found
-    context._routing = (route.rule, values, None)
-    return route, values
+    if context.url_adapter is not None:
+        context.match_request()
+    request = context.request
+    rule = request.url_rule
+    if rule is None or request.routing_exception is not None:
+        return None, {}
+    return Route(rule), t.cast("dict[str, t.Any]", request.view_args)
 
 
 def _finish(
     app: Flask, context: RequestContext, environ: WSGIEnvironment, result: t.Any
 ) -> Answer | Response:
     """Turn what the view returned into what is sent, after the hooks that want to see it."""
-    made = context.__dict__
     if (
         app.after_request_funcs
-        or "_session" in made
-        or "_after_request_functions" in made
+        or (context._looked and not _FINISHES.isdisjoint(context.__dict__))
         or request_finished.receivers
         or ("HTTP_COOKIE" in environ and app._must_resend_session(environ))
     ):
@@ -173,18 +174,24 @@ def _finish(
     # PERF: text and JSON need no response object where nobody has asked for one: 0.35 us
     # against 1.9 us with the object.
     kind = type(result)
-    if kind is str:
+    if kind is str and (mimetype := Response.default_mimetype):
         body = result.encode()
-        mimetype = Response.default_mimetype
     elif (kind is dict or kind is list) and (provider := app.json).has_body:
         body = provider.body(result)
         mimetype = provider.mimetype
     else:
         return result if kind is Response else app.make_response(result)
-    headers = [("Content-Length", str(len(body)))]
-    if mimetype is not None:
-        headers.insert(0, ("Content-Type", _content_type(mimetype)))
+    headers = [_type_header(mimetype), ("Content-Length", str(len(body)))]
     return "200 OK", headers, ([] if environ["REQUEST_METHOD"] == "HEAD" else [body])
+
+
+#: What a request's context has got where there is something left to do with the response.
+_FINISHES = frozenset({"_session", "_after_request_functions"})
+
+
+@lru_cache(maxsize=64)
+def _type_header(mimetype: str) -> tuple[str, str]:
+    return "Content-Type", _content_type(mimetype)
 
 
 #: The steps of the named way, and what they are made of. Where an application's class or the

@@ -380,7 +380,8 @@ _STATUS = {code: (f"{code} {name.upper()}", code) for code, name in HTTP_STATUS_
 _LOOK_CLOSER = {len(name) for name in ("Location", "Content-Length", "Content-Location")}
 
 
-@lru_cache(maxsize=256)
+# Typed, because the integer 1 is written out where True is only a flag.
+@lru_cache(maxsize=256, typed=True)
 def _cookie_attributes(*attributes: t.Any) -> str:
     """What follows name and value in a ``Set-Cookie`` header.
 
