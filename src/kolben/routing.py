@@ -251,6 +251,10 @@ class _Endings(Generic[T]):
         return self.otherwise or (_REFUSED if self.refusing else _MISSED)
 
 
+#: At nodes without rules, which are most.
+_NOBODY: Final[_Endings[Any]] = _Endings()
+
+
 class _UnknownShapeError(Exception):
     """Werkzeug's tree has something in it that the index does not know."""
 
@@ -271,8 +275,8 @@ class _Node(Generic[T]):
     def __init__(self) -> None:
         self.static: dict[str, _Node[T]] = {}
         self.variable: tuple[_Variable[T], ...] = ()
-        self.here: _Endings[T] = _Endings()
-        self.lenient: _Endings[T] = _Endings()
+        self.here: _Endings[T] = _NOBODY
+        self.lenient: _Endings[T] = _NOBODY
         self.only: tuple[Callable[[str], object], _Node[T]] | None = None
 
 
@@ -375,18 +379,23 @@ class _Planter(Generic[T]):
         node.variable = tuple(_Variable(part, self.node(child)) for part, child in state.dynamic)
         if len(node.variable) == 1 and node.variable[0].whole and not node.variable[0].final:
             node.only = node.variable[0].test, node.variable[0].node
-        self._fill(node.here, state.rules)
-        if "" in state.static:
+        slashed = state.static[""].rules if "" in state.static else []
+        if state.rules or slashed:
+            node.here = self._endings_of(state.rules)
             # The path lacks just the slash at the end: Werkzeug redirects, or doesn't mind.
-            for rule in _for_http(state.static[""].rules):
+            for rule in _for_http(slashed):
                 node.here.add(rule.methods, _ASK if rule.strict_slashes else self._ending(rule))
-        self._fill(node.lenient, [rule for rule in state.rules if not rule.strict_slashes])
+        lenient = [rule for rule in state.rules if not rule.strict_slashes]
+        if lenient:
+            node.lenient = self._endings_of(lenient)
         return node
 
-    def _fill(self, endings: _Endings[T], rules: list[werkzeug.routing.Rule]) -> None:
+    def _endings_of(self, rules: list[werkzeug.routing.Rule]) -> _Endings[T]:
+        endings: _Endings[T] = _Endings()
         endings.refusing = bool(rules)
         for rule in _for_http(rules):
             endings.add(rule.methods, self._ending(rule))
+        return endings
 
     def _ending(self, rule: werkzeug.routing.Rule) -> _Ending[T]:
         # By identity: rules are not hashable.
@@ -445,7 +454,8 @@ def _descend(node: _Node[T], segments: Iterable[str], method: str, texts: list[s
     for segment in rest:
         child = node.static.get(segment)
         if child is not None:
-            if node.variable:
+            if node.variable or not segment:
+                # Behind an empty segment comes `lenient`, too.
                 left_out = True
             node = child
             continue
