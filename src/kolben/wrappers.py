@@ -63,6 +63,9 @@ class ResponseHeaders(Headers):
     __hash__ = None  # type: ignore[assignment]
 
 
+_new_headers: t.Any = ResponseHeaders.__new__
+
+
 @lru_cache(maxsize=512)
 def _split_blueprint_path(name: str) -> list[str]:
     """List a blueprint's name and those of the blueprints it is nested in, innermost first."""
@@ -172,7 +175,9 @@ class Request(RequestBase):
     @lazy
     def args(self) -> MultiDict[str, str]:
         """The parameters in the URL, after the ``?`` (WHATWG URL, section 5.1)."""
-        return parse_query(self.query_string.decode("latin1"), self.parameter_storage_class)
+        given = self.__dict__.get("query_string")
+        text = self.environ.get("QUERY_STRING", "") if given is None else given.decode("latin1")
+        return parse_query(text, self.parameter_storage_class)
 
     @lazy
     def cookies(self) -> ImmutableMultiDict[str, str]:
@@ -420,6 +425,8 @@ class Response(ResponseBase):
     json_module = json
     autocorrect_location_header = False
 
+    direct_passthrough = False
+
     # Whether the short ways below mean the same as Werkzeug's for this class.
     _short_ways = True
 
@@ -446,14 +453,17 @@ class Response(ResponseBase):
             return
         # PERF: adding headers one by one through Headers checks each name against those before
         # (2.6 us for two); here the list is written once (0.8 us for the whole object).
-        pairs = _empty_headers(self)
+        headers = self.headers = _new_headers(ResponseHeaders)
+        pairs: list[tuple[str, str]] = []
+        headers._list = pairs
         if mimetype is None:
             mimetype = self.default_mimetype
         if mimetype is not None:
             pairs.append(("Content-Type", _content_type(mimetype)))
         code = self.default_status if status is None else status
         self._status, self._status_code = _STATUS.get(code) or self._clean_status(code)
-        self.direct_passthrough = direct_passthrough
+        if direct_passthrough:
+            self.direct_passthrough = True
         self._on_close: list[t.Callable[[], t.Any]] = []
         if type(response) is str:
             response = response.encode()
@@ -570,7 +580,8 @@ class Response(ResponseBase):
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> t.Iterable[bytes]:
         """Send this response as a WSGI application."""
-        body, status, headers = self.get_wsgi_response(environ)
+        answer = self._short_wsgi_response(environ) if self._short_ways else None
+        body, status, headers = answer or self.get_wsgi_response(environ)
         start_response(status, headers)
         return body
 
@@ -586,13 +597,6 @@ _SHORTENED = (
     "get_app_iter",
     "iter_encoded",
     "close",
+    "get_wsgi_response",
     "autocorrect_location_header",
 )
-
-
-def _empty_headers(response: Response) -> list[tuple[str, str]]:
-    """Give a response empty headers and return the list inside, to be filled."""
-    headers = response.headers = ResponseHeaders.__new__(ResponseHeaders)
-    pairs: list[tuple[str, str]] = []
-    headers._list = pairs
-    return pairs
