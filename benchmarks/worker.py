@@ -1,6 +1,6 @@
 """Runs one app in-process and times requests on command.
 
-Started as `python worker.py <app>` inside that framework's environment. Reads one JSON command
+Started as `python worker.py <app>[+<variant>]` inside that framework's environment. Reads one JSON command
 a line, `{"workload": name, "n": times}`, and answers one JSON line with the CPU time in
 nanoseconds that the whole process took for them; `n` of 0 verifies the answer instead. The
 request is built anew each time, as a server would hand it over; nothing is subtracted.
@@ -203,9 +203,15 @@ class Bench:
     """The app of one framework and the runners of its workloads."""
 
     def __init__(self, name: str) -> None:
+        name, _, variant = name.partition("+")
         self.module = importlib.import_module(f"apps.{name}")
         self.kind: str = self.module.KIND
         self.runners: dict[str, Runner] = {}
+        if variant:
+            from apps._variants import VARIANTS
+
+            for app in self.apps():
+                VARIANTS[variant](app)
 
     def describe(self) -> str:
         """Return the first line that the driver reads: what this app can do."""
