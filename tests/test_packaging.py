@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+# Three environments are made here.
+pytestmark = pytest.mark.timeout(600)
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -13,6 +13,7 @@ NAMES = sorted(path.stem for path in Path(__file__).with_name("outcomes").glob("
 
 
 @pytest.mark.suite
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", NAMES)
 def test_what_passes_on_flask_passes_on_kolben(name: str) -> None:
     command = [sys.executable, ROOT / "tools" / "ecosystem.py", name]

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from suite_environments import source
 
+# The first run fetches the application.
+pytestmark = pytest.mark.timeout(600)
+
 AS_FLASK = Path(__file__).parents[1] / "conformance"
 
 
