@@ -8,6 +8,7 @@ import typing as t
 import warnings
 import weakref
 from datetime import timedelta
+from functools import cache, partial
 from inspect import CO_COROUTINE
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ from werkzeug.wsgi import get_host
 
 from . import cli, devserver, typing as ft
 from .concurrency import async_to_sync
-from .ctx import AppContext, RequestContext, _unset
+from .ctx import AppContext, RequestContext, _scopes, _unset
 from .debughelpers import FormDataRoutingRedirect
 from .dispatch import (
     STEPS,
@@ -245,12 +246,11 @@ class Flask(App):
         :raises RuntimeError: if there is no static folder.
         :raises NotFound: if there is no such file.
         """
-        if not self.has_static_folder:
+        folder = self.static_folder
+        if folder is None:
             raise RuntimeError("'static_folder' must be set to serve static_files.")
         return send_from_directory(
-            t.cast("str", self.static_folder),
-            filename,
-            max_age=self.get_send_file_max_age(filename),
+            folder, filename, max_age=self.get_send_file_max_age(filename)
         )
 
     def open_resource(
@@ -564,7 +564,7 @@ class Flask(App):
         :return: what the first function that answered has returned, in place of the view.
         """
         context = _request_context()
-        names = (None, *reversed(context._blueprints()))
+        names = _scopes(context._endpoint())[0]
         if self.url_value_preprocessors:
             request = context.request
             for name in names:
@@ -671,7 +671,11 @@ class Flask(App):
         self, value: t.Any, status: t.Any, headers: t.Any
     ) -> tuple[Response, t.Any, t.Any]:
         """Make a response of a result; returns it with what is still to be set on it."""
-        if isinstance(value, (str, bytes, bytearray)) or hasattr(value, "__next__"):
+        if (
+            isinstance(value, (str, bytes, bytearray))
+            or hasattr(value, "__next__")
+            or hasattr(value, "__aiter__")
+        ):
             # Status and headers go in at once: the default content type must give way.
             return self.response_class(value, status=status, headers=headers), None, None
         if isinstance(value, (dict, list)):
@@ -706,7 +710,7 @@ class Flask(App):
                 response = self.ensure_sync(function)(response)
         hooks = self.after_request_funcs
         if hooks:
-            for name in (*context._blueprints(), None):
+            for name in _scopes(context._endpoint())[1]:
                 for hook in reversed(hooks.get(name, ())):
                     response = self.ensure_sync(hook)(response)
         self._save_session(context, response)
@@ -819,7 +823,7 @@ class Flask(App):
             exc = sys.exc_info()[1]
         hooks = self.teardown_request_funcs
         if hooks:
-            for name in (*_request_context()._blueprints(), None):
+            for name in _scopes(_request_context()._endpoint())[1]:
                 for hook in reversed(hooks.get(name, ())):
                     self.ensure_sync(hook)(exc)
         if request_tearing_down.receivers:
@@ -839,11 +843,33 @@ class Flask(App):
 
     # ---- gateway: WSGI -------------------------------------------------------------------
 
-    def __call__(
-        self, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> t.Iterable[bytes]:
-        """Answer a request of a WSGI server, through :attr:`wsgi_app`, which may be wrapped."""
+    def __call__(self, environ: t.Any, start_response: t.Any = None, send: t.Any = None) -> t.Any:
+        """Answer a request of a WSGI server, or serve a connection of an ASGI server.
+
+        Through :attr:`wsgi_app` and :attr:`asgi_app`, each of which may be wrapped.
+
+        :param environ: the WSGI environment, or the ASGI scope.
+        :param start_response: WSGI's ``start_response``, or ASGI's ``receive``; None from servers
+            that still ask in the way of ASGI 2.
+        :param send: ASGI's ``send``.
+        :return: the body, or what an ASGI server awaits.
+        """
+        if send is not None:
+            return self.asgi_app(environ, start_response, send)
+        if start_response is None:
+            return partial(self.asgi_app, environ)
         return self.wsgi_app(environ, start_response)
+
+    # ---- gateway: ASGI -------------------------------------------------------------------
+
+    async def asgi_app(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        """The ASGI application itself (ASGI 3.0); wrap this one in middleware.
+
+        :param scope: what is known of the connection.
+        :param receive: gives the client's messages.
+        :param send: takes ours.
+        """
+        await _asgi_gateway()(self, scope, receive, send)
 
     def wsgi_app(
         self, environ: WSGIEnvironment, start_response: StartResponse
@@ -938,6 +964,14 @@ class Flask(App):
         if failure is not None and self.should_ignore_error(failure):
             return None
         return failure
+
+
+@cache
+def _asgi_gateway() -> t.Callable[..., t.Awaitable[None]]:
+    # Imported by the first ASGI server that calls: others need neither it nor asyncio.
+    from . import asgi
+
+    return asgi.serve
 
 
 _STEPS = {name: getattr(Flask, name) for name in STEPS}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import typing as t
-from functools import update_wrapper
+from functools import lru_cache, update_wrapper
 
 from werkzeug.exceptions import HTTPException
 
@@ -239,15 +239,16 @@ class RequestContext:
         self._looked = True
         return []
 
-    def _blueprints(self) -> list[str]:
-        """What ``request.blueprints`` is, without making the request object for it."""
-        request = self.__dict__.get("request")
-        if request is not None:
-            return t.cast("Request", request).blueprints
+    def _endpoint(self) -> str:
+        """What ``request.endpoint`` is, without making the request object for it; or ``""``."""
+        if self._looked and "request" in self.__dict__:
+            return self.request.endpoint or ""
         rule = self._routing[0]
-        if rule is None or "." not in rule.endpoint:
-            return []
-        return _split_blueprint_path(rule.endpoint.rpartition(".")[0])
+        return "" if rule is None else t.cast("str", rule.endpoint)
+
+    def _blueprints(self) -> list[str]:
+        """What ``request.blueprints`` is."""
+        return list(_scopes(self._endpoint())[1][:-1])  # type: ignore[arg-type]
 
     def copy(self) -> RequestContext:
         """Return a context with the same request and session, to be pushed elsewhere.
@@ -393,6 +394,17 @@ class RequestContext:
         request = self.request
         name = type(self).__name__
         return f"<{name} {request.url!r} [{request.method}] of {self.app.name}>"
+
+
+@lru_cache(maxsize=1024)
+def _scopes(endpoint: str) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
+    """Whose hooks are called for an endpoint: from the application inwards, and outwards.
+
+    The application is None, a blueprint its name.
+    """
+    blueprint = endpoint.rpartition(".")[0]
+    outwards = (*(_split_blueprint_path(blueprint) if blueprint else ()), None)
+    return outwards[::-1], outwards
 
 
 def _check_on_top(context: AppContext | RequestContext, kind: str) -> None:

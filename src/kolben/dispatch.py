@@ -20,6 +20,7 @@ from werkzeug.exceptions import NotFound
 
 from .routing import NOT_FOUND, NoRoute, RouteIndex
 from .signals import request_finished, request_started
+from .streaming import streams_body
 from .wrappers import Response, _content_type, _decode_wsgi
 
 if t.TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Route:
     :param rule: the rule.
     """
 
-    __slots__ = ("answers_options", "call", "endpoint", "rule", "view")
+    __slots__ = ("answers_options", "call", "endpoint", "is_async", "rule", "streams_body", "view")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -49,11 +50,16 @@ class Route:
         # change at any time, so it is compared at each request.
         self.view: t.Any = None
         self.call: t.Callable[..., t.Any]
+        # What a server that is asynchronous itself has to know of the view.
+        self.is_async = False
+        self.streams_body = False
 
     def use_view(self, app: Flask) -> None:
         """Take over the view that the application has for the endpoint now."""
         view = app.view_functions[self.endpoint]
         self.call = app.ensure_sync(view)
+        self.is_async = is_coroutine_function(view)
+        self.streams_body = streams_body(view)
         self.view = view
 
 

@@ -24,6 +24,7 @@ from .debughelpers import attach_enctype_error_multidict
 from .formparser import FormDataParser, parse_cookies, parse_query, parse_urlencoded
 from .globals import _get_current, current_app as current_app
 from .lazy import lazy
+from .streaming import AsyncBody, BodyStream, as_iterable
 
 if t.TYPE_CHECKING:
     from datetime import datetime
@@ -242,6 +243,14 @@ class Request(RequestBase):
         self.stream = BytesIO()
         return data
 
+    def body_stream(self) -> BodyStream:
+        """Return the body piece by piece, for ``for`` or, in a coroutine, ``async for``.
+
+        For bodies that are too long to be held. An ``async def`` view that reads it so needs the
+        mark :func:`kolben.stream_body`; otherwise the pieces come from a temporary file.
+        """
+        return BodyStream(self)
+
     def _limit(self, name: str) -> t.Any:
         """A limit as the current application configures it; Werkzeug's default outside one."""
         context = _get_current(None)
@@ -449,7 +458,9 @@ class Response(ResponseBase):
             or (status is not None and type(status) is not int)
             or not self._short_ways
         ):
-            super().__init__(response, status, headers, mimetype, content_type, direct_passthrough)
+            super().__init__(
+                as_iterable(response), status, headers, mimetype, content_type, direct_passthrough
+            )
             return
         # PERF: adding headers one by one through Headers checks each name against those before
         # (2.6 us for two); here the list is written once (0.8 us for the whole object).
@@ -476,7 +487,7 @@ class Response(ResponseBase):
         elif isinstance(response, (str, bytes, bytearray)):
             self.set_data(response)  # type: ignore[arg-type]
         else:
-            self.response = response
+            self.response = as_iterable(response)
 
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override]
@@ -544,24 +555,29 @@ class Response(ResponseBase):
     def _short_wsgi_response(
         self, environ: WSGIEnvironment
     ) -> tuple[t.Iterable[bytes], str, list[tuple[str, str]]] | None:
-        """The same for a body in one piece whose headers can be sent as they are, or None.
+        """The same for a body in one piece, or one that is handed through as it is, with headers
+        that can be sent as they are; None for others.
 
         PERF: 0.5 us; Werkzeug copies the headers and looks at each for 7 us.
         """
         body = self.response
         code = self._status_code
-        if (
+        if code < 200 or code == 204 or code == 304:
+            return None
+        if self.direct_passthrough:
+            if isinstance(body, (list, tuple)) or environ["REQUEST_METHOD"] == "HEAD":
+                return None
+            measured = True  # by whoever made it, or not at all
+        elif (
             type(body) is not list
             or len(body) != 1
             or type(body[0]) is not bytes
             or self._on_close
-            or code < 200
-            or code == 204
-            or code == 304
         ):
             return None
+        else:
+            measured = False
         pairs = self.headers._list[:]
-        measured = False
         for name, value in pairs:
             if len(name) not in _LOOK_CLOSER:
                 continue
@@ -575,6 +591,24 @@ class Response(ResponseBase):
         if not measured:
             return None
         return (() if environ["REQUEST_METHOD"] == "HEAD" else body), self._status, pairs
+
+    def get_app_iter(self, environ: WSGIEnvironment) -> t.Iterable[bytes]:
+        """Return the body to send for this request, which closes the response when closed.
+
+        :param environ: the request's environment: HEAD, for one, has no body.
+        """
+        body = self.response
+        if (
+            not isinstance(body, AsyncBody)
+            or self.direct_passthrough
+            or environ["REQUEST_METHOD"] == "HEAD"
+            or self.status_code < 200
+            or self.status_code in {204, 304}
+        ):
+            return super().get_app_iter(environ)
+        # As it is, so that an ASGI server can iterate it asynchronously.
+        body.on_close = self.close
+        return body
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
