@@ -43,6 +43,7 @@ from .signals import (
     request_tearing_down as request_tearing_down,
     template_rendered as template_rendered,
 )
+from .streaming import stream_body as stream_body
 from .templating import (
     render_template as render_template,
     render_template_string as render_template_string,

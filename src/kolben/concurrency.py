@@ -1,55 +1,36 @@
-"""Coroutine functions called from plain code: an event loop kept for each thread."""
+"""Plain code that calls coroutines, and coroutines that call plain code.
+
+Plain code has `run_coroutine`: the coroutine runs on the event loop of the ASGI server, where there
+is one, and otherwise on a loop that the calling thread keeps. Coroutines have `in_thread`: the
+plain function runs in a worker thread, so that it can not block the loop. Both ways the callee sees
+the caller's context variables, and the caller sees those that the callee has set.
+
+Programs that never await pay nothing: :mod:`asyncio` is imported by the first call that needs it.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import atexit
 import contextvars
+import sys
 import threading
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
-from functools import update_wrapper
+from functools import partial, update_wrapper
+from queue import SimpleQueue
+
+if t.TYPE_CHECKING:
+    import asyncio
+    from concurrent.futures import Future
 
 R = t.TypeVar("R")
 
-_thread = threading.local()
+#: The event loop of the server that is handling the current request, where plain code may leave
+#: coroutines to it. Set for each request under ASGI.
+server_loop: contextvars.ContextVar[asyncio.AbstractEventLoop | None] = contextvars.ContextVar(
+    "kolben.server_loop", default=None
+)
 
-
-def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
-    """Run *coroutine* to its end and return its result.
-
-    It runs on an event loop that this thread keeps, so that what it leaves there (a connection
-    pool, say) is still usable by the next one. In a thread whose event loop is running already,
-    it runs on the loop of a helper thread meanwhile. Context variables that it sets are visible
-    to the caller afterwards, as they would be after calling a plain function.
-
-    :raises Exception: whatever the coroutine raises.
-    """
-    context = contextvars.copy_context()
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        result = _run_on_own_loop(coroutine, context)
-    else:
-        result = _helper_thread().submit(_run_on_own_loop, coroutine, context).result()
-    adopt_context(context)
-    return result
-
-
-def _run_on_own_loop(coroutine: t.Coroutine[t.Any, t.Any, R], context: contextvars.Context) -> R:
-    runner: asyncio.Runner | None = getattr(_thread, "runner", None)
-    if runner is None:
-        runner = _thread.runner = asyncio.Runner()
-    # PERF: Runner.run() installs and removes a signal handler around each call in the main
-    # thread; running a task on its loop takes 17 us where that takes 32.
-    loop = runner.get_loop()
-    return loop.run_until_complete(loop.create_task(coroutine, context=context))
-
-
-def _helper_thread() -> ThreadPoolExecutor:
-    helper: ThreadPoolExecutor | None = getattr(_thread, "helper", None)
-    if helper is None:
-        helper = _thread.helper = ThreadPoolExecutor(1, thread_name_prefix="kolben-async")
-    return helper
+_absent: t.Any = object()
 
 
 def adopt_context(context: contextvars.Context) -> None:
@@ -59,7 +40,7 @@ def adopt_context(context: contextvars.Context) -> None:
             variable.set(value)
 
 
-_absent: t.Any = object()
+# -- from plain code to a coroutine ---------------------------------------------------------
 
 
 def async_to_sync(
@@ -71,3 +52,290 @@ def async_to_sync(
         return run_coroutine(function(*args, **kwargs))
 
     return update_wrapper(run, function)
+
+
+def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
+    """Run *coroutine* to its end and return its result.
+
+    In a worker thread of an ASGI server it runs on the server's event loop. Elsewhere it runs on a
+    loop that this thread keeps, so that what it leaves there (a connection pool, say) is still
+    usable by the next one. In a thread whose event loop is running already, it runs on the loop of
+    a helper thread meanwhile.
+
+    :param coroutine: what a call of an ``async def`` function has returned.
+    :raises Exception: whatever the coroutine raises.
+    """
+    context = contextvars.copy_context()
+    loop = server_loop.get()
+    try:
+        if _is_on_loop():
+            return _helper_thread().submit(context, _run_on_own_loop, coroutine, context).result()
+        if loop is not None and loop.is_running():
+            return run_on_loop(loop, coroutine, context)
+        return _run_on_own_loop(coroutine, context)
+    finally:
+        adopt_context(context)
+
+
+def run_on_loop(
+    loop: asyncio.AbstractEventLoop,
+    coroutine: t.Coroutine[t.Any, t.Any, R],
+    context: contextvars.Context,
+) -> R:
+    """Run *coroutine* on a loop that runs in another thread, and wait for its result.
+
+    :param loop: the loop.
+    :param coroutine: what to run there.
+    :param context: the context to run it in.
+    :raises Exception: whatever the coroutine raises; ``concurrent.futures.CancelledError`` if it is
+        cancelled, as at the end of the server.
+    """
+    from concurrent.futures import Future
+
+    result: Future[R] = Future()
+
+    def start() -> None:
+        task = loop.create_task(coroutine, context=context)
+        task.add_done_callback(partial(_pass_on, result))
+
+    try:
+        loop.call_soon_threadsafe(start)
+    except RuntimeError:  # the loop was closed since
+        coroutine.close()
+        raise
+    return result.result()
+
+
+def _pass_on(result: Future[t.Any], task: asyncio.Task[t.Any]) -> None:
+    if task.cancelled():
+        result.cancel()
+        result.set_running_or_notify_cancel()
+    elif (error := task.exception()) is not None:
+        result.set_exception(error)
+    else:
+        result.set_result(task.result())
+
+
+def _is_on_loop() -> bool:
+    """Tell whether an event loop is running in this thread."""
+    # Without asyncio there is none, whatever else is (uvloop imports it, too).
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
+
+
+class _OwnLoop:
+    """The event loop that a thread keeps; closed when the thread ends."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        self.runner = asyncio.Runner()
+        if threading.current_thread() is threading.main_thread():
+            # A thread drops what it keeps when it ends; the main thread ends too late for that.
+            atexit.register(self.runner.close)
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self.runner.close()
+
+
+class _PerThread(threading.local):
+    loop: _OwnLoop | None = None
+    helper: _Helper | None = None
+
+
+_thread = _PerThread()
+
+
+def _run_on_own_loop(coroutine: t.Coroutine[t.Any, t.Any, R], context: contextvars.Context) -> R:
+    own = _thread.loop
+    if own is None:
+        own = _thread.loop = _OwnLoop()
+    # PERF: Runner.run() installs and removes a signal handler around each call in the main
+    # thread; running a task on its loop takes 17 us where that takes 32.
+    loop = own.runner.get_loop()
+    return loop.run_until_complete(loop.create_task(coroutine, context=context))
+
+
+def _helper_thread() -> _Helper:
+    helper = _thread.helper
+    if helper is None:
+        helper = _thread.helper = _Helper()
+    return helper
+
+
+class _Helper:
+    """A thread that runs coroutines for one that can not, because its loop is running."""
+
+    def __init__(self) -> None:
+        self._workers = Workers(1)
+
+    def submit(
+        self, context: contextvars.Context, function: t.Callable[..., R], *args: t.Any
+    ) -> Future[R]:
+        """Run *function* there. The server's loop is blocked meanwhile, and so left alone."""
+        from concurrent.futures import Future
+
+        result: Future[R] = Future()
+
+        def done(value: R | None, error: BaseException | None) -> None:
+            if error is None:
+                result.set_result(t.cast("R", value))
+            else:
+                result.set_exception(error)
+
+        context.run(server_loop.set, None)
+        self._workers.submit(partial(function, *args), done)
+        return result
+
+    def __del__(self) -> None:
+        self._workers.close()
+
+
+# -- from a coroutine to plain code ---------------------------------------------------------
+
+_Done = t.Callable[[t.Any, BaseException | None], None]
+_Job = tuple[t.Callable[[], t.Any], _Done]
+
+
+class Workers:
+    """A pool of threads that grows as it is needed, up to a limit.
+
+    PERF: a job of an event loop takes 28 us there and back, where one of a
+    ``ThreadPoolExecutor`` takes 73: it has one future less and no lock.
+
+    :param limit: the most threads at a time; further jobs wait.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        # One entry for each thread that waits for a job.
+        self._idle: list[None] = []
+
+    def submit(self, job: t.Callable[[], t.Any], done: _Done) -> None:
+        """Run *job* in a thread.
+
+        :param job: the job.
+        :param done: called in that thread with the result and None, or None and the error.
+        """
+        try:
+            self._idle.pop()
+        except IndexError:
+            if len(self._threads) < self.limit:
+                self._start_thread()
+        self._jobs.put((job, done))
+
+    def _start_thread(self) -> None:
+        # A daemon: a view that never ends must not keep the process from ending.
+        thread = threading.Thread(
+            target=_work,
+            args=(self._jobs, self._idle),
+            name=f"kolben-worker-{len(self._threads)}",
+            daemon=True,
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def close(self, timeout: float = 0) -> None:
+        """End the threads, each after the job it has.
+
+        :param timeout: for how many seconds to wait for each.
+        """
+        threads, self._threads = self._threads, []
+        for _ in threads:
+            self._jobs.put(None)
+        for thread in threads:
+            if timeout:
+                thread.join(timeout)
+
+
+def _work(jobs: SimpleQueue[_Job | None], idle: list[None]) -> None:
+    while (work := jobs.get()) is not None:
+        job, done = work
+        try:
+            value = job()
+        except BaseException as error:
+            idle.append(None)
+            done(None, error)
+            del error
+        else:
+            idle.append(None)
+            done(value, None)
+            del value
+        # What the job refers to must not live until the next one comes.
+        del work, job, done
+
+
+#: Where plain functions run under ASGI. ``WORKER_THREADS`` of the configuration sets its limit.
+workers = Workers(40)
+atexit.register(workers.close, 0.1)
+
+
+async def in_thread(function: t.Callable[..., R], *args: t.Any) -> R:
+    """Call a plain function in a worker thread, in this context, and wait for its result.
+
+    Where the waiting task is cancelled, the function is still waited for: nobody can stop a
+    thread, and what comes next must not run beside it.
+
+    :param function: the function.
+    :param args: its arguments.
+    :raises Exception: whatever the function raises.
+    """
+    context = contextvars.copy_context()
+    future = start_in_thread(context, function, *args)
+    try:
+        return await _undisturbed(future)
+    finally:
+        adopt_context(context)
+
+
+def start_in_thread(
+    context: contextvars.Context, function: t.Callable[..., R], *args: t.Any
+) -> asyncio.Future[R]:
+    """Start a plain function in a worker thread.
+
+    :param context: the context to run it in.
+    :param function: the function. It must not raise StopIteration, which no future can hold.
+    :param args: its arguments.
+    :return: its future result.
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[R] = loop.create_future()
+
+    def done(value: R | None, error: BaseException | None) -> None:
+        try:
+            loop.call_soon_threadsafe(_settle, future, value, error)
+        except RuntimeError:
+            pass  # the loop was closed since: nobody waits any more
+
+    workers.submit(partial(context.run, function, *args), done)
+    return future
+
+
+def _settle(future: asyncio.Future[t.Any], value: t.Any, error: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if error is None:
+        future.set_result(value)
+    elif isinstance(error, StopIteration):
+        future.set_exception(RuntimeError(f"A plain function has raised {error!r}."))
+    else:
+        future.set_exception(error)
+
+
+async def _undisturbed(future: asyncio.Future[R]) -> R:
+    """Wait for *future* to its end, also where the task is cancelled meanwhile."""
+    import asyncio
+
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        if not future.done():
+            await asyncio.wait({future})
+            if not future.cancelled():
+                future.exception()  # looked at, so that it is not reported as forgotten
+        raise

@@ -1,0 +1,494 @@
+"""The ASGI gateway, and the way of a request whose view is an ``async def``.
+
+`respond` is the asynchronous twin of `kolben.dispatch.respond`: the same steps in the same order, with
+each coroutine function awaited on the server's event loop, and each plain function called in a
+worker thread. A request for a plain view goes the way of WSGI as a whole, in one worker thread.
+Tests hold the two gateways together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+from functools import partial
+
+from werkzeug.exceptions import BadRequestKeyError, HTTPException
+from werkzeug.routing import RoutingException
+from werkzeug.wrappers import Response as BaseResponse
+
+from .app import _PRESERVE, Flask, _has_files
+from .asgi_body import Body
+from .asgi_scope import ASGIRequestContext, Scope, logger, make_environ, split_path
+from .asgi_send import Send, call_wsgi, prepare, send_answer, send_plain
+from .concurrency import in_thread, server_loop, workers
+from .dispatch import Answer, Route, _finish, _match_slowly, index_routes, is_coroutine_function
+from .globals import _current, _get_current
+from .routing import NOT_FOUND, NoRoute
+from .signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
+from .wrappers import Response
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed.wsgi import WSGIEnvironment
+    from blinker import NamedSignal
+
+    from .asgi_body import Receive
+
+#: For how many seconds to wait for the next piece of a body, unless ``BODY_TIMEOUT`` is configured.
+BODY_TIMEOUT = 60.0
+
+
+async def serve(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one ASGI connection (ASGI 3.0).
+
+    :param app: the application.
+    :param scope: what is known of the connection.
+    :param receive: gives the client's messages.
+    :param send: takes ours.
+    """
+    kind = scope.get("type")
+    if kind == "http":
+        await serve_http(app, scope, receive, send)
+    elif kind == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+    elif kind == "lifespan":
+        await serve_lifespan(app, scope, receive, send)
+    else:
+        logger.warning("Malformed ASGI scope: unknown type %r", kind)
+
+
+async def serve_lifespan(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a server that starts and ends with the application."""
+    while (await receive())["type"] == "lifespan.startup":
+        await send({"type": "lifespan.startup.complete"})
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+# -- HTTP -----------------------------------------------------------------------------------
+
+
+async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer an HTTP request.
+
+    :param app: the application.
+    :param scope: what is known of the request.
+    :param receive: gives the pieces of its body, and says when the client leaves.
+    :param send: takes the response.
+    """
+    try:
+        method: str = scope["method"]
+        path: str = scope["path"]
+        if type(method) is not str or not (type(path) is str and (path.isascii() or path.encode())):
+            raise TypeError("method and path must be text")
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if scope.get("root_path"):
+            path = split_path(scope)[1]
+        body = None
+        if (
+            b"content-length" in headers
+            or b"transfer-encoding" in headers
+            or method not in _BODILESS
+        ):
+            body = _body_of(app, scope, headers, receive)
+        usual = path.isascii() or path.encode()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        logger.warning("Malformed ASGI scope: %r", error)
+        await send_plain(send, 400)
+        return
+    if app._short_way is None:
+        _prepare(app)
+    # Plain code that this request calls finds the loop here.
+    loop = asyncio.get_running_loop()
+    if server_loop.get() is not loop:
+        server_loop.set(loop)
+    try:
+        if (
+            not app._short_way
+            or b"upgrade" in headers
+            or app.config["TRUSTED_HOSTS"] is not None
+            or _get_current(None) is not None
+        ):
+            answer = await _answer_in_thread(app, scope, body)
+        else:
+            index = app._routes
+            if index.url_map is not app.url_map or index.url_map._remap is not index.stamp:
+                index = app._routes = index_routes(app)
+            by_method = index.exact.get(path)
+            found: tuple[Route, dict[str, t.Any]] | NoRoute | None
+            if by_method is not None and (static := by_method.get(method)) is not None:
+                found = static, {}
+            else:
+                found = index.match(path, method)
+            if found is None or found is NOT_FOUND or _is_async(app, found[0]):
+                answer = await _answer(app, scope, body, headers, found)
+            else:
+                answer = await _answer_in_thread(app, scope, body)
+        await send_answer(send, answer, scope, receive, body)
+    finally:
+        if body is not None:
+            await body.close()
+
+
+#: Methods of which a request has no body unless a header announces one. In HTTP/1.1 that is so
+#: for all (RFC 9112, section 6.3); in HTTP/2 a body needs no announcement.
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+
+
+def _body_of(
+    app: Flask, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+) -> Body | None:
+    length = headers.get(b"content-length")
+    if b"transfer-encoding" in headers:
+        length = None
+    elif length == b"0" or (length is None and scope.get("http_version", "1.1")[0] == "1"):
+        return None
+    declared = int(length) if length is not None and length.isdigit() else None
+    return Body(receive, declared, app.config.get("BODY_TIMEOUT", BODY_TIMEOUT))
+
+
+def _prepare(app: Flask) -> None:
+    app._decide_way()
+    workers.limit = max(workers.limit, app.config.get("WORKER_THREADS", 0))
+
+
+def _is_async(app: Flask, route: Route) -> bool:
+    view = app.view_functions.get(route.endpoint)
+    if view is not route.view and view is not None:
+        route.use_view(app)
+    return view is None or route.is_async
+
+
+# -- the way of a plain view ----------------------------------------------------------------
+
+
+async def _answer_in_thread(app: Flask, scope: Scope, body: Body | None) -> Answer:
+    """Answer in a worker thread, by the way of WSGI."""
+    if body is not None and not _is_too_long(app, body):
+        await body.first()
+    return await in_thread(_answer_plainly, app, scope, body)
+
+
+def _answer_plainly(app: Flask, scope: Scope, body: Body | None) -> Answer:
+    try:
+        environ = make_environ(scope, body)
+    except Exception as error:
+        logger.warning("Malformed ASGI scope: %r", error)
+        return "400 BAD REQUEST", [("Content-Length", "0")], []
+    return call_wsgi(partial(Flask.wsgi_app, app), environ)
+
+
+def _is_too_long(app: Flask, body: Body) -> bool:
+    """Tell whether a body is not worth receiving: whoever looks at it answers 413."""
+    maximum = app.config["MAX_CONTENT_LENGTH"]
+    return maximum is not None and body.declared is not None and body.declared > maximum
+
+
+# -- the way of a coroutine function --------------------------------------------------------
+
+
+async def _answer(
+    app: Flask,
+    scope: Scope,
+    body: Body | None,
+    headers: dict[bytes, bytes],
+    found: tuple[Route, dict[str, t.Any]] | NoRoute | None,
+) -> Answer:
+    """Answer on the event loop; the twin of `Flask.wsgi_app`."""
+    context = ASGIRequestContext(app, scope)
+    context.body = body
+    context._token = _current.set(context)
+    failure: BaseException | None = None
+    try:
+        if appcontext_pushed.receivers:
+            await _send_signal(app, appcontext_pushed)
+        try:
+            answer = await respond(app, context, headers, found)
+        except Exception as error:
+            failure = error
+            answer = await in_thread(_handle_exception, app, error)
+        if type(answer) is not tuple:
+            answer = await prepare(answer, context.environ)
+        return answer
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        if (
+            (context._looked and _has_files(context))
+            or context._holds
+            or app.teardown_request_funcs
+            or app.teardown_appcontext_funcs
+            or _PRESERVE in scope
+            or request_tearing_down.receivers
+            or appcontext_tearing_down.receivers
+            or appcontext_popped.receivers
+        ):
+            await _leave(app, context, app._to_report(failure))
+        else:
+            _current.reset(context._token)
+            context._token = None
+
+
+async def respond(
+    app: Flask,
+    context: ASGIRequestContext,
+    headers: dict[bytes, bytes],
+    found: tuple[Route, dict[str, t.Any]] | NoRoute | None,
+) -> Answer | Response:
+    """Answer one request; the asynchronous twin of :func:`kolben.dispatch.respond`.
+
+    :param app: the application, for which :func:`kolben.dispatch.takes_short_way` holds.
+    :param context: the request's context; it is the current one.
+    :param headers: the request's headers.
+    :param found: what the route index says of its path.
+    :return: what to send, or a response object.
+    :raises Exception: whatever no error handler has dealt with.
+    """
+    scope = context.scope
+    # Of the environ, most requests need no more than this.
+    environ: WSGIEnvironment = {"REQUEST_METHOD": scope["method"]}
+    try:
+        route, values = (
+            _match_slowly(context, found) if found is None or found is NOT_FOUND else found
+        )
+        if route is not None:
+            context._routing = (route.rule, values, None)
+        if b"cookie" in headers:
+            environ = context.environ
+        body = context.body
+        if body is not None and not (route is not None and route.streams_body):
+            if not _is_too_long(app, body):
+                await body.read(app.config["MAX_CONTENT_LENGTH"])
+        if request_started.receivers:
+            await _send_signal(app, request_started)
+        result = None
+        if app.before_request_funcs or app.url_value_preprocessors:
+            result = await _preprocess(app, context)
+        if result is not None:
+            pass
+        elif route is None and context._routing[2] is not None:
+            raise context._routing[2]
+        elif route is None or (context._looked and "request" in context.__dict__):
+            result = await _dispatch(app, context)
+        elif route.answers_options and environ["REQUEST_METHOD"] == "OPTIONS":
+            result = app.make_default_options_response()
+        elif route.view is None:
+            raise KeyError(route.endpoint)
+        else:
+            result = await route.view(**values)
+    except Exception as error:
+        result = await _handle_user_exception(app, context, error)
+    if _is_wsgi_app(result):
+        result = await in_thread(app.make_response, result)
+    if app.after_request_funcs or (
+        context._looked and "_after_request_functions" in context.__dict__
+    ):
+        return await _finish_with_hooks(app, context, result)
+    if request_finished.receivers:
+        return await in_thread(app.finalize_request, result)
+    return _finish(app, context, environ, result)
+
+
+async def _preprocess(app: Flask, context: ASGIRequestContext) -> t.Any:
+    """The twin of `Flask.preprocess_request`."""
+    names = (None, *reversed(context._blueprints()))
+    hooks = _listed(app.before_request_funcs, names)
+    if app.url_value_preprocessors or not _all_async(hooks):
+        return await in_thread(app.preprocess_request)
+    for hook in hooks:
+        result = await hook()
+        if result is not None:
+            return result
+    return None
+
+
+async def _dispatch(app: Flask, context: ASGIRequestContext) -> t.Any:
+    """The twin of `Flask.dispatch_request`, for a request that somebody has looked at."""
+    request = context.request
+    rule: t.Any = request.url_rule
+    if request.routing_exception is None and rule is not None:
+        view = app.view_functions[rule.endpoint]
+        answers_options = getattr(rule, "provide_automatic_options", False)
+        if is_coroutine_function(view) and not (request.method == "OPTIONS" and answers_options):
+            return await view(**(request.view_args or {}))
+        return await in_thread(app.dispatch_request)
+    return app.dispatch_request()
+
+
+async def _handle_user_exception(
+    app: Flask, context: ASGIRequestContext, error: Exception
+) -> t.Any:
+    """The twin of `Flask.handle_user_exception`, and of `Flask.handle_http_exception`."""
+    if not _are_own(app, "handle_user_exception", "handle_http_exception"):
+        return await in_thread(_while_handling, error, app.handle_user_exception)
+    if isinstance(error, BadRequestKeyError) and (
+        app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
+    ):
+        error.show_exception = True
+    is_answer = isinstance(error, HTTPException) and not app.trap_http_exception(error)
+    if is_answer and (
+        t.cast("HTTPException", error).code is None or isinstance(error, RoutingException)
+    ):
+        return error
+    handler = app._find_error_handler(error, context._blueprints())
+    if handler is None:
+        if is_answer:
+            return error
+        raise error
+    if is_coroutine_function(handler):
+        return await t.cast("Callable[..., t.Any]", handler)(error)
+    return await in_thread(_while_handling, error, handler)
+
+
+def _handle_exception(app: Flask, error: Exception) -> Response:
+    return t.cast("Response", _while_handling(error, app.handle_exception))
+
+
+def _while_handling(error: Exception, handler: Callable[[t.Any], t.Any]) -> t.Any:
+    """Call a handler in a worker thread, where `sys.exc_info` must know the error, too."""
+    try:
+        raise error
+    except Exception:
+        return handler(error)
+
+
+async def _finish_with_hooks(
+    app: Flask, context: ASGIRequestContext, result: t.Any
+) -> Response:
+    """The twin of `Flask.finalize_request`, where there are after-request functions."""
+    names = (*context._blueprints(), None)
+    reverse = {name: hooks[::-1] for name, hooks in app.after_request_funcs.items()}
+    hooks: list[t.Any] = [
+        *context.__dict__.get("_after_request_functions", ()),
+        *_listed(reverse, names),
+    ]
+    if request_finished.receivers or not _all_async(hooks):
+        return await in_thread(app.finalize_request, result)
+    response = app.make_response(result)
+    for hook in hooks:
+        response = await hook(response)
+    app._save_session(context, response)
+    return response
+
+
+async def _leave(
+    app: Flask, context: ASGIRequestContext, error: BaseException | None
+) -> None:
+    """The twin of `RequestContext._leave`."""
+    token = t.cast("t.Any", context._token)
+    preserve = context.scope.get(_PRESERVE)
+    if preserve is not None:
+        preserve(context.app_context)
+        preserve(context)
+    context._token = None
+    context._left = held = context._holds > 0
+    try:
+        if not held:
+            await _tear_down_request(app, context, error)
+    finally:
+        _current.reset(token)
+        if not held:
+            await _tear_down_app_context(app, context, error)
+
+
+async def _tear_down_request(
+    app: Flask, context: ASGIRequestContext, error: BaseException | None
+) -> None:
+    if (
+        app.teardown_request_funcs
+        or request_tearing_down.receivers
+        or not _are_own(app, "do_teardown_request")
+    ):
+        names = (*context._blueprints(), None)
+        reverse = {name: hooks[::-1] for name, hooks in app.teardown_request_funcs.items()}
+        hooks = _listed(reverse, names)
+        await _tear_down(app, app.do_teardown_request, hooks, request_tearing_down, error)
+    request = context.__dict__.get("request")
+    if request is not None and hasattr(request, "close"):
+        request.close()
+
+
+async def _tear_down_app_context(
+    app: Flask, context: ASGIRequestContext, error: BaseException | None
+) -> None:
+    if not (
+        app.teardown_appcontext_funcs
+        or appcontext_tearing_down.receivers
+        or appcontext_popped.receivers
+        or not _are_own(app, "do_teardown_appcontext")
+    ):
+        return
+    app_context = context.app_context
+    app_context.request_context = None
+    app_context._torn_down_by_request = False
+    token = _current.set(app_context)
+    try:
+        hooks = app.teardown_appcontext_funcs[::-1]
+        await _tear_down(app, app.do_teardown_appcontext, hooks, appcontext_tearing_down, error)
+    finally:
+        _current.reset(token)
+    if appcontext_popped.receivers:
+        await _send_signal(app, appcontext_popped)
+
+
+async def _tear_down(
+    app: Flask,
+    step: Callable[[BaseException | None], None],
+    hooks: list[t.Any],
+    signal: NamedSignal,
+    error: BaseException | None,
+) -> None:
+    """Call the teardown functions *hooks*, by *step* unless all of them are coroutine functions."""
+    if signal.receivers or not _are_own(app, step.__name__) or not _all_async(hooks):
+        await in_thread(step, error)
+        return
+    for hook in hooks:
+        await hook(error)
+
+
+# -- small questions ------------------------------------------------------------------------
+
+
+def _listed(
+    table: t.Mapping[str | None, t.Sequence[t.Any]], names: t.Iterable[str | None]
+) -> list[t.Any]:
+    """The functions that are registered under *names*, one after the other."""
+    return [function for name in names for function in table.get(name, ())]
+
+
+def _all_async(functions: t.Iterable[t.Any]) -> bool:
+    return all(map(is_coroutine_function, functions))
+
+
+def _are_own(app: Flask, *names: str) -> bool:
+    """Tell whether the application has replaced none of these methods."""
+    own = app.__dict__
+    kind = type(app)
+    return all(
+        name not in own and getattr(kind, name) is getattr(Flask, name) for name in names
+    )
+
+
+def _is_wsgi_app(result: t.Any) -> bool:
+    """Tell whether a view's result is a WSGI application, which has to be called."""
+    if type(result) in _NO_APPS:
+        return False
+    if isinstance(result, tuple) and result:
+        result = result[0]
+    return callable(result) and not isinstance(result, (BaseResponse, HTTPException))
+
+
+_NO_APPS = frozenset({str, dict, list, bytes, Response})
+
+
+async def _send_signal(app: Flask, signal: NamedSignal) -> None:
+    """Send a signal from a worker thread: its receivers may be plain functions."""
+    await in_thread(partial(signal.send, app, _async_wrapper=app.ensure_sync))

@@ -1,0 +1,160 @@
+"""From an ASGI scope to the WSGI environ that a request object is made of."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import typing as t
+
+from werkzeug.exceptions import BadRequest
+
+from .ctx import RequestContext
+from .lazy import lazy
+from .streaming import BODY_KEY, FileBody
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from .app import Flask
+    from .asgi_body import Body
+
+Scope = t.MutableMapping[str, t.Any]
+
+logger = logging.getLogger(__name__)
+
+
+class _EnvironNames(dict[bytes, str]):
+    """The environ's key for each header; empty for one that must not get in.
+
+    PERF: few distinct names arrive; looking one up takes 0.03 us, making it 0.4 us.
+    """
+
+    # Clients choose the names, so there must be an end to remembering them.
+    _MOST = 1000
+
+    def __missing__(self, name: bytes) -> str:
+        # An underscore would let X_Forwarded_For pass for X-Forwarded-For.
+        key = "" if b"_" in name else f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
+        if len(self) < self._MOST:
+            self[name] = key
+        return key
+
+
+_environ_names = _EnvironNames(
+    {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
+)
+
+
+def split_path(scope: Scope) -> tuple[str, str]:
+    """Return where the application is mounted, and the path below that.
+
+    ASGI's ``path`` holds both, as its ``root_path`` holds the first again; a server or middleware
+    of an older kind leaves the first out of ``path``.
+
+    :param scope: the scope of the connection.
+    """
+    path: str = scope["path"]
+    root: str = scope.get("root_path") or ""
+    root = root.rstrip("/")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+        path = path[len(root) :]
+    return root, path
+
+
+def disguise(text: str) -> str:
+    """Return text as PEP 3333 passes it: its UTF-8 bytes, each as one latin-1 character.
+
+    :param text: a path.
+    """
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
+    """Make the WSGI environ (PEP 3333) of an HTTP request.
+
+    :param scope: the scope, of the type ``http`` or ``websocket``.
+    :param body: the request's body, None where there is none.
+    :raises Exception: if something in the scope is missing or of the wrong type.
+    """
+    root, path = split_path(scope)
+    server = scope.get("server") or ("localhost", None)
+    environ: WSGIEnvironment = {
+        "REQUEST_METHOD": scope.get("method", "GET"),
+        "SCRIPT_NAME": disguise(root),
+        "PATH_INFO": disguise(path),
+        "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": "" if server[1] is None else str(server[1]),
+        "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": io.BytesIO() if body is None else body.input,
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileBody,
+        "asgi.scope": scope,
+        BODY_KEY: body,
+    }
+    client = scope.get("client")
+    if client:
+        environ["REMOTE_ADDR"] = client[0]
+        environ["REMOTE_PORT"] = str(client[1])
+    _add_headers(environ, scope["headers"])
+    return environ
+
+
+def _add_headers(
+    environ: WSGIEnvironment, headers: t.Iterable[tuple[bytes, bytes]]
+) -> None:
+    names = _environ_names
+    for name, value in headers:
+        key = names[name]
+        text = value.decode("latin-1")
+        if key not in environ:
+            environ[key] = text
+        elif key == "HTTP_COOKIE":
+            # HTTP/2 may send each cookie as a header of its own (RFC 9113, section 8.2.3).
+            environ[key] += f"; {text}"
+        else:
+            environ[key] += f",{text}"
+    environ.pop("", None)
+
+
+class ASGIRequestContext(RequestContext):
+    """The context of a request from an ASGI server, whose environ is made when it is looked at.
+
+    :param app: the application that handles the request.
+    :param scope: the ASGI scope of the connection.
+    """
+
+    #: The request's body; None where there is none.
+    body: Body | None = None
+
+    def __init__(self, app: Flask, scope: Scope) -> None:
+        self.app = app
+        self.scope = scope
+
+    @lazy
+    def environ(self) -> WSGIEnvironment:  # type: ignore[override]
+        """The WSGI environment of the request."""
+        try:
+            return make_environ(self.scope, self.body)
+        except Exception as error:
+            # Whoever asks again, as error handlers do, gets one without what the client sent.
+            self.environ = make_environ(_bare(self.scope), None)
+            logger.warning("Malformed ASGI scope: %r", error)
+            raise BadRequest from None
+
+    def copy(self) -> RequestContext:
+        """Return a context with the same request and session, to be pushed elsewhere."""
+        return RequestContext(
+            self.app, self.environ, request=self.request, session=self._session
+        )
+
+
+def _bare(scope: Scope) -> Scope:
+    return {"method": scope["method"], "path": "/", "headers": ()}
