@@ -32,7 +32,7 @@ def base_python() -> str:
     found += sorted(glob(str(Path.home() / ".pyenv/versions/3.13*/bin/python3.13")))
     for python in filter(None, found):
         # A pyenv shim is found but fails where its version is not switched on.
-        if subprocess.run([python, "-c", ""], capture_output=True).returncode == 0:
+        if subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
             return python
     return sys.executable
 
@@ -51,11 +51,9 @@ def ensure(name: str) -> Path:
         return python
     print(f"making environment {name}", file=sys.stderr, flush=True)
     subprocess.run([base_python(), "-m", "venv", "--clear", str(home)], check=True)
-    subprocess.run(
-        [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        + ["--require-hashes", "--no-deps", "-r", str(requirements)],
-        check=True,
-    )
+    options = ["-qq", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
+    command = [str(python), "-m", "pip", "install", *options, "-r", str(requirements)]
+    subprocess.run(command, check=True)
     marker.write_text(stamp)
     return python
 

@@ -24,7 +24,9 @@ from frameworks import BY_NAME, FRAMEWORKS, Failed, Worker, start
 from workloads import EVERY
 
 
-def interleave(workers: list[Worker], workload: str, rounds: int, seconds: float) -> dict[str, float]:
+def interleave(
+    workers: list[Worker], workload: str, rounds: int, seconds: float
+) -> dict[str, float]:
     """Return the median microseconds a request of each worker, in rounds A B C, A B C ..."""
     times: dict[str, list[float]] = {}
     counts: dict[str, int] = {}

@@ -139,7 +139,9 @@ def _script(workload: Workload, folder: Path) -> list[str]:
     if workload.method == "GET":
         return []
     lines = [f"wrk.method = {json.dumps(workload.method)}"]
-    lines += [f"wrk.headers[{json.dumps(k)}] = {json.dumps(v)}" for k, v in workload.headers.items()]
+    lines += [
+        f"wrk.headers[{json.dumps(k)}] = {json.dumps(v)}" for k, v in workload.headers.items()
+    ]
     lines.append(f"wrk.body = {json.dumps(workload.body.decode())}")
     script = folder / f"{workload.name}.lua"
     script.write_text("\n".join(lines))
@@ -149,7 +151,9 @@ def _script(workload: Workload, folder: Path) -> list[str]:
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
-def _load(server: Server, workload: Workload, seconds: int, options: list[str]) -> tuple[float, float]:
+def _load(
+    server: Server, workload: Workload, seconds: int, options: list[str]
+) -> tuple[float, float]:
     """Return requests a second and the 99th percentile in milliseconds."""
     url = f"http://127.0.0.1:{server.port}{workload.path}"
     done = subprocess.run(

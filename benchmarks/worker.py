@@ -91,6 +91,35 @@ def wsgi_runner(app: Any, workload: Workload, headers: dict[str, str]) -> Runner
     return run
 
 
+class Client:
+    """The other end of one ASGI request: sends its body, and stays until it has the answer."""
+
+    __slots__ = ("body", "done", "listening", "sent")
+
+    def __init__(self, body: bytes) -> None:
+        self.body: bytes | None = body
+        self.sent: list[Any] = []
+        self.done = False
+        self.listening: asyncio.Future[None] | None = None
+
+    async def receive(self) -> Any:
+        body, self.body = self.body, None
+        if body is not None:
+            return {"type": "http.request", "body": body, "more_body": False}
+        if not self.done:
+            if self.listening is None or self.listening.done():
+                self.listening = asyncio.get_running_loop().create_future()
+            await self.listening
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.done = True
+            if self.listening is not None and not self.listening.done():
+                self.listening.set_result(None)
+
+
 def asgi_runner(app: Any, workload: Workload, headers: dict[str, str]) -> Runner:
     """Return a coroutine function that makes a request of an ASGI app *n* times."""
     parts = urlsplit(workload.path)
@@ -114,32 +143,11 @@ def asgi_runner(app: Any, workload: Workload, headers: dict[str, str]) -> Runner
     body = workload.body
 
     async def run(n: int) -> Answer:
-        loop = asyncio.get_running_loop()
         for _ in range(n):
+            client = Client(body)
             scope = {**base, "headers": pairs.copy(), "state": {}}
-            sent: list[Any] = []
-            waiting = [{"type": "http.request", "body": body, "more_body": False}]
-            listening: list[asyncio.Future[None]] = []
-
-            async def receive() -> Any:
-                if waiting:
-                    return waiting.pop()
-                # A client that stays until it has its answer, as the specification has it.
-                if sent and not sent[-1].get("more_body", len(sent) == 1):
-                    return {"type": "http.disconnect"}
-                listening.append(loop.create_future())
-                await listening[-1]
-                return {"type": "http.disconnect"}
-
-            async def send(message: Any) -> None:
-                sent.append(message)
-                if listening and message["type"] == "http.response.body":
-                    if not message.get("more_body", False):
-                        for future in listening:
-                            if not future.done():
-                                future.set_result(None)
-
-            await app(scope, receive, send)
+            await app(scope, client.receive, client.send)
+        sent = client.sent
         pairs_out = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in sent[0]["headers"]]
         return sent[0]["status"], pairs_out, b"".join(m.get("body", b"") for m in sent[1:])
 

@@ -212,9 +212,7 @@ WORKLOADS = [
         over_flask=10,
     ),
     Workload("cookie", "/cookie", _cookie, over_flask=15),
-    Workload(
-        "flash", "/flash", _flash, app="session_app", prime="/flash/start", over_flask=10
-    ),
+    Workload("flash", "/flash", _flash, app="session_app", prime="/flash/start", over_flask=10),
     Workload("hooks", "/forum/64/x", _hooks, app="hooks_app", over_flask=15),
     Workload("static", "/static/data.txt", _static, over_flask=4),
 ]

@@ -39,9 +39,7 @@ def build(flask: Any) -> Any:
     @app.post("/form")
     def form() -> Any:
         form = request.form
-        return (
-            f"{form['name']} {form['email']} {int(form['age'])} {form['city']} {form['note']}"
-        )
+        return f"{form['name']} {form['email']} {int(form['age'])} {form['city']} {form['note']}"
 
     @app.post("/json")
     def json() -> Any:

@@ -19,7 +19,6 @@ from workloads import (
 )
 
 
-
 def build(flask: Any) -> Any:
     """Return the app of most workloads, made with the module *flask*."""
     app = flask.Flask("bench", static_folder=str(STATIC), template_folder=str(TEMPLATES))
@@ -43,9 +42,7 @@ def build(flask: Any) -> Any:
     @app.post("/form")
     async def form() -> Any:
         form = request.form
-        return (
-            f"{form['name']} {form['email']} {int(form['age'])} {form['city']} {form['note']}"
-        )
+        return f"{form['name']} {form['email']} {int(form['age'])} {form['city']} {form['note']}"
 
     @app.post("/json")
     async def json() -> Any:

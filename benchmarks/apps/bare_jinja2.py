@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 import jinja2
-
 from workloads import PAGE, TEMPLATES
 
 KIND = "call"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 import msgspec
-
 from workloads import RECORDS
 
 KIND = "call"

@@ -12,7 +12,6 @@ from blacksheep.exceptions import NotFound
 from blacksheep.server.rendering.jinja2 import JinjaRenderer
 from blacksheep.server.responses import html, json, redirect, text, view
 from blacksheep.settings.html import html_settings
-
 from workloads import (
     EVERY,
     NOT_FOUND,
@@ -54,9 +53,7 @@ async def search(request: Request) -> Response:
 @router.post("/form")
 async def form(request: Request) -> Response:
     form = await request.form()
-    return text(
-        f"{form['name']} {form['email']} {int(form['age'])} {form['city']} {form['note']}"
-    )
+    return text(f"{form['name']} {form['email']} {int(form['age'])} {form['city']} {form['note']}")
 
 
 @router.post("/json")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import jinja2
 from bottle import Bottle, HTTPResponse, redirect, request, response, static_file
-
 from workloads import (
     EVERY,
     NOT_FOUND,

@@ -12,7 +12,6 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.test.utils import override_settings
 from django.urls import include, path
-
 from workloads import (
     EVERY,
     NOT_FOUND,

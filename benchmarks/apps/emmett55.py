@@ -10,7 +10,6 @@ from emmett55 import App, Pipe, current, redirect, request, response, session, u
 from emmett55.sessions import SessionManager
 from emmett55.templating import AbstractTemplater
 from emmett55.tools import service
-
 from workloads import (
     EVERY,
     NOT_FOUND,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import falcon
-
 from workloads import BASIC, NOT_FOUND, PRODUCERS, RECORDS, ROUTES_EACH, STATIC
 
 KIND = "wsgi"

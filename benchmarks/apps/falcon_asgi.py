@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import falcon
 import falcon.asgi
-
 from workloads import BASIC, NOT_FOUND, PRODUCERS, RECORDS, ROUTES_EACH, STATIC
 
 KIND = "asgi"
@@ -18,7 +17,9 @@ class Hello:
 
 
 class Post:
-    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, user_id: int, slug: str) -> None:
+    async def on_get(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, user_id: int, slug: str
+    ) -> None:
         resp.content_type = falcon.MEDIA_TEXT
         resp.text = f"{user_id} {slug}"
 
@@ -99,7 +100,11 @@ class Hooks:
         req.context.seen = ["app"]
 
     async def process_response(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, resource: object, req_succeeded: bool
+        self,
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response,
+        resource: object,
+        req_succeeded: bool,
     ) -> None:
         resp.set_header("X-Seen", " ".join(req.context.seen))
 
@@ -117,7 +122,9 @@ async def _seen(
 def _resource(name: str, n: int) -> object:
     @falcon.before(_seen, name)
     class View:
-        async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, key: str) -> None:
+        async def on_get(
+            self, req: falcon.asgi.Request, resp: falcon.asgi.Response, key: str
+        ) -> None:
             resp.content_type = falcon.MEDIA_TEXT
             resp.text = f"{name} {n}"
 

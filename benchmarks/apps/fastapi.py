@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from apps.starlette import Hooks
 from fastapi import APIRouter, Depends, FastAPI, File, Form, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel
 from starlette.middleware.sessions import SessionMiddleware
-
-from apps.starlette import Hooks
 from workloads import (
     EVERY,
     NOT_FOUND,

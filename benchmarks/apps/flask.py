@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import flask
-
 from apps._flaskapi import build, build_hooks
 from workloads import EVERY
 

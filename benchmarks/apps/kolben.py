@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import kolben
-
 from apps._flaskapi import build, build_hooks
 from workloads import EVERY
+
+import kolben
 
 KIND = "wsgi"
 WORKLOADS = EVERY

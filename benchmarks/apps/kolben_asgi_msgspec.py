@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from apps._flaskapi_async import build
+
 import kolben
 from kolben.json.provider import MsgspecJSONProvider
-
-from apps._flaskapi_async import build
 
 KIND = "asgi"
 WORKLOADS = ("json", "records")

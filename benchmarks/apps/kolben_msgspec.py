@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from apps._flaskapi import build
+
 import kolben
 from kolben.json.provider import MsgspecJSONProvider
-
-from apps._flaskapi import build
 
 KIND = "wsgi"
 WORKLOADS = ("json", "records")

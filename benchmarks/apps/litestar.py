@@ -11,12 +11,10 @@ from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
 from litestar.middleware.session.client_side import CookieBackendConfig
 from litestar.params import Body
-from litestar.plugins.flash import FlashConfig, FlashPlugin
-from litestar.plugins.flash import flash as add_flash
+from litestar.plugins.flash import FlashConfig, FlashPlugin, flash as add_flash
 from litestar.response import Redirect, Template
 from litestar.static_files import create_static_files_router
 from litestar.template.config import TemplateConfig
-
 from workloads import (
     EVERY,
     NOT_FOUND,

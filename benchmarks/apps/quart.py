@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import quart
-from quart import Quart, Blueprint, g, request, session
-
+from quart import Blueprint, Quart, g, request, session
 from workloads import (
     EVERY,
     NOT_FOUND,

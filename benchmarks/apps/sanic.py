@@ -7,7 +7,6 @@ from typing import Any
 from sanic import Blueprint, HTTPResponse, Request, Sanic
 from sanic.exceptions import NotFound
 from sanic.response import html, json, redirect, text
-
 from workloads import (
     EVERY,
     NOT_FOUND,
@@ -95,9 +94,7 @@ async def page(request: Request) -> dict[str, Any]:
 @app.get("/cookie")
 async def cookie(request: Request) -> HTTPResponse:
     response = text("ok")
-    response.add_cookie(
-        "theme", "dark", max_age=3600, httponly=True, samesite="Lax", secure=False
-    )
+    response.add_cookie("theme", "dark", max_age=3600, httponly=True, samesite="Lax", secure=False)
     return response
 
 

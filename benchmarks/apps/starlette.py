@@ -17,7 +17,6 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from workloads import (
     EVERY,
     NOT_FOUND,
@@ -48,9 +47,7 @@ async def post(request: Request) -> Response:
 
 async def search(request: Request) -> Response:
     q = request.query_params
-    return PlainTextResponse(
-        f"{q['q']} {int(q['page'])} {int(q['size'])} {q['sort']} {q['order']}"
-    )
+    return PlainTextResponse(f"{q['q']} {int(q['page'])} {int(q['size'])} {q['sort']} {q['order']}")
 
 
 async def form(request: Request) -> Response:

@@ -1,0 +1,115 @@
+"""What one request costs, without a clock: how many Python functions it calls.
+
+A machine that is busy makes a benchmark lie, but not this. A budget is the count measured when it
+was set, and a little more; who makes a request cheaper lowers it. The programs and requests are
+those of the benchmarks.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import sys
+import typing as t
+from http.cookies import SimpleCookie
+from pathlib import Path
+
+import pytest
+
+import kolben
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+#: Calls of Python functions in one request, by workload; the view and start_response are two.
+BUDGETS = {
+    "hello": 8,
+    "path": 12,
+    "args": 24,
+    "form": 50,
+    "json": 33,
+    "records": 13,
+    "upload": 185,
+    "redirect": 31,
+    "template": 1015,
+    "missing": 31,
+    "session": 129,
+    "cookie": 21,
+    "flash": 166,
+    "hooks": 42,
+    "static": 44,
+}
+
+
+class Bench(t.NamedTuple):
+    """The benchmarks' modules."""
+
+    workloads: t.Any
+    worker: t.Any
+    apps: t.Any
+
+
+@pytest.fixture(scope="module")
+def bench() -> t.Iterator[Bench]:
+    if not BENCHMARKS.is_dir():
+        pytest.skip("the benchmarks are not part of the source distribution")
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        yield Bench(*map(importlib.import_module, ("workloads", "worker", "apps._flaskapi")))
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+def request(app: kolben.Flask, environ: dict[str, t.Any], body: bytes) -> tuple[t.Any, ...]:
+    """Make a request as a server does; return status, headers and body."""
+    got: list[t.Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], error: t.Any = None) -> t.Any:
+        got[:] = int(status[:3]), headers
+
+    environ = {**environ, "wsgi.input": io.BytesIO(body)}
+    chunks = app(environ, start_response)
+    sent = b"".join(chunks)
+    close = getattr(chunks, "close", None)
+    if close is not None:
+        close()
+    return got[0], got[1], sent
+
+
+def count_calls(function: t.Callable[[], object]) -> int:
+    """Count the Python functions called while *function* runs, itself not included."""
+    calls = 0
+
+    def profile(frame: t.Any, event: str, argument: object) -> None:
+        nonlocal calls
+        # Python 3.11 runs comprehensions as functions, later versions do not.
+        calls += event == "call" and not frame.f_code.co_name.endswith("comp>")
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return calls - 1
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_request_calls_no_more_functions_than_its_budget(bench: Bench, name: str) -> None:
+    workload = bench.workloads.BY_NAME[name]
+    build = bench.apps.build_hooks if name == "hooks" else bench.apps.build
+    app = build(kolben)
+    headers = dict(workload.headers)
+    if workload.prime:
+        first = bench.workloads.Workload("prime", workload.prime, workload.check)
+        _, sent, _ = request(app, bench.worker.environ_for(first, {}), b"")
+        jar = SimpleCookie("; ".join(value for key, value in sent if key == "Set-Cookie"))
+        headers["cookie"] = f"session={jar['session'].value}"
+    environ = bench.worker.environ_for(workload, headers)
+    for _ in range(2):  # what is prepared at the first request is not counted
+        status, answered, body = request(app, environ, workload.body)
+    assert workload.check(status, {k.lower(): v for k, v in answered}, body)
+
+    calls = min(count_calls(lambda: request(app, environ, workload.body)) - 1 for _ in range(3))
+
+    budget = BUDGETS[name]
+    assert calls <= budget, f"{name}: {calls} function calls, {calls - budget} over the budget"
