@@ -66,8 +66,7 @@ from .signals import (
     request_started,
     request_tearing_down,
 )
-from .templating import add_processed_names
-from .templating import Environment as Environment
+from .templating import Environment as Environment, add_processed_names
 from .wrappers import Request, Response
 
 if t.TYPE_CHECKING:
@@ -249,9 +248,7 @@ class Flask(App):
         folder = self.static_folder
         if folder is None:
             raise RuntimeError("'static_folder' must be set to serve static_files.")
-        return send_from_directory(
-            folder, filename, max_age=self.get_send_file_max_age(filename)
-        )
+        return send_from_directory(folder, filename, max_age=self.get_send_file_max_age(filename))
 
     def open_resource(
         self, resource: str, mode: str = "rb", encoding: str | None = None
@@ -884,6 +881,7 @@ class Flask(App):
             or _get_current(None) is not None
             or "HTTP_UPGRADE" in environ
             or self.config["TRUSTED_HOSTS"] is not None
+            or _is_odd_host(environ.get("HTTP_HOST", ""))
         ):
             return self._answer_step_by_step(environ, start_response)
         # PERF: all four arguments, so that CPython calls the initialiser directly (0.1 us).
@@ -984,6 +982,14 @@ def _request_context() -> RequestContext:
     if type(context) is RequestContext:
         return context
     return _cv_request.get()
+
+
+def _is_odd_host(host: str) -> bool:
+    """Tell whether a host name might have no IDNA form, so that no URL map can be bound to it.
+
+    Each label has 1 to 63 characters (RFC 1035, section 2.3.4).
+    """
+    return ".." in host or host[:1] == "." or len(host) > 63
 
 
 def _has_files(context: RequestContext) -> bool:

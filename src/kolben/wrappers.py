@@ -502,7 +502,7 @@ class Response(ResponseBase):
         key: str,
         value: str = "",
         max_age: timedelta | int | None = None,
-        expires: str | datetime | int | float | None = None,
+        expires: str | datetime | float | None = None,
         path: str | None = "/",
         domain: str | None = None,
         secure: bool = False,
@@ -569,10 +569,7 @@ class Response(ResponseBase):
                 return None
             measured = True  # by whoever made it, or not at all
         elif (
-            type(body) is not list
-            or len(body) != 1
-            or type(body[0]) is not bytes
-            or self._on_close
+            type(body) is not list or len(body) != 1 or type(body[0]) is not bytes or self._on_close
         ):
             return None
         else:

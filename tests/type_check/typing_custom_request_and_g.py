@@ -7,7 +7,7 @@ import typing as t
 
 import kolben
 from kolben import Flask, Request
-from kolben.ctx import _AppCtxGlobals
+from kolben.ctx import _AppCtxGlobals  # pyright: ignore[reportPrivateUsage] (the documented base)
 
 
 @dataclasses.dataclass
