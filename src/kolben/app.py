@@ -643,6 +643,8 @@ class Flask(App):
             and headers: ``(body, status, headers)``, ``(body, status)``, ``(body, headers)``.
         :raises TypeError: for anything else, None above all.
         """
+        if type(rv) is str and self.response_class is Response:
+            return Response(rv, None, None, None, None, False)
         value: t.Any = rv
         status: t.Any = None
         headers: t.Any = None
@@ -896,9 +898,12 @@ class Flask(App):
             except Exception as error:
                 failure = error
                 answer = self.handle_exception(error)
-            if type(answer) is not tuple:
+            if type(answer) is tuple:
+                status, headers, body = answer
+            elif type(answer) is Response and (short := answer._short_wsgi_response(environ)):
+                body, status, headers = short
+            else:
                 return t.cast("Response", answer)(environ, start_response)
-            status, headers, body = answer
             start_response(status, headers)
             return body
         except BaseException as error:
