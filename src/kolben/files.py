@@ -88,7 +88,7 @@ class Request(t.NamedTuple):
     as_attachment: bool
     download_name: str | None
     max_age: int | None
-    response_class: type[Response]
+    response_class: t.Any
 
 
 class _Answer:
@@ -134,7 +134,7 @@ _answers: dict[tuple[str, Request], _Answer] = {}
 
 
 @lru_cache(maxsize=64)
-def _makes_usual_headers(response_class: t.Hashable) -> bool:
+def _makes_usual_headers(response_class: type) -> bool:
     return all(
         getattr(response_class, name, None) is getattr(Response, name) for name in _MAKES_HEADERS
     )
@@ -249,7 +249,7 @@ def _send_again(
     body = _open(environ, path, answer.size)
     if body is None:
         return None
-    response = asked.response_class(body, direct_passthrough=True)
+    response: Response = asked.response_class(body, direct_passthrough=True)
     response.headers._list[:] = answer.headers_now(asked.max_age)
     if not environ.keys().isdisjoint(_CONDITIONS):
         try:
