@@ -571,9 +571,9 @@ class Flask(App):
         if hooks:
             for name in names:
                 for hook in hooks.get(name, ()):
-                    result = self.ensure_sync(hook)()
+                    result: ft.ResponseReturnValue | None = self.ensure_sync(hook)()
                     if result is not None:
-                        return t.cast("ft.ResponseReturnValue", result)
+                        return result
         return None
 
     def dispatch_request(self) -> ft.ResponseReturnValue:
@@ -704,7 +704,7 @@ class Flask(App):
         :return: the response to send.
         """
         context = _request_context()
-        if "_after_request_functions" in context.__dict__:
+        if context._looked and "_after_request_functions" in context.__dict__:
             for function in context._after_request_functions:
                 response = self.ensure_sync(function)(response)
         hooks = self.after_request_funcs
@@ -718,8 +718,8 @@ class Flask(App):
     def _save_session(self, context: RequestContext, response: Response) -> None:
         if (
             self._opens_session_late
-            and "_session" not in context.__dict__
-            and not self._must_resend_session(context.environ)
+            and not (context._looked and "_session" in context.__dict__)
+            and not ("HTTP_COOKIE" in context.environ and self._must_resend_session(context.environ))
         ):
             return
         interface = self.session_interface
@@ -752,7 +752,8 @@ class Flask(App):
         handler = self._find_error_handler(e, _request_context()._blueprints())
         if handler is None:
             return e
-        return t.cast("ft.ResponseReturnValue", self.ensure_sync(handler)(e))
+        result: ft.ResponseReturnValue = self.ensure_sync(handler)(e)
+        return result
 
     def handle_user_exception(self, e: Exception) -> HTTPException | ft.ResponseReturnValue:
         """Let an error handler answer an error that a view or hook has raised.
@@ -769,7 +770,8 @@ class Flask(App):
         handler = self._find_error_handler(e, _request_context()._blueprints())
         if handler is None:
             raise e
-        return t.cast("ft.ResponseReturnValue", self.ensure_sync(handler)(e))
+        result: ft.ResponseReturnValue = self.ensure_sync(handler)(e)
+        return result
 
     def handle_exception(self, e: Exception) -> Response:
         """Answer an error that nothing has handled: log it, and send 500.
@@ -892,7 +894,7 @@ class Flask(App):
         failure: BaseException | None = None
         try:
             if appcontext_pushed.receivers:
-                appcontext_pushed.send(self, _async_wrapper=self.ensure_sync)
+                context._announce_app_context()
             try:
                 answer: Answer | Response = respond(self, context, environ)
             except Exception as error:

@@ -216,9 +216,20 @@ class RequestContext:
     @lazy
     def app_context(self) -> AppContext:
         """The application context of this request."""
+        return self._make_app_context()
+
+    def _make_app_context(self) -> AppContext:
         context = self.app.app_context()
         context._torn_down_by_request = True
         return context
+
+    def _announce_app_context(self) -> None:
+        """Send ``appcontext_pushed``, whose receivers are not in the request yet."""
+        token = _current.set(self.app_context)
+        try:
+            appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+        finally:
+            _current.reset(token)
 
     @lazy
     def _session(self) -> SessionMixin:
@@ -245,7 +256,8 @@ class RequestContext:
         if self._looked and "request" in self.__dict__:
             return self.request.endpoint or ""
         rule = self._routing[0]
-        return "" if rule is None else t.cast("str", rule.endpoint)
+        endpoint: str = "" if rule is None else rule.endpoint
+        return endpoint
 
     def _blueprints(self) -> list[str]:
         """What ``request.blueprints`` is."""
@@ -275,18 +287,20 @@ class RequestContext:
         """
         outer = _get_current(None)
         shared = outer is not None and outer.app is self.app
+        # A context of the user's own is made while the one outside is still in force.
+        self.app_context = (
+            t.cast("AppContext | RequestContext", outer).app_context
+            if shared
+            else self._make_app_context()
+        )
         token = _current.set(self)
         if not self._tokens:
             self._tokens = []
         t.cast("list[t.Any]", self._tokens).append((token, not shared))
         self._owns_app_context = not shared
         self._left = False
-        if shared:
-            self.app_context = t.cast("AppContext | RequestContext", outer).app_context
-        else:
-            self.__dict__.pop("app_context", None)
-            if appcontext_pushed.receivers:
-                appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+        if not shared and appcontext_pushed.receivers:
+            self._announce_app_context()
         self._open_session_and_match()
 
     def _open_session_and_match(self) -> None:
@@ -469,4 +483,4 @@ def has_request_context() -> bool:
 
 def has_app_context() -> bool:
     """Tell whether an application is at work, so that :data:`kolben.g` can be used."""
-    return _cv_app.get(None) is not None
+    return _get_current(None) is not None

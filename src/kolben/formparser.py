@@ -83,8 +83,10 @@ def _parse_fields(text: str, cls: type[t.Any]) -> t.Any:
             continue
         name, _, value = field.partition("=")
         if quoted:
-            name = _unquote(name)
-            value = _unquote(value)
+            if "%" in name:
+                name = _unquote(name)
+            if "%" in value:
+                value = _unquote(value)
         if name in values:
             values[name].append(value)
         else:
@@ -97,8 +99,6 @@ def _unquote(text: str) -> str:
 
     PERF: 0.6 us for one escape, where that takes 2.4 us.
     """
-    if "%" not in text:
-        return text
     try:
         head, *escapes = text.encode("ascii").split(b"%")
         decoded = [head, *[_BYTE[escape[:2]] + escape[2:] for escape in escapes]]
