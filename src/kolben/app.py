@@ -9,6 +9,7 @@ import warnings
 import weakref
 from datetime import timedelta
 from functools import cache, partial
+from functools import lru_cache
 from inspect import CO_COROUTINE
 from urllib.parse import quote
 
@@ -991,6 +992,7 @@ def _request_context() -> RequestContext:
     return _cv_request.get()
 
 
+@lru_cache(maxsize=256)
 def _is_odd_host(host: str) -> bool:
     """Tell whether a host name might have no IDNA form, so that no URL map can be bound to it.
 

@@ -48,7 +48,7 @@ class ResponseHeaders(Headers):
         if type(key) is str and type(value) is str and "\n" not in value and "\r" not in value:
             name = key.lower()
             for present, _ in self._list:
-                if present.lower() == name:
+                if len(present) == len(key) and present.lower() == name:
                     break
             else:
                 self._list.append((key, value))
