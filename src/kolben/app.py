@@ -935,7 +935,8 @@ class Flask(App):
         """The same by way of the named steps, any of which may have been replaced."""
         if self._short_way is None:
             self._decide_way()
-            return self.wsgi_app(environ, start_response)
+            # Not through the instance: its own wsgi_app may be middleware, which was called already.
+            return Flask.wsgi_app(self, environ, start_response)
         context = self.request_context(environ)
         failure: BaseException | None = None
         try:
