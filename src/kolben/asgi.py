@@ -133,7 +133,7 @@ async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> 
                 answer = await _answer_in_thread(app, scope, body)
         await send_answer(send, answer, scope, receive, body)
     finally:
-        if body is not None:
+        if body is not None and body.is_open:
             await body.close()
 
 
@@ -265,7 +265,7 @@ async def respond(
             environ = context.environ
         body = context.body
         if body is not None and not (route is not None and route.streams_body):
-            if not _is_too_long(app, body):
+            if not _is_too_long(app, body) and not body.read_at_once():
                 await body.read(app.config["MAX_CONTENT_LENGTH"])
         if request_started.receivers:
             await _send_signal(app, request_started)

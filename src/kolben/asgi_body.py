@@ -6,11 +6,13 @@ import asyncio
 import contextvars
 import io
 import tempfile
+import types
 import typing as t
 
 from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, RequestTimeout
 
-from .concurrency import in_thread, run_on_loop
+from .concurrency import ended, in_thread, run_on_loop
+from .lazy import lazy
 
 if t.TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,21 +40,23 @@ class Body:
     #: What went wrong before anybody has looked at the body.
     error: HTTPException | None = None
 
+    # PERF: what most requests never change is a class attribute.
+    size = 0
+    complete = False
+    #: Whether the client has left.
+    gone = False
+    _buffer = b""
+    _file: t.IO[bytes] | None = None
+    # What waits for the next message: begun by hand, or a task that several may wait for.
+    _begun: tuple[t.Any, t.Any] | None = None
+    _arrival: asyncio.Task[None] | None = None
+    _taken: asyncio.Event | None = None
+
     def __init__(self, receive: Receive, declared: int | None, patience: float | None) -> None:
         self.declared = declared
         self.loop = asyncio.get_running_loop()
-        #: The environ's ``wsgi.input``.
-        self.input: t.IO[bytes] = t.cast("t.IO[bytes]", BodyInput(self))
-        self.size = 0
-        self.complete = False
-        #: Whether the client has left.
-        self.gone = False
         self._receive = receive
         self._patience = patience
-        self._buffer = b""
-        self._file: t.IO[bytes] | None = None
-        self._arrival: asyncio.Task[None] | None = None
-        self._taken: asyncio.Event | None = None
 
     @classmethod
     def empty(cls, receive: Receive) -> Body:
@@ -66,27 +70,32 @@ class Body:
 
     # ---- all of it, before the view --------------------------------------------------------
 
+    def read_at_once(self) -> bool:
+        """Read the body if it has all come already, so that :attr:`input` has it.
+
+        PERF: so it is with nearly all short ones, and then nothing needs to be awaited and no timer
+        to be set, which takes 1 us in place of 4.
+
+        :return: whether it has all come, and nothing is left to do.
+        :raises ClientDisconnected: if the client has left.
+        """
+        waiting = self._receive().__await__()
+        try:
+            pending = next(waiting)
+        except StopIteration as done:
+            self._accept(done.value)
+        else:
+            self._begun = waiting, pending
+        if self.complete:
+            self.input = io.BytesIO(self._take())
+        return self.complete
+
     async def read(self, maximum: int | None) -> None:
-        """Read the body, so that :attr:`input` has all of it.
+        """Read the rest of the body, so that :attr:`input` has all of it.
 
         :param maximum: stop when more than these bytes have come; whoever reads them answers 413.
         :raises ClientDisconnected: if the client leaves before the end.
         """
-        await self._receive_in_time()
-        if not self.complete and (maximum is None or self.size <= maximum):
-            await self._read_rest(maximum)
-        if self._file is not None:
-            self._file.seek(0)
-            self.input = self._file
-        else:
-            self.input = io.BytesIO(self._take())
-
-    @property
-    def is_read(self) -> bool:
-        """Whether :attr:`input` has all of the body, or as much as was to be read of it."""
-        return not isinstance(self.input, BodyInput)
-
-    async def _read_rest(self, maximum: int | None) -> None:
         pieces = [self._take()]
         held = len(pieces[0])
         while not self.complete and (maximum is None or self.size <= maximum):
@@ -97,10 +106,22 @@ class Body:
             if held > SPOOL_SIZE:
                 await in_thread(self._store, pieces)
                 pieces, held = [], 0
-        if self._file is not None:
-            await in_thread(self._store, pieces)
+        if self._file is None:
+            self.input = io.BytesIO(b"".join(pieces))
         else:
-            self._buffer = b"".join(pieces)
+            await in_thread(self._store, pieces)
+            self._file.seek(0)
+            self.input = self._file
+
+    @lazy
+    def input(self) -> t.IO[bytes]:
+        """The environ's ``wsgi.input``; before the body is read, one that waits for it."""
+        return t.cast("t.IO[bytes]", BodyInput(self))
+
+    @property
+    def is_read(self) -> bool:
+        """Whether :attr:`input` has all of the body, or as much as was to be read of it."""
+        return not isinstance(self.input, BodyInput)
 
     def _store(self, pieces: list[bytes]) -> None:
         if self._file is None:
@@ -112,10 +133,11 @@ class Body:
     async def first(self) -> None:
         """Receive the first piece. What goes wrong is told to whoever looks at the body."""
         try:
-            await self._receive_in_time()
+            if not self.read_at_once() and self._begun is not None:
+                await self._receive_in_time()
         except HTTPException as error:
             self.error = error
-        if self.complete and self.error is None:
+        if self.complete and self.error is None and not self.is_read:
             self.input = io.BytesIO(self._take())
 
     async def piece(self) -> bytes:
@@ -159,14 +181,17 @@ class Body:
 
     async def close(self) -> None:
         """Stop receiving, and drop what is stored."""
-        arrival = self._arrival
-        if arrival is not None:
-            arrival.cancel()
-            await asyncio.wait({arrival})
-            if not arrival.cancelled():
-                arrival.exception()
+        if self._begun is not None:
+            self._begun[0].close()
+        if self._arrival is not None:
+            await ended(self._arrival, cancel=True)
         if self._file is not None:
             self._file.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to close."""
+        return not (self._arrival is None and self._file is None and self._begun is None)
 
     def _take(self) -> bytes:
         data, self._buffer = self._buffer, b""
@@ -186,31 +211,18 @@ class Body:
             arrival.result()
 
     async def _receive_in_time(self) -> None:
-        if self._patience is None:
-            await self._receive_one()
-            return
-        # PERF: asyncio.timeout() does the same in 2.9 us where this takes 1 us, and mostly the
-        # message is there already.
-        task = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
-        late = False
-
-        def interrupt() -> None:
-            nonlocal late
-            late = True
-            task.cancel()
-
-        timer = self.loop.call_later(self._patience, interrupt)
+        """Receive a message; for as long as the client may take for one."""
         try:
-            await self._receive_one()
-        except asyncio.CancelledError:
-            if late and task.uncancel() == 0:
-                raise RequestTimeout from None
-            raise
-        finally:
-            timer.cancel()
+            async with asyncio.timeout(self._patience):
+                await self._receive_one()
+        except TimeoutError:
+            raise RequestTimeout from None
 
     async def _receive_one(self) -> None:
-        message = await self._receive()
+        begun, self._begun = self._begun, None
+        self._accept(await (self._receive() if begun is None else _go_on(*begun)))
+
+    def _accept(self, message: t.MutableMapping[str, t.Any]) -> None:
         if message["type"] != "http.request":
             self.gone = True
             if not self.complete:
@@ -225,6 +237,21 @@ class Body:
         if self.declared is not None and self.size > self.declared:
             self.complete = True
             raise TooLong
+
+
+@types.coroutine
+def _go_on(waiting: t.Any, pending: t.Any) -> t.Generator[t.Any, t.Any, t.Any]:
+    """Await the rest of what was begun by hand; *pending* is what it waits for first."""
+    try:
+        while True:
+            try:
+                value = yield pending
+            except BaseException as error:
+                pending = waiting.throw(error)
+            else:
+                pending = next(waiting) if value is None else waiting.send(value)
+    except StopIteration as done:
+        return done.value
 
 
 class BodyInput(io.RawIOBase):

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from werkzeug.wrappers import Response as BaseResponse
 
 from .asgi_body import Body
-from .concurrency import _undisturbed, in_thread, start_in_thread
+from .concurrency import _undisturbed, ended, in_thread, start_in_thread
 from .streaming import AsyncBody, FileBody
 from .wrappers import Response
 
@@ -189,7 +189,8 @@ async def send_answer(
             await send({"type": "http.response.pathsend", "path": path})
             await in_thread(close_body, body)
     finally:
-        await request_body.close()
+        if request_body.is_open:
+            await request_body.close()
 
 
 def _path_of(body: t.Iterable[bytes]) -> str | None:
@@ -212,28 +213,10 @@ async def _stream(send: Send, body: t.Iterable[bytes], request_body: Body) -> No
     try:
         await asyncio.wait({producer, leaving}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        leaving.cancel()
-        if not producer.done():
-            producer.cancel()
-        await _all_ended(producer, leaving)
+        await ended(producer, leaving, cancel=True)
     if not producer.cancelled() and (error := producer.exception()) is not None:
         if not isinstance(error, ClientGoneError):
             raise error
-
-
-async def _all_ended(*tasks: asyncio.Task[None]) -> None:
-    """Wait until tasks have ended, even where this one is cancelled meanwhile."""
-    cancelled: asyncio.CancelledError | None = None
-    while waiting := {task for task in tasks if not task.done()}:
-        try:
-            await asyncio.wait(waiting)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()  # looked at, so that it is not reported as forgotten
-    if cancelled is not None:
-        raise cancelled
 
 
 async def _produce(send: Send, body: t.Iterable[bytes]) -> None:

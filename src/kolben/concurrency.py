@@ -339,3 +339,27 @@ async def _undisturbed(future: asyncio.Future[R]) -> R:
             if not future.cancelled():
                 future.exception()  # looked at, so that it is not reported as forgotten
         raise
+
+
+async def ended(*tasks: asyncio.Task[t.Any], cancel: bool) -> None:
+    """Wait until tasks have ended, also where this one is cancelled meanwhile.
+
+    :param tasks: the tasks. What they have raised is left to the caller to look at.
+    :param cancel: cancel them first.
+    """
+    import asyncio
+
+    cancelled: asyncio.CancelledError | None = None
+    if cancel:
+        for task in tasks:
+            task.cancel()
+    while waiting := {task for task in tasks if not task.done()}:
+        try:
+            await asyncio.wait(waiting)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # looked at, so that it is not reported as forgotten
+    if cancelled is not None:
+        raise cancelled
