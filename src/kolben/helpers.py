@@ -15,6 +15,7 @@ from werkzeug.utils import redirect as _wz_redirect
 from werkzeug.wrappers import Response as BaseResponse  # noqa: TC002 - a name of this module, too
 
 from . import files
+from .concurrency import in_thread
 from .globals import (
     _cv_request,
     _find_request_context,
@@ -184,7 +185,8 @@ class _AsyncStream(t.Generic[T]):
                 with context.activate():
                     await close()
         finally:
-            context.release(error)
+            # Its functions may be plain, and this may be a server's event loop.
+            await in_thread(context.release, error)
 
     def __del__(self) -> None:
         # Neither exhausted nor closed: the source can not be awaited any more, but what the
