@@ -221,7 +221,8 @@ class Recorder:
 
     def show(self, value: t.Any) -> t.Any:
         if isinstance(value, HTTPException):
-            return [type(value).__name__, value.code, str(getattr(value, "original_exception", ""))]
+            original = type(getattr(value, "original_exception", None)).__name__
+            return [type(value).__name__, value.code, original]
         if isinstance(value, BaseException):
             return type(value).__name__
         if isinstance(value, WerkzeugResponse):
