@@ -371,7 +371,11 @@ class Flask(App):
 
         :param environ: the environment.
         """
-        return RequestContext(self, environ)
+        context = RequestContext(self, environ)
+        # Made at once, while this context is not in force yet: an error in a request class of
+        # the user's must leave nothing behind.
+        context.url_adapter  # noqa: B018
+        return context
 
     def test_request_context(self, *args: t.Any, **kwargs: t.Any) -> RequestContext:
         """Make a request context for an imagined request.
