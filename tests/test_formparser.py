@@ -44,7 +44,7 @@ QUERY_PIECES = st.sampled_from(
 def test_a_query_string_is_parsed_as_werkzeug_does(text):
     query = text.encode("utf-8", "ignore").decode("latin-1")
     expected = werkzeug_request(QUERY_STRING=query).args
-    assert type(parse_query(query)) is ImmutableMultiDict
+    assert isinstance(parse_query(query), ImmutableMultiDict)
     assert pairs(parse_query(query)) == pairs(expected)
     assert pairs(parse_query(query, MultiDict)) == pairs(expected)
 
@@ -97,7 +97,7 @@ def test_a_url_encoded_body_that_is_no_utf8_is_an_empty_form():
 @example("")
 def test_a_cookie_header_is_parsed_as_werkzeug_does(header):
     expected = werkzeug_request(HTTP_COOKIE=header).cookies
-    assert type(parse_cookies(header)) is ImmutableMultiDict
+    assert isinstance(parse_cookies(header), ImmutableMultiDict)
     assert pairs(parse_cookies(header)) == pairs(expected)
     assert parse_cookies(header, InOrder) == parse_cookie(header, InOrder)
 
@@ -357,7 +357,8 @@ def test_the_result_is_of_the_class_asked_for():
     parser = formparser.FormDataParser(cls=ImmutableMultiDict)
     for mimetype in MULTIPART, URLENCODED, "text/plain":
         _, form, files = parser.parse(io.BytesIO(), mimetype, 0, {"boundary": "xyz"})
-        assert type(form) is type(files) is ImmutableMultiDict
+        assert isinstance(form, ImmutableMultiDict)
+        assert isinstance(files, ImmutableMultiDict)
 
 
 def test_a_big_upload_takes_no_more_memory_than_a_few_chunks():

@@ -52,10 +52,12 @@ from .templating import (
 )
 from .wrappers import Request as Request, Response as Response
 
+_version = "0.1.0"
+
 
 def __getattr__(name: str) -> str:
     if name == "__version__":
         from .shadow import module_version
 
-        return module_version("0.1.0")
+        return module_version(_version)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,8 +8,7 @@ import typing as t
 import warnings
 import weakref
 from datetime import timedelta
-from functools import cache, partial
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from inspect import CO_COROUTINE
 from urllib.parse import quote
 
@@ -730,6 +729,14 @@ class Flask(App):
         interface = self.session_interface
         if not interface.is_null_session(context._session):
             interface.save_session(self, context._session, response)
+
+    def _session_headers(self, context: RequestContext) -> list[tuple[str, str]] | None:
+        """Return the headers that save the session; None where it takes a response object."""
+        session = context._session
+        interface = t.cast("SecureCookieSessionInterface", self.session_interface)
+        if interface.is_null_session(session):
+            return []
+        return interface.session_headers(self, session)
 
     def _must_resend_session(self, environ: WSGIEnvironment) -> bool:
         """Tell whether a session nobody looked at is sent anew, to postpone its end."""

@@ -250,10 +250,9 @@ def get_version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 
 def _own_version() -> str:
-    # By its full name: that is how the package tells its own version from Flask's.
-    from kolben import __version__
+    from . import _version
 
-    return str(__version__)
+    return _version
 
 
 version_option = click.Option(
@@ -768,8 +767,27 @@ def _echo_table(rows: list[dict[str, str]]) -> None:
         click.echo("  ".join(row[key].ljust(width) for key, width in widths.items()))
 
 
+# --- kolben serve ---------------------------------------------------------------------------------
+
+
+class _ServeCommand(click.Command):
+    """``kolben serve``, whose module is imported when it is called for."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        from .serve import serve_command
+
+        return serve_command.make_context(info_name, args, parent, **extra)
+
+
 #: What :class:`FlaskGroup` has of its own.
-DEFAULT_COMMANDS: tuple[click.Command, ...] = (run_command, shell_command, routes_command)
+DEFAULT_COMMANDS: tuple[click.Command, ...] = (
+    run_command,
+    shell_command,
+    routes_command,
+    _ServeCommand("serve", short_help="Run a production server."),
+)
 
 cli = FlaskGroup(
     name="kolben",

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from types import FrameType, ModuleType
+    from types import ModuleType
 
 _SHADOWED = "flask"
 _OWN = __name__.partition(".")[0]
@@ -165,14 +165,14 @@ class _StandIn(Distribution):
 def module_version(own_version: str) -> str:
     """The value of ``__version__``, for the package's ``__getattr__``.
 
-    ``kolben`` and ``flask`` are one module object, yet ``kolben.__version__`` is Kolben's version and
-    ``flask.__version__`` that of the Flask it stands in for (with the warning that Flask 3.1.3
-    gives). Which of the two was meant is read from the code that asks.
+    Once ``kolben`` and ``flask`` are one module object it can have but one version: that of the
+    Flask it stands in for, with the warning that Flask 3.1.3 gives. Kolben's own is what
+    ``importlib.metadata.version("kolben")`` says.
 
     :param own_version: Kolben's version.
     :returns: one of the two versions.
     """
-    if not is_installed_as_flask() or _asked_name(_asking_frame()) == _OWN:
+    if not is_installed_as_flask():
         return own_version
     warnings.warn(
         "The '__version__' attribute is deprecated and will be removed in Flask 3.2."
@@ -181,27 +181,3 @@ def module_version(own_version: str) -> str:
         stacklevel=3,
     )
     return FLASK_VERSION
-
-
-def _asking_frame() -> FrameType | None:
-    """The frame that asked the package for an attribute, import machinery left out."""
-    frame: FrameType | None = sys._getframe(3)
-    while frame is not None and "importlib" in frame.f_code.co_filename:
-        frame = frame.f_back
-    return frame
-
-
-def _asked_name(frame: FrameType | None) -> str | None:
-    """The last of the names ``flask`` and ``kolben`` that the running instruction follows."""
-    if frame is None:
-        return None
-    # Only needed for this question, which is asked once in a program's life, if ever.
-    import dis
-
-    asked = None
-    for instruction in dis.get_instructions(frame.f_code):
-        if instruction.offset > frame.f_lasti:
-            break
-        if instruction.argval in (_SHADOWED, _OWN):
-            asked = str(instruction.argval)
-    return asked
