@@ -1,0 +1,313 @@
+"""A worker process of ``kolben serve``: the application is loaded here, and put behind the server.
+
+Granian calls :func:`load_gateway` in each worker, and then what that returns for each request. The
+main process never imports the application: that is why new workers have its new code.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .locate import NoAppException
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from .app import Flask
+    from .observability import LogFormat
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which application to load, and what to put around it. Passed on to each worker."""
+
+    #: As given to ``--app``; None to look for ``wsgi.py`` or ``app.py``.
+    path: str | None = None
+    #: A command line group's own factory, which goes before the path.
+    create_app: Callable[..., Flask] | None = None
+    interface: str = "wsgi"
+    proxy_count: int = 0
+    access_log: LogFormat | None = None
+    request_id: bool = False
+
+
+class LoadError(Exception):
+    """The application can not be loaded; the message is one line for the user."""
+
+
+# --- Loading --------------------------------------------------------------------------------------
+
+
+def load(target: Target) -> Flask:
+    """Import the application, with Kolben in place of Flask.
+
+    :param target: says which.
+    :returns: the application.
+    :raises LoadError: when that fails, for whatever reason.
+    """
+    from .cli import ScriptInfo
+    from .shadow import install_as_flask
+
+    try:
+        install_as_flask()
+        return ScriptInfo(target.path, target.create_app).load_app()
+    except NoAppException as error:
+        raise LoadError(_first_line(error)) from error
+    except SystemExit as stop:
+        raise LoadError(
+            f"{_name(target)} ended itself with status {stop.code!r} while it was imported; put what"
+            " a program does under 'if __name__ == \"__main__\":'."
+        ) from stop
+    except Exception as error:
+        raise LoadError(f"{_name(target)} could not be loaded: {describe(error)}") from error
+
+
+def _name(target: Target) -> str:
+    return "The application" if target.path is None else repr(target.path)
+
+
+def _first_line(error: NoAppException) -> str:
+    """The message without the traceback that follows where an import inside the module failed."""
+    cause = error.__context__
+    message = error.format_message()
+    first = message.partition("\n")[0]
+    if first == message or not isinstance(cause, Exception):
+        return first
+    return f"{first.partition(',')[0]}: {describe(cause)}"
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line: what it is, and where it was raised.
+
+    :param error: the exception.
+    :returns: the line.
+    """
+    what = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    if isinstance(error, SyntaxError):
+        return what
+    place = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        place = f"{traceback.tb_frame.f_code.co_filename}, line {traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return f"{what} ({place})" if place and not place.startswith("<") else what
+
+
+def needs_asgi(app: Flask) -> str | None:
+    """Say why an application is better served by ASGI: what it has that awaits.
+
+    :param app: the application.
+    :returns: ``"a WebSocket route"`` or ``"the async view 'name'"`` and the like; None when
+        everything in it is plain, and WSGI the faster way.
+    """
+    if any(rule.websocket for rule in app.url_map.iter_rules()):
+        return "a WebSocket route"
+    for name, view in app.view_functions.items():
+        if _is_async_view(view):
+            return f"the async view {name!r}"
+    hooks = (*_functions(app), *(f for b in app.blueprints.values() for f in _functions(b)))
+    for hook in hooks:
+        if _is_async(hook):
+            return f"the async function {getattr(hook, '__name__', hook)!r}"
+    return None
+
+
+def _is_async(function: Any) -> bool:
+    from .dispatch import is_coroutine_function
+
+    return is_coroutine_function(function)
+
+
+def _is_async_view(view: Any) -> bool:
+    """Whether a view, or a method of a class-based view, is an ``async def``."""
+    view_class = getattr(view, "view_class", None)
+    if view_class is None:
+        return _is_async(view)
+    names = {"dispatch_request", *(method.lower() for method in view_class.methods or ())}
+    return any(_is_async(getattr(view_class, name, None)) for name in names)
+
+
+def _functions(scaffold: Any) -> Iterator[Any]:
+    """Every function that an application or blueprint has registered besides its views."""
+    for table in (
+        scaffold.before_request_funcs,
+        scaffold.after_request_funcs,
+        scaffold.teardown_request_funcs,
+    ):
+        for hooks in table.values():
+            yield from hooks
+    for by_code in scaffold.error_handler_spec.values():
+        for handlers in by_code.values():
+            yield from handlers.values()
+    yield from getattr(scaffold, "teardown_appcontext_funcs", ())
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the main process has to know of the application before it starts."""
+
+    #: Why it can not be served; None when it can.
+    problem: str | None = None
+    #: Why it is better served by ASGI; None when WSGI does.
+    awaits: str | None = None
+    debug: bool = False
+
+
+def examine(target: Target, connection: Connection) -> None:
+    """Load the application in this process, and send its :class:`Facts`.
+
+    :param target: says which application.
+    :param connection: takes the facts.
+    """
+    try:
+        app = load(target)
+        facts = Facts(awaits=needs_asgi(app), debug=app.debug)
+    except LoadError as error:
+        facts = Facts(problem=str(error))
+    connection.send(facts)
+
+
+# --- Inside a worker ------------------------------------------------------------------------------
+
+
+def load_gateway(target: Target, control: Connection) -> Callable[..., Any]:
+    """Load the application and return what the server calls for each request.
+
+    The main process is told when the worker is ready, or why it never will be.
+
+    :param target: says which application, and what to put around it.
+    :param control: the connection to the main process.
+    :returns: a WSGI or an ASGI application.
+    :raises SystemExit: when the application can not be loaded.
+    """
+    # Inherited from the main process, where they mean something else.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_DFL)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        app = wrap(load(target), target)
+    except LoadError as error:
+        control.send(str(error))
+        sys.exit(1)
+    link = _Link(control)
+    threading.Thread(target=link.listen, name="kolben-control", daemon=True).start()
+    return _asgi_gateway(app, link) if target.interface == "asgi" else _wsgi_gateway(app, link)
+
+
+def wrap(app: Any, target: Target) -> Any:
+    """Put the middleware around an application that the command line asked for.
+
+    :param app: the application.
+    :param target: says which middleware.
+    :returns: the application, or the outermost middleware.
+    """
+    if target.access_log is not None:
+        from .observability import AccessLogMiddleware, log_to_stdout
+
+        log_to_stdout()
+        app = AccessLogMiddleware(app, target.access_log)
+    elif target.request_id:
+        from .observability import RequestIdMiddleware
+
+        app = RequestIdMiddleware(app)
+    if target.proxy_count:
+        from .forwarded import ForwardedMiddleware
+
+        app = ForwardedMiddleware(app, target.proxy_count)
+    return app
+
+
+class _Link:
+    """A worker's side of the connection to the main process."""
+
+    #: How often to look whether there still is a main process, in seconds.
+    LOOK = 1.0
+
+    def __init__(self, control: Connection) -> None:
+        self.control = control
+        self.parent = os.getppid()
+        #: Whether this worker is about to be stopped.
+        self.leaving = False
+
+    def say_ready(self) -> None:
+        """Tell the main process that requests can come."""
+        try:
+            self.control.send(None)
+        except OSError:
+            pass  # it has ended, which `listen` notices
+
+    def listen(self) -> None:
+        """Wait for the word that this worker is to leave, or for the end of the main process."""
+        while os.getppid() == self.parent:
+            try:
+                if self.control.poll(self.LOOK):
+                    self.control.recv()
+                    self.leaving = True
+            except (EOFError, OSError):
+                break
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _wsgi_gateway(app: Any, link: _Link) -> Callable[..., Any]:
+    def gateway(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if link.leaving:
+            start_response = _closing(start_response)
+        body: Iterable[bytes] = app(environ, start_response)
+        return body
+
+    link.say_ready()
+    return gateway
+
+
+# A client that is told to close its connection sends no request on it at the moment at which the
+# worker ends: this is what makes a change of workers pass unnoticed.
+_CLOSE = "Connection", "close"
+
+
+def _closing(start_response: Any) -> Any:
+    def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+        return start_response(status, [*headers, _CLOSE], *exc_info)
+
+    return start
+
+
+def _asgi_gateway(app: Any, link: _Link) -> Callable[..., Any]:
+    def gateway(scope: Any, receive: Any, send: Any) -> Any:
+        if scope["type"] == "lifespan":
+            send = _announcing(send, link)
+        elif link.leaving and scope["type"] == "http" and scope["http_version"] != "2":
+            send = _asgi_closing(send)
+        return app(scope, receive, send)
+
+    return gateway
+
+
+def _announcing(send: Any, link: _Link) -> Any:
+    """Pass messages on; say that the worker is ready when the application has started up."""
+
+    async def announce(message: Any) -> None:
+        await send(message)
+        if message["type"] == "lifespan.startup.complete":
+            link.say_ready()
+
+    return announce
+
+
+def _asgi_closing(send: Any) -> Any:
+    name, value = (part.lower().encode() for part in _CLOSE)
+
+    async def close(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (name, value)]}
+        await send(message)
+
+    return close
