@@ -14,6 +14,7 @@ from functools import lru_cache, update_wrapper
 
 from werkzeug.exceptions import HTTPException
 
+from .formparser import find_cookie
 from .globals import _current, _cv_app, _cv_request, _get_current
 from .lazy import lazy
 from .signals import appcontext_popped, appcontext_pushed
@@ -235,9 +236,17 @@ class RequestContext:
     def _session(self) -> SessionMixin:
         # Reading the session through here does not mark it as accessed.
         self._looked = True
-        interface = self.app.session_interface
-        session = interface.open_session(self.app, self.request)
-        return interface.make_null_session(self.app) if session is None else session
+        app = self.app
+        interface = app.session_interface
+        if app._short_way and interface._needs_only_cookie and "request" not in self.__dict__:
+            # PERF: without a request object and its table of cookies (2.5 us).
+            header = self.environ.get("HTTP_COOKIE", "")
+            session = interface._open_cookie(
+                app, header and find_cookie(header, interface.get_cookie_name(app))
+            )
+        else:
+            session = interface.open_session(app, self.request)
+        return interface.make_null_session(app) if session is None else session
 
     @property
     def session(self) -> SessionMixin:
