@@ -17,11 +17,12 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     Scope = MutableMapping[str, Any]

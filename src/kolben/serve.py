@@ -54,7 +54,17 @@ class Options:
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 
-@click.command("serve", short_help="Run a production server.")
+class _Command(click.Command):
+    """A command that answers a mistake on its command line with one line."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            _fail(" ".join(error.format_message().split()), 2)
+
+
+@click.command("serve", cls=_Command, short_help="Run a production server.")
 @click.argument("target", required=False)
 @click.option(
     "--host", "-h", default="127.0.0.1", show_default=True, help="The address to listen on."

@@ -14,12 +14,9 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from granian._granian import SocketHolder
@@ -28,7 +25,10 @@ from granian.server.mp import MPServer, WorkerProcess
 from .worker import Target, load_gateway
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
+    from pathlib import Path
 
 logger = logging.getLogger("kolben.serve")
 
@@ -119,6 +119,8 @@ class Supervisor(MPServer):  # type: ignore[misc]
         **settings: Any,
     ) -> None:
         super().__init__(target.path or "", **settings)
+        # Set by Granian's handler of SIGHUP.
+        self.reload_signal = False
         self.listener = listener
         self.grace = grace
         self._on_ready = on_ready
@@ -249,7 +251,9 @@ class Supervisor(MPServer):  # type: ignore[misc]
             worker = self.interrupt_children.pop()
             if worker in self.wrks:
                 status = worker.inner.exitcode
-                logger.error(f"Worker {worker.inner.pid} ended with status {status}; replacing it.")
+                logger.error(
+                    "Worker %s ended with status %s: replacing it.", worker.inner.pid, status
+                )
                 self._due[worker.idx] = worker.birth + _RESPAWN_INTERVAL
         now = time.monotonic()
         for idx in [idx for idx, due in self._due.items() if due <= now]:
@@ -273,7 +277,7 @@ class Supervisor(MPServer):  # type: ignore[misc]
         self._wait_gone(workers, deadline)
         for worker in workers:
             if worker.is_alive():
-                logger.warning(f"Worker {worker.inner.pid} is stopped in the middle of a request.")
+                logger.warning("Worker %s is stopped in the middle of a request.", worker.inner.pid)
                 worker.kill()
             worker.gone.wait()
             worker.control.close()
