@@ -477,7 +477,8 @@ class Flask(App):
             handler of :attr:`url_build_error_handlers` knows better.
         :raises RuntimeError: outside a request without ``SERVER_NAME``.
         """
-        context = _cv_request.get(None)
+        top = _get_current(None)
+        context = top if type(top) is RequestContext else _cv_request.get(None)
         if context is None:
             adapter = self._adapter_outside_request()
             external = True if _external is None else _external
@@ -488,7 +489,9 @@ class Flask(App):
             if (
                 self._short_way
                 and context.app is self
-                and (_anchor, _method, _scheme) == (None, None, None)
+                and _anchor is None
+                and _method is None
+                and _scheme is None
                 and not _external
             ):
                 self.inject_url_defaults(endpoint, values)
