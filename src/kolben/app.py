@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import typing as t
-import warnings
 import weakref
 from datetime import timedelta
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from inspect import CO_COROUTINE
 from urllib.parse import quote
 
-from werkzeug.datastructures import Headers, ImmutableDict
+from werkzeug.datastructures import ImmutableDict
 from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
 from werkzeug.routing import (
     BuildError,
@@ -22,7 +21,6 @@ from werkzeug.routing import (
     Rule as Rule,
 )
 from werkzeug.serving import is_running_from_reloader as is_running_from_reloader
-from werkzeug.wrappers import Response as BaseResponse
 from werkzeug.wsgi import get_host
 
 from . import cli, devserver, typing as ft
@@ -55,6 +53,8 @@ from .helpers import (
     get_load_dotenv as get_load_dotenv,
     send_from_directory,
 )
+from .hosts import NO_SUBDOMAIN, is_below, is_odd_host, warn_of_other_host
+from .results import wrap_result
 from .sansio.app import App
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .signals import (
@@ -444,9 +444,9 @@ class Flask(App):
             server_name = None
         elif not self.subdomain_matching:
             subdomain = self.url_map.default_subdomain or ""
-        elif server_name is not None and not _is_below(host, server_name, request.scheme):
-            _warn_of_other_host(host, server_name)
-            subdomain = _NO_SUBDOMAIN
+        elif server_name is not None and not is_below(host, server_name, request.scheme):
+            warn_of_other_host(host, server_name)
+            subdomain = NO_SUBDOMAIN
         return self.url_map.bind_to_environ(
             request.environ, server_name=server_name, subdomain=subdomain
         )
@@ -652,54 +652,7 @@ class Flask(App):
         """
         if type(rv) is str and self.response_class is Response:
             return Response(rv, None, None, None, None, False)
-        value: t.Any = rv
-        status: t.Any = None
-        headers: t.Any = None
-        if isinstance(value, tuple):
-            value, status, headers = _unpack(value)
-        if value is None:
-            raise TypeError(
-                f"{_view_name()} did not return a valid response. It returned None or ended"
-                " without a return statement."
-            )
-        if not isinstance(value, self.response_class):
-            value, status, headers = self._wrap_result(value, status, headers)
-        if status is not None:
-            if isinstance(status, (str, bytes, bytearray)):
-                value.status = status
-            else:
-                value.status_code = status
-        if headers:
-            value.headers.update(headers)
-        return t.cast("Response", value)
-
-    def _wrap_result(
-        self, value: t.Any, status: t.Any, headers: t.Any
-    ) -> tuple[Response, t.Any, t.Any]:
-        """Make a response of a result; returns it with what is still to be set on it."""
-        if (
-            isinstance(value, (str, bytes, bytearray))
-            or hasattr(value, "__next__")
-            or hasattr(value, "__aiter__")
-        ):
-            # Status and headers go in at once: the default content type must give way.
-            return self.response_class(value, status=status, headers=headers), None, None
-        if isinstance(value, (dict, list)):
-            return self.json.response(value), status, headers
-        environ = _request_context().environ
-        if isinstance(value, HTTPException):
-            # PERF: calling the exception as a WSGI application and gathering what it sends
-            # takes 60 us; it makes its response itself.
-            value = value.get_response(environ)
-        if isinstance(value, BaseResponse) or callable(value):
-            try:
-                response = self.response_class.force_type(value, environ)
-                return t.cast("Response", response), status, headers
-            except TypeError as error:
-                raise TypeError(f"{error}\n{_wrong_type(value)}").with_traceback(
-                    error.__traceback__
-                ) from None
-        raise TypeError(_wrong_type(value))
+        return wrap_result(self, rv)
 
     def process_response(self, response: Response) -> Response:
         """Call the after-request functions with the response, and save the session.
@@ -726,7 +679,9 @@ class Flask(App):
         if (
             self._opens_session_late
             and not (context._looked and "_session" in context.__dict__)
-            and not ("HTTP_COOKIE" in context.environ and self._must_resend_session(context.environ))
+            and not (
+                "HTTP_COOKIE" in context.environ and self._must_resend_session(context.environ)
+            )
         ):
             return
         interface = self.session_interface
@@ -900,7 +855,7 @@ class Flask(App):
             or _get_current(None) is not None
             or "HTTP_UPGRADE" in environ
             or self.config["TRUSTED_HOSTS"] is not None
-            or _is_odd_host(environ.get("HTTP_HOST", ""))
+            or is_odd_host(environ.get("HTTP_HOST", ""))
         ):
             return self._answer_step_by_step(environ, start_response)
         # PERF: all four arguments, so that CPython calls the initialiser directly (0.1 us).
@@ -1007,73 +962,7 @@ def _request_context() -> RequestContext:
     return _cv_request.get()
 
 
-@lru_cache(maxsize=256)
-def _is_odd_host(host: str) -> bool:
-    """Tell whether a host name might have no IDNA form, so that no URL map can be bound to it.
-
-    Each label has 1 to 63 characters (RFC 1035, section 2.3.4).
-    """
-    return ".." in host or host[:1] == "." or len(host) > 63
-
-
 def _has_files(context: RequestContext) -> bool:
     """Tell whether there are uploaded files to be closed."""
     request = context.__dict__.get("request")
     return request is not None and bool(request.__dict__.get("files"))
-
-
-# Matches no rule: what Werkzeug takes for the subdomain of a host that is not the server's.
-_NO_SUBDOMAIN = "<invalid>"
-_DEFAULT_PORTS = {"http": ":80", "ws": ":80", "https": ":443", "wss": ":443"}
-
-
-def _is_below(host: str, server_name: str, scheme: str) -> bool:
-    """Tell whether *host* is the server, or one of its subdomains."""
-    own = server_name.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ":"))
-    return f".{host.lower()}".endswith(f".{own}")
-
-
-def _warn_of_other_host(host: str, server_name: str) -> None:
-    # Named after the module that programs name in their warning filters.
-    shadows = sys.modules.get("flask") is sys.modules[__package__ or ""]
-    warnings.warn_explicit(
-        f"Current server name {host!r} doesn't match configured server name {server_name!r}",
-        UserWarning,
-        __file__,
-        sys._getframe().f_lineno,
-        module="flask.app" if shadows else __name__,
-    )
-
-
-def _unpack(result: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
-    """Split the tuple that a view returned into body, status and headers."""
-    if len(result) == 3:
-        return result
-    if len(result) == 2:
-        body, second = result
-        if isinstance(second, (Headers, dict, tuple, list)):
-            return body, None, second
-        return body, second, None
-    raise TypeError(
-        f"{_view_name()} did not return a valid response tuple. The tuple must have the form"
-        " (body, status, headers), (body, status), or (body, headers)."
-    )
-
-
-def _view_name() -> str:
-    context = _cv_request.get(None)
-    if context is None:
-        return "The view function"
-    request = context.request
-    view = context.app.view_functions.get(request.endpoint or "")
-    name = getattr(view, "__name__", None)
-    named = "" if name is None else f" {name!r}"
-    return f"The view function{named} for {request.endpoint!r}"
-
-
-def _wrong_type(value: t.Any) -> str:
-    return (
-        f"{_view_name()} did not return a valid response. It must be a string, dict, list, tuple"
-        " with headers or status, Response instance, or WSGI callable, but it was a"
-        f" {type(value).__name__}."
-    )

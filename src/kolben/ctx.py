@@ -124,8 +124,7 @@ class AppContext:
             if len(self._tokens) == 1 and not self._torn_down_by_request:
                 self.app.do_teardown_appcontext(_error_or_current(exc))
         finally:
-            *left, token = self._tokens
-            self._tokens = left
+            *self._tokens, token = list(self._tokens)
             _current.reset(token)
         if appcontext_popped.receivers:
             appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)

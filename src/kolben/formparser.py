@@ -110,9 +110,7 @@ def _unquote(text: str) -> str:
 
 _HEX_DIGITS = "0123456789abcdefABCDEF"
 _BYTE = {
-    (high + low).encode(): bytes.fromhex(high + low)
-    for high in _HEX_DIGITS
-    for low in _HEX_DIGITS
+    (high + low).encode(): bytes.fromhex(high + low) for high in _HEX_DIGITS for low in _HEX_DIGITS
 }
 
 
@@ -128,7 +126,9 @@ class QuickMultiDict(ImmutableMultiDict[str, str]):
         except (KeyError, IndexError):
             raise BadRequestKeyError(key) from None
 
-    def get(self, key: str, default: t.Any = None, type: t.Any = None) -> t.Any:
+    def get(  # type: ignore[override]
+        self, key: str, default: t.Any = None, type: t.Any = None
+    ) -> t.Any:
         """Return the first value of *key*.
 
         :param key: the name.

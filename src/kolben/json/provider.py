@@ -34,6 +34,9 @@ class JSONProvider:
     :param app: the application it works for; only a weak reference is kept.
     """
 
+    #: The media type of responses.
+    mimetype = "application/json"
+
     def __init__(self, app: App) -> None:
         self._app: App = weakref.proxy(app)
 
@@ -140,7 +143,9 @@ def _make_encoder(
     """Return ``json.dumps`` with its settings filled in.
 
     PERF: json.dumps builds an encoder object for each call that has any setting, and that builds
-    the C encoder: 2.4 us for a small object; the C encoder alone, 0.8 us.
+    the C encoder, which notes each container to notice one that contains itself. One C encoder
+    without notes does for all calls: a small object takes 0.7 us instead of 2.4, and 200 records
+    250 us instead of 310.
     """
     encoder = json.JSONEncoder(
         default=default,
@@ -155,12 +160,14 @@ def _make_encoder(
         json.encoder.encode_basestring_ascii if ensure_ascii else json.encoder.encode_basestring
     )
     item, key = encoder.item_separator, encoder.key_separator
+    write = make(None, default, escape, None, key, item, sort_keys, False, True)
 
     def encode(obj: t.Any) -> str:
-        # A fresh dictionary for each call: it holds the containers being written, to notice one
-        # that contains itself.
-        write = make({}, default, escape, None, key, item, sort_keys, False, True)
-        return "".join(write(obj, 0))
+        try:
+            return "".join(write(obj, 0))
+        except RecursionError:
+            # Nested too deeply, or in itself: the encoder that takes notes knows which it is.
+            return encoder.encode(obj)
 
     return encode
 
