@@ -12,12 +12,10 @@ import logging
 import os
 import sys
 import time
-import types
 import typing as t
 import warnings
 from functools import partial
 
-import pytest
 from hypothesis import HealthCheck, event, given, settings, strategies as st
 from itsdangerous import URLSafeTimedSerializer
 from markupsafe import Markup
@@ -166,51 +164,64 @@ class Recorder:
         getattr(self.framework, name).connect(receiver, app)
 
     def replace(self, app: t.Any, name: str) -> None:
-        framework = self.framework
+        """Replace a part of the application, or have a method of its own call the class's."""
+        special = getattr(self, f"replace_{name.replace(' ', '_')}", None)
+        if special is not None:
+            special(app)
+            return
         kind = type(app)
-        if name == "response_class":
-            app.response_class = type("OwnResponse", (app.response_class,), {"default_status": 203})
-        elif name == "mimetype":
-            app.response_class = type("O", (app.response_class,), {"default_mimetype": "text/x"})
-        elif name == "request_class":
-            app.request_class = type("OwnRequest", (app.request_class,), {"own": True})
-        elif name == "session_interface":
-            app.session_interface = make_session_interface(framework, self.note)
-        elif name == "json":
-            provider = type(app.json)
-            app.json = type("P", (provider,), {"mimetype": "application/x+json"})(app)
-        elif name == "dumps":
-            provider = type(app.json)
-            own = {"dumps": lambda self, value, **options: "dumped"}
-            app.json = type("P", (provider,), own)(app)
-        elif name == "url_map":
-            app.url_map = Map([Rule("/new/<int:x>", endpoint="view0")])
-        elif name == "view_functions":
-            app.view_functions = {
-                key: partial(self.act, f"new {key}", ["return", "text"])
-                for key in app.view_functions
-            }
-        elif name == "add rule":
-            app.url_map.add(Rule("/added", endpoint="view0", methods=["GET", "POST"]))
-        elif name == "hook":
-            hook = partial(self.act, "late hook", ["return", "none"])
-            app.before_request_funcs.setdefault(None, []).append(hook)
-        elif name == "after hook":
-            hook = partial(self.act, "late after hook", ["header"])
-            app.after_request_funcs.setdefault("outer", []).append(hook)
-        elif name == "wsgi_app":
-            inner = app.wsgi_app
-            app.wsgi_app = lambda *arguments: (self.note("middleware"), inner(*arguments))[1]
-        elif name == "fields":
-            app.testing = not app.testing
-            app.debug = not app.debug
-        else:
 
-            def wrapped(*arguments: t.Any, **values: t.Any) -> t.Any:
-                self.note(f"own {name}", *(self.show(value) for value in arguments))
-                return getattr(kind, name)(app, *arguments, **values)
+        def wrapped(*arguments: t.Any, **values: t.Any) -> t.Any:
+            self.note(f"own {name}", *(self.show(value) for value in arguments))
+            return getattr(kind, name)(app, *arguments, **values)
 
-            setattr(app, name, wrapped)
+        setattr(app, name, wrapped)
+
+    def replace_response_class(self, app: t.Any) -> None:
+        app.response_class = type("OwnResponse", (app.response_class,), {"default_status": 203})
+
+    def replace_mimetype(self, app: t.Any) -> None:
+        app.response_class = type("O", (app.response_class,), {"default_mimetype": "text/x"})
+
+    def replace_request_class(self, app: t.Any) -> None:
+        app.request_class = type("OwnRequest", (app.request_class,), {"own": True})
+
+    def replace_session_interface(self, app: t.Any) -> None:
+        app.session_interface = make_session_interface(self.framework, self)
+
+    def replace_json(self, app: t.Any) -> None:
+        app.json = type("P", (type(app.json),), {"mimetype": "application/x+json"})(app)
+
+    def replace_dumps(self, app: t.Any) -> None:
+        own = {"dumps": lambda self, value, **options: "dumped"}
+        app.json = type("P", (type(app.json),), own)(app)
+
+    def replace_url_map(self, app: t.Any) -> None:
+        app.url_map = Map([Rule("/new/<int:x>", endpoint="view0")])
+
+    def replace_view_functions(self, app: t.Any) -> None:
+        app.view_functions = {
+            key: partial(self.act, f"new {key}", ["return", "text"]) for key in app.view_functions
+        }
+
+    def replace_add_rule(self, app: t.Any) -> None:
+        app.url_map.add(Rule("/added", endpoint="view0", methods=["GET", "POST"]))
+
+    def replace_hook(self, app: t.Any) -> None:
+        hook = partial(self.act, "late hook", ["nothing"])
+        app.before_request_funcs.setdefault(None, []).append(hook)
+
+    def replace_after_hook(self, app: t.Any) -> None:
+        hook = partial(self.act, "late after hook", ["header"])
+        app.after_request_funcs.setdefault("outer", []).append(hook)
+
+    def replace_wsgi_app(self, app: t.Any) -> None:
+        inner = app.wsgi_app
+        app.wsgi_app = lambda *arguments: (self.note("middleware"), inner(*arguments))[1]
+
+    def replace_modes(self, app: t.Any) -> None:
+        app.testing = not app.testing
+        app.debug = not app.debug
 
     # -- acting -----------------------------------------------------------------------------
 
@@ -277,7 +288,8 @@ class Recorder:
         if kind == "exit":
             raise SystemExit(3)
         if kind in {"own", "nameless", "own 404"}:
-            raise {"own": OwnError, "nameless": NamelessError, "own 404": OwnNotFound}[kind]()
+            errors = {"own": OwnError, "nameless": NamelessError, "own 404": OwnNotFound}
+            raise errors[kind]
         framework.abort(int(kind))
 
     def do_session(self, what: str, *args: t.Any) -> t.Any:
@@ -480,8 +492,8 @@ class Recorder:
         environ = make_environ(sent)
         preserved: list[str] = []
         if sent["preserve"]:
-            environ["werkzeug.debug.preserve_context"] = (
-                lambda context: preserved.append(type(context).__name__)
+            environ["werkzeug.debug.preserve_context"] = lambda context: preserved.append(
+                type(context).__name__
             )
         started: list[t.Any] = []
         answer: dict[str, t.Any] = {"started": started}
@@ -543,14 +555,14 @@ def plain_wsgi(environ: t.Any, start_response: t.Any) -> t.Any:
     return [b"plain"]
 
 
-def make_session_interface(framework: t.Any, note: t.Callable[..., None]) -> t.Any:
+def make_session_interface(framework: t.Any, recorder: Recorder) -> t.Any:
     class Interface(framework.sessions.SecureCookieSessionInterface):  # type: ignore[misc]
         def open_session(self, app: t.Any, request: t.Any) -> t.Any:
-            note("open session", request.path, request.endpoint)
+            recorder.note("open session", request.path, request.endpoint)
             return super().open_session(app, request)
 
         def save_session(self, app: t.Any, session: t.Any, response: t.Any) -> None:
-            note("save session", dict(session))
+            recorder.note("save session", recorder.show(dict(session)))
             super().save_session(app, session, response)
 
     return Interface()
@@ -629,7 +641,7 @@ REPLACEABLE = (
     "should_ignore_error", "log_exception", "trap_http_exception", "wsgi_app",
     "inject_url_defaults", "request_context", "app_context",
 )  # fmt: skip
-LATER = ("url_map", "view_functions", "add rule", "hook", "after hook", "fields")
+LATER = ("url_map", "view_functions", "add rule", "hook", "after hook", "modes")
 SIGNALS = (
     "request_started", "request_finished", "request_tearing_down", "got_request_exception",
     "appcontext_pushed", "appcontext_popped", "appcontext_tearing_down",
@@ -734,7 +746,9 @@ programs = st.fixed_dictionaries(
         ),
         "handlers": few(
             st.tuples(
-                places, pick([404, 405, 418, 500, 400, *CLASSES]), st.one_of(acts, pick([("same",)]))
+                places,
+                pick([404, 405, 418, 500, 400, *CLASSES]),
+                st.one_of(acts, pick([("same",)])),
             )
         ),
         "hooks": few(hook(), 4),

@@ -26,7 +26,9 @@ REQUEST_BOUND = {"request": request, "session": session, "request_ctx": request_
 
 @pytest.mark.parametrize("name", APP_BOUND)
 def test_outside_of_everything_the_error_says_what_to_do(name: str) -> None:
-    with pytest.raises(RuntimeError, match=r"outside of application context.*\n.*\n.*app_context\(\)"):
+    with pytest.raises(
+        RuntimeError, match=r"outside of application context.*\n.*\n.*app_context\(\)"
+    ):
         APP_BOUND[name]._get_current_object()
 
 

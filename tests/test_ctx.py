@@ -1,0 +1,611 @@
+"""Contexts: what they hold, how they nest, who may keep them."""
+
+from __future__ import annotations
+
+import contextvars
+import gc
+import threading
+import typing as t
+import weakref
+from collections import Counter
+
+import pytest
+from werkzeug.test import EnvironBuilder
+
+import kolben
+from kolben import g, request, session
+from kolben.ctx import AppContext, RequestContext
+from kolben.globals import _current, app_ctx, request_ctx
+
+
+@pytest.fixture
+def app() -> kolben.Flask:
+    app = kolben.Flask(__name__, static_folder=None)
+    app.secret_key = "secret"
+    return app
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> t.Iterator[None]:
+    yield
+    assert _current.get(None) is None
+
+
+def itself(proxy: t.Any) -> t.Any:
+    return proxy._get_current_object()
+
+
+# -- g ---------------------------------------------------------------------------------------
+
+
+def test_g_is_a_namespace_with_some_methods_of_a_dict(app: kolben.Flask) -> None:
+    with app.app_context():
+        assert g.get("x") is None
+        assert g.get("x", 1) == 1
+        assert g.setdefault("x", 2) == 2
+        assert g.setdefault("x", 3) == 2
+        assert g.pop("x") == 2
+        assert g.pop("x", "gone") == "gone"
+        with pytest.raises(KeyError):
+            g.pop("x")
+        g._login_user = "me"
+        assert g.__dict__ == {"_login_user": "me"}
+        assert repr(g) == "<flask.g of 'tests.test_ctx'>".replace("tests.test_ctx", app.name)
+        kept = itself(g)
+    assert object.__repr__(kept) == repr(kept)
+    with pytest.raises(AttributeError):
+        kept.missing  # noqa: B018
+
+
+def test_g_is_of_the_class_that_the_application_names(app: kolben.Flask) -> None:
+    class Own(kolben.Flask.app_ctx_globals_class):  # type: ignore[name-defined, misc]
+        answer = 42
+
+    app.app_ctx_globals_class = Own
+    app.add_url_rule("/", view_func=lambda: str(g.answer))
+    assert app.test_client().get("/").text == "42"
+    with app.app_context():
+        assert g.answer == 42
+
+
+# -- application contexts --------------------------------------------------------------------
+
+
+def test_an_application_context_can_be_pushed_more_than_once(app: kolben.Flask) -> None:
+    ended: list[t.Any] = []
+    app.teardown_appcontext(ended.append)
+    context = app.app_context()
+    with context:
+        g.value = 1
+        with context:
+            assert g.value == 1
+        assert ended == []
+        assert itself(app_ctx) is context
+    assert ended == [None]
+
+
+def test_the_error_that_ends_the_work_is_told_to_teardown_functions(app: kolben.Flask) -> None:
+    ended: list[t.Any] = []
+    app.teardown_appcontext(ended.append)
+    app.teardown_request(ended.append)
+    error = ValueError()
+    with pytest.raises(ValueError), app.app_context():
+        raise error
+    assert ended == [error]
+    with pytest.raises(ValueError), app.test_request_context():
+        raise error
+    assert ended == [error] * 3
+
+
+def test_pop_takes_the_error_being_handled_unless_it_is_told(app: kolben.Flask) -> None:
+    ended: list[t.Any] = []
+    app.teardown_appcontext(ended.append)
+    error = ValueError()
+    for context in (app.app_context(), app.test_request_context()):
+        context.push()
+        try:
+            raise error
+        except ValueError:
+            context.pop()
+        context.push()
+        try:
+            raise error
+        except ValueError:
+            context.pop(None)
+    assert ended == [error, None, error, None]
+
+
+@pytest.mark.parametrize("kind", ["app_context", "test_request_context"])
+def test_only_the_context_on_top_can_be_popped(app: kolben.Flask, kind: str) -> None:
+    first, second = getattr(app, kind)(), getattr(app, kind)()
+    with pytest.raises(AssertionError, match="can not be popped"):
+        first.pop()
+    with first, second:
+        with pytest.raises(AssertionError, match="the current one is"):
+            first.pop()
+
+
+@pytest.mark.parametrize("kind", ["app_context", "test_request_context"])
+def test_a_failing_teardown_leaves_no_context_behind(app: kolben.Flask, kind: str) -> None:
+    @app.teardown_appcontext
+    def fail(error: BaseException | None) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), getattr(app, kind)():
+        pass
+
+
+def test_a_failing_request_teardown_does_not_keep_the_others_from_running(
+    app: kolben.Flask,
+) -> None:
+    ended: list[str] = []
+    app.teardown_appcontext(lambda error: ended.append("app"))
+
+    @app.teardown_request
+    def fail(error: BaseException | None) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), app.test_request_context():
+        pass
+    assert ended == ["app"]
+
+
+def test_an_application_context_has_no_session(app: kolben.Flask) -> None:
+    with app.test_request_context():
+        assert not hasattr(app_ctx, "session")
+        assert not hasattr(app_ctx, "request")
+        assert hasattr(request_ctx, "session")
+
+
+def test_application_context_signals(app: kolben.Flask) -> None:
+    seen: list[tuple[str, bool, bool]] = []
+    names = ("appcontext_pushed", "appcontext_popped", "appcontext_tearing_down")
+    receivers = []
+    for name in names:
+
+        def note(sender: t.Any, name: str = name, **values: t.Any) -> None:
+            seen.append((name, kolben.has_app_context(), kolben.has_request_context()))
+
+        receivers.append(note)
+        getattr(kolben, name).connect(note, app)
+    with app.app_context():
+        pass
+    expected = [
+        ("appcontext_pushed", True, False),
+        ("appcontext_tearing_down", True, False),
+        ("appcontext_popped", False, False),
+    ]
+    assert seen == expected
+    seen.clear()
+    with app.test_request_context():
+        pass
+    assert seen == expected
+
+
+# -- request contexts ------------------------------------------------------------------------
+
+
+def test_a_request_context_from_a_bare_environ(app: kolben.Flask) -> None:
+    """Of what PEP 3333 asks for, a web socket server gives the least."""
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/x",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "wsgi.url_scheme": "http",
+        "flask.app": app,
+    }
+    app.add_url_rule("/<name>", "x", lambda name: name)
+    with environ["flask.app"].request_context(environ):  # type: ignore[attr-defined]
+        assert request.path == "/x"
+        assert request.endpoint == "x"
+        assert request.view_args == {"name": "x"}
+        assert request.url_rule is not None
+        session["a"] = 1
+        assert kolben.url_for("x", name="y") == "/y"
+        assert request.environ["flask.app"] is app
+
+
+def test_pushing_opens_the_url_but_calls_no_hook(app: kolben.Flask) -> None:
+    app.before_request(lambda: pytest.fail("called"))
+    with app.test_request_context("/missing"):
+        assert request.url_rule is None
+        assert request.routing_exception is not None
+        assert request.routing_exception.code == 404
+        assert request.endpoint is None
+        assert request.blueprint is None
+        assert request.blueprints == []
+
+
+def test_a_host_that_is_not_trusted_is_a_routing_error(app: kolben.Flask) -> None:
+    app.config["TRUSTED_HOSTS"] = ["example.org"]
+    with app.test_request_context("/") as context:
+        assert context.url_adapter is None
+        assert context.request.routing_exception is not None
+        assert context.request.routing_exception.code == 400
+        with pytest.raises(RuntimeError, match="not trusted"):
+            kolben.url_for("x")
+
+
+def test_looking_at_the_session_marks_it(app: kolben.Flask) -> None:
+    with app.test_request_context() as context:
+        opened = context._session
+        assert not opened.accessed
+        assert context.session is opened
+        assert opened.accessed
+
+
+def test_the_session_can_be_replaced(app: kolben.Flask) -> None:
+    @app.get("/")
+    def view() -> str:
+        context = itself(request_ctx)
+        assert hasattr(context, "_session")
+        context._session = {"mine": True}.copy()  # type: ignore[assignment]
+        return "done"
+
+    with app.test_request_context() as context:
+
+        class Own(dict):  # type: ignore[type-arg]
+            accessed = modified = False
+
+        context._session = own = Own(user=1)
+        assert session["user"] == 1
+        assert itself(session) is own
+        assert own.accessed
+
+
+def test_contexts_and_requests_take_any_attribute_and_weak_references(app: kolben.Flask) -> None:
+    with app.test_request_context() as context:
+        request_ctx._limiter_request_context = 1  # type: ignore[attr-defined]
+        assert context._limiter_request_context == 1  # type: ignore[attr-defined]
+        assert weakref.ref(itself(request_ctx))() is context
+        assert weakref.ref(itself(app_ctx))() is context.app_context
+        assert weakref.ref(itself(request))() is context.request
+        request.csp_nonce = "x"  # type: ignore[attr-defined]
+        assert vars(context.request)["csp_nonce"] == "x"
+
+
+def test_identities_are_stable_in_a_request_and_new_in_the_next(app: kolben.Flask) -> None:
+    kept: list[tuple[t.Any, t.Any, t.Any]] = []
+
+    @app.get("/")
+    def view() -> str:
+        first = itself(app_ctx), itself(request_ctx), itself(request)
+        again = itself(app_ctx), itself(request_ctx), itself(request)
+        assert [id(one) for one in first] == [id(one) for one in again]
+        kept.append(first)
+        return ""
+
+    client = app.test_client()
+    client.get("/")
+    client.get("/")
+    for one, other in zip(*kept, strict=True):
+        assert one is not other
+
+
+def test_the_context_in_teardown_is_that_of_the_request(app: kolben.Flask) -> None:
+    seen: list[int] = []
+    app.teardown_appcontext(lambda error: seen.append(id(itself(app_ctx))))
+    app.add_url_rule("/", view_func=lambda: seen.append(id(itself(app_ctx))) or "")
+    app.test_client().get("/")
+    assert len(seen) == 2
+    assert seen[0] == seen[1]
+
+
+def test_a_request_inside_an_application_context_shares_it(app: kolben.Flask) -> None:
+    with app.app_context() as outer:
+        g.value = 1
+        with app.test_request_context() as context:
+            assert context.app_context is outer
+            assert g.value == 1
+        assert itself(app_ctx) is outer
+    other = kolben.Flask("other")
+    with other.app_context(), app.test_request_context():
+        assert "value" not in g
+
+
+def test_a_context_pushed_twice_is_torn_down_once(app: kolben.Flask) -> None:
+    ended: list[t.Any] = []
+    app.teardown_request(ended.append)
+    with app.test_request_context() as context:
+        with context:
+            assert itself(request_ctx) is context
+        assert ended == []
+    assert ended == [None]
+
+
+def test_repr_names_url_method_and_application(app: kolben.Flask) -> None:
+    context = app.test_request_context("/x?a=1", method="PUT")
+    assert repr(context) == f"<RequestContext 'http://localhost/x?a=1' [PUT] of {app.name}>"
+
+
+def test_flashed_messages_are_kept_for_the_whole_request(app: kolben.Flask) -> None:
+    with app.test_request_context() as context:
+        assert context.flashes is None
+        kolben.flash("hello")
+        assert kolben.get_flashed_messages() == ["hello"]
+        assert kolben.get_flashed_messages() == ["hello"]
+        assert context.flashes == [("message", "hello")]
+
+
+def test_uploads_are_closed_with_the_request(app: kolben.Flask) -> None:
+    kept: list[t.Any] = []
+
+    @app.post("/")
+    def view() -> str:
+        kept.append(request.files["f"])
+        return ""
+
+    app.test_client().post("/", data={"f": (__import__("io").BytesIO(b"x"), "name")})
+    assert kept[0].stream.closed
+
+
+# -- functions -------------------------------------------------------------------------------
+
+
+def test_after_this_request_outside_of_a_request(app: kolben.Flask) -> None:
+    with app.app_context(), pytest.raises(RuntimeError, match="when a request context is active"):
+        kolben.after_this_request(lambda response: response)
+
+
+def test_after_this_request_may_replace_the_response(app: kolben.Flask) -> None:
+    @app.get("/")
+    def view() -> str:
+        @kolben.after_this_request
+        def replace(response: kolben.Response) -> kolben.Response:
+            return kolben.Response(response.get_data() + b"!", 201)
+
+        return "text"
+
+    answer = app.test_client().get("/")
+    assert (answer.status_code, answer.text) == (201, "text!")
+
+
+def test_copy_current_request_context_outside_of_a_request() -> None:
+    with pytest.raises(RuntimeError, match="when a request context is active"):
+        kolben.copy_current_request_context(lambda: None)
+
+
+def test_a_copied_context_carries_the_request_into_a_thread(app: kolben.Flask) -> None:
+    seen: list[t.Any] = []
+
+    @app.get("/<name>")
+    def view(name: str) -> str:
+        session["a"] = name
+        g.own = 1
+
+        @kolben.copy_current_request_context
+        def work(extra: int) -> None:
+            """Work."""
+            seen.append((request.path, session["a"], extra, "own" in g, request.view_args))
+
+        assert work.__doc__ == "Work."
+        thread = threading.Thread(target=work, args=(5,))
+        thread.start()
+        thread.join()
+        work(6)
+        return ""
+
+    app.test_client().get("/x")
+    assert seen == [
+        ("/x", "x", 5, False, {"name": "x"}),
+        ("/x", "x", 6, True, {"name": "x"}),
+    ]
+
+
+def test_a_copied_context_works_after_the_request(app: kolben.Flask) -> None:
+    kept: list[t.Callable[[], str]] = []
+
+    @app.get("/<name>")
+    def view(name: str) -> str:
+        kept.append(kolben.copy_current_request_context(lambda: request.path))
+        return ""
+
+    app.test_client().get("/x")
+    assert kept[0]() == "/x"
+    assert kept[0]() == "/x"
+
+
+def test_a_coroutine_function_can_be_copied_too(app: kolben.Flask) -> None:
+    async def work() -> str:
+        return request.path
+
+    with app.test_request_context("/x"):
+        copied = kolben.copy_current_request_context(work)
+    assert copied() == "/x"  # type: ignore[comparison-overlap]
+
+
+def test_has_contexts(app: kolben.Flask) -> None:
+    assert (kolben.has_app_context(), kolben.has_request_context()) == (False, False)
+    with app.app_context():
+        assert (kolben.has_app_context(), kolben.has_request_context()) == (True, False)
+        with app.test_request_context():
+            assert (kolben.has_app_context(), kolben.has_request_context()) == (True, True)
+
+
+def test_contexts_follow_context_variables_into_tasks(app: kolben.Flask) -> None:
+    """What runs in a copy of the context sees the request, and changes nothing outside."""
+    with app.test_request_context("/x"):
+        copied = contextvars.copy_context()
+    assert copied.run(lambda: request.path) == "/x"
+
+    def push() -> None:
+        app.app_context().push()
+
+    copied.run(push)
+
+
+def test_work_that_takes_turns_in_one_thread_has_contexts_of_its_own(app: kolben.Flask) -> None:
+    """As tasks and greenlets do, each of which runs in its own copy of the context variables."""
+
+    def work(path: str) -> t.Iterator[str]:
+        with app.test_request_context(path):
+            yield request.path
+            yield request.path
+
+    runs = [contextvars.Context() for _ in range(2)]
+    works = [work("/1"), work("/2")]
+    seen = []
+    for _ in range(2):
+        for run, one in zip(runs, works, strict=True):
+            seen.append(run.run(next, one))
+            assert not kolben.has_request_context()
+    assert seen == ["/1", "/2", "/1", "/2"]
+    for run, one in zip(runs, works, strict=True):
+        run.run(list, one)
+
+
+# -- holding ---------------------------------------------------------------------------------
+
+
+def test_a_held_context_is_torn_down_when_it_is_released(app: kolben.Flask) -> None:
+    ended: list[t.Any] = []
+    app.teardown_request(lambda error: ended.append((request.path, error)))
+    app.teardown_appcontext(lambda error: ended.append((g.value, error)))
+    error = ValueError()
+    with app.test_request_context("/x") as context:
+        g.value = 1
+        context.hold()
+        context.hold()
+    assert ended == []
+    context.release()
+    assert ended == []
+    context.release(error)
+    assert ended == [("/x", error), (1, error)]
+
+
+def test_releasing_before_the_end_leaves_teardown_to_the_end(app: kolben.Flask) -> None:
+    ended: list[t.Any] = []
+    app.teardown_request(ended.append)
+    with app.test_request_context() as context:
+        context.hold()
+        context.release()
+        assert ended == []
+    assert ended == [None]
+
+
+def test_a_held_context_inside_an_application_context_leaves_that_one_alone(
+    app: kolben.Flask,
+) -> None:
+    ended: list[str] = []
+    app.teardown_request(lambda error: ended.append("request"))
+    app.teardown_appcontext(lambda error: ended.append("app"))
+    with app.app_context():
+        with app.test_request_context() as context:
+            context.hold()
+        context.release()
+        assert ended == ["request"]
+    assert ended == ["request", "app"]
+
+
+def test_activating_is_no_pushing(app: kolben.Flask) -> None:
+    ended: list[t.Any] = []
+    app.teardown_request(ended.append)
+    context = app.test_request_context("/x")
+    with context.activate():
+        assert request.path == "/x"
+    assert ended == []
+
+
+# -- nothing is kept -------------------------------------------------------------------------
+
+ENDINGS: dict[str, t.Callable[[], t.Any]] = {
+    "text": lambda: "text",
+    "response": lambda: kolben.Response("x"),
+    "json": lambda: {"a": 1},
+    "look": lambda: request.url + str(session.get("a")) + str(g.get("x")),
+    "stream": lambda: kolben.stream_with_context(iter([request.path])),
+    "not found": lambda: kolben.abort(404),
+    "error": lambda: 1 / 0,
+    "None": lambda: None,
+    "after": lambda: kolben.after_this_request(lambda response: response) and "x",
+    "form": lambda: request.form.to_dict(),
+    "template": lambda: kolben.render_template_string("{{ request.path }}{{ g.x }}"),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("way", ["short", "general"])
+def test_no_context_or_request_outlives_its_request(
+    app: kolben.Flask, ending: str, way: str
+) -> None:
+    kept: list[weakref.ref[t.Any]] = []
+    counted = (AppContext, RequestContext, kolben.Request, kolben.Response)
+    if way == "general":
+        app.dispatch_request = app.dispatch_request  # type: ignore[method-assign]
+    app.logger.disabled = True
+
+    @app.route("/", methods=["GET", "POST"])
+    def view() -> t.Any:
+        kept.extend(weakref.ref(itself(proxy)) for proxy in (app_ctx, request_ctx, request))
+        return ENDINGS[ending]()
+
+    def send() -> None:
+        environ = EnvironBuilder("/", method="POST", data={"a": "1"}).get_environ()
+        body: t.Any = app(environ, lambda *arguments: None)
+        list(body)
+        getattr(body, "close", lambda: None)()
+
+    send()
+    gc.collect()
+    before = Counter(type(one) for one in gc.get_objects() if isinstance(one, counted))
+    for _ in range(10):
+        send()
+    gc.collect()
+    assert [ref() for ref in kept] == [None] * 33
+    after = Counter(type(one) for one in gc.get_objects() if isinstance(one, counted))
+    assert after == before
+
+
+def test_a_plain_request_leaves_nothing_to_the_garbage_collector(app: kolben.Flask) -> None:
+    """A request without an error makes no circle of references, so nothing waits for gc."""
+    kept: list[weakref.ref[t.Any]] = []
+
+    @app.get("/")
+    def view() -> str:
+        session["a"] = 1
+        g.x = 1
+        kept.extend(weakref.ref(itself(proxy)) for proxy in (app_ctx, request_ctx, request))
+        return request.url
+
+    environ = EnvironBuilder("/").get_environ(), EnvironBuilder("/").get_environ()
+    gc.disable()
+    try:
+        for one in environ:
+            app(one, lambda *arguments: None)
+            one.pop("werkzeug.request")
+        assert [ref() for ref in kept] == [None] * 6
+    finally:
+        gc.enable()
+
+
+def test_an_application_that_was_dropped_is_freed() -> None:
+    app = kolben.Flask(__name__)
+    app.secret_key = "secret"
+    blueprint = kolben.Blueprint("b", __name__)
+    blueprint.add_url_rule("/<int:x>", view_func=lambda x: str(x))
+    app.register_blueprint(blueprint)
+    app.add_url_rule(
+        "/", view_func=lambda: session.get("a", "") + kolben.url_for("b.<lambda>", x=1)
+    )
+    client = app.test_client()
+    assert client.get("/").text == "/1"
+    assert client.get("/nothing").status_code == 404
+    assert client.get("/7").text == "7"
+    with app.test_request_context():
+        assert kolben.render_template_string("{{ 1 }}") == "1"
+    ref = weakref.ref(app)
+    del app, client, blueprint
+    gc.collect()
+    assert ref() is None
+
+
+def test_an_application_that_never_ran_is_freed_without_the_garbage_collector() -> None:
+    gc.disable()
+    try:
+        app = kolben.Flask(__name__)
+        ref = weakref.ref(app)
+        del app
+        assert ref() is None
+    finally:
+        gc.enable()
