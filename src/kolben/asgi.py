@@ -23,6 +23,7 @@ from .asgi_send import Send, call_wsgi, prepare, send_answer, send_plain
 from .concurrency import in_thread, server_loop, workers
 from .dispatch import Answer, Route, _finish, _match_slowly, index_routes, is_coroutine_function
 from .globals import _current, _get_current
+from .hosts import is_odd_host
 from .routing import NOT_FOUND, NoRoute
 from .signals import (
     appcontext_popped,
@@ -89,6 +90,7 @@ async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> 
         if type(method) is not str or not (type(path) is str and (path.isascii() or path.encode())):
             raise TypeError("method and path must be text")
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1")
         if scope.get("root_path"):
             path = split_path(scope)[1]
         body = None
@@ -114,6 +116,7 @@ async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> 
             not app._short_way
             or b"upgrade" in headers
             or app.config["TRUSTED_HOSTS"] is not None
+            or is_odd_host(host)
             or _get_current(None) is not None
         ):
             answer = await _answer_in_thread(app, scope, body)
@@ -261,12 +264,15 @@ async def respond(
         )
         if route is not None:
             context._routing = (route.rule, values, None)
-        if b"cookie" in headers:
-            environ = context.environ
         body = context.body
         if body is not None and not (route is not None and route.streams_body):
-            if not _is_too_long(app, body) and not body.read_at_once():
-                await body.read(app.config["MAX_CONTENT_LENGTH"])
+            maximum = app.config["MAX_CONTENT_LENGTH"]
+            if not _is_too_long(app, body) and not body.read_at_once(maximum):
+                await body.read(maximum)
+            if "environ" in context.__dict__:  # made to find the route
+                context.environ["wsgi.input"] = body.input
+        if b"cookie" in headers:
+            environ = context.environ
         if request_started.receivers:
             await _send_signal(app, request_started)
         result = None
@@ -360,9 +366,7 @@ def _while_handling(error: Exception, handler: Callable[[t.Any], t.Any]) -> t.An
         return handler(error)
 
 
-async def _finish_with_hooks(
-    app: Flask, context: ASGIRequestContext, result: t.Any
-) -> Response:
+async def _finish_with_hooks(app: Flask, context: ASGIRequestContext, result: t.Any) -> Response:
     """The twin of `Flask.finalize_request`, where there are after-request functions."""
     names = (*context._blueprints(), None)
     reverse = {name: hooks[::-1] for name, hooks in app.after_request_funcs.items()}
@@ -379,9 +383,7 @@ async def _finish_with_hooks(
     return response
 
 
-async def _leave(
-    app: Flask, context: ASGIRequestContext, error: BaseException | None
-) -> None:
+async def _leave(app: Flask, context: ASGIRequestContext, error: BaseException | None) -> None:
     """The twin of `RequestContext._leave`."""
     token = t.cast("t.Any", context._token)
     preserve = context.scope.get(_PRESERVE)
@@ -472,9 +474,7 @@ def _are_own(app: Flask, *names: str) -> bool:
     """Tell whether the application has replaced none of these methods."""
     own = app.__dict__
     kind = type(app)
-    return all(
-        name not in own and getattr(kind, name) is getattr(Flask, name) for name in names
-    )
+    return all(name not in own and getattr(kind, name) is getattr(Flask, name) for name in names)
 
 
 def _is_wsgi_app(result: t.Any) -> bool:

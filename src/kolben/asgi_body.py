@@ -9,7 +9,13 @@ import tempfile
 import types
 import typing as t
 
-from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, RequestTimeout
+from werkzeug.exceptions import (
+    BadRequest,
+    ClientDisconnected,
+    HTTPException,
+    RequestEntityTooLarge,
+    RequestTimeout,
+)
 
 from .concurrency import ended, in_thread, run_on_loop
 from .lazy import lazy
@@ -70,12 +76,13 @@ class Body:
 
     # ---- all of it, before the view --------------------------------------------------------
 
-    def read_at_once(self) -> bool:
+    def read_at_once(self, maximum: int | None) -> bool:
         """Read the body if it has all come already, so that :attr:`input` has it.
 
         PERF: so it is with nearly all short ones, and then nothing needs to be awaited and no timer
         to be set, which takes 1 us in place of 4.
 
+        :param maximum: of a longer one nothing is kept, and whoever looks at it answers 413.
         :return: whether it has all come, and nothing is left to do.
         :raises ClientDisconnected: if the client has left.
         """
@@ -86,20 +93,30 @@ class Body:
             self._accept(done.value)
         else:
             self._begun = waiting, pending
-        if self.complete:
+        if maximum is not None and self.size > maximum:
+            self._refuse()
+        elif self.complete:
             self.input = io.BytesIO(self._take())
         return self.complete
+
+    def _refuse(self) -> None:
+        self.error = RequestEntityTooLarge()
+        self.complete = True
+        self._take()
 
     async def read(self, maximum: int | None) -> None:
         """Read the rest of the body, so that :attr:`input` has all of it.
 
-        :param maximum: stop when more than these bytes have come; whoever reads them answers 413.
+        :param maximum: as above.
         :raises ClientDisconnected: if the client leaves before the end.
         """
         pieces = [self._take()]
         held = len(pieces[0])
-        while not self.complete and (maximum is None or self.size <= maximum):
+        while not self.complete:
             await self._receive_in_time()
+            if maximum is not None and self.size > maximum:
+                self._refuse()
+                return
             piece = self._take()
             pieces.append(piece)
             held += len(piece)
@@ -120,7 +137,7 @@ class Body:
 
     @property
     def is_read(self) -> bool:
-        """Whether :attr:`input` has all of the body, or as much as was to be read of it."""
+        """Whether :attr:`input` has all of the body."""
         return not isinstance(self.input, BodyInput)
 
     def _store(self, pieces: list[bytes]) -> None:
@@ -133,7 +150,7 @@ class Body:
     async def first(self) -> None:
         """Receive the first piece. What goes wrong is told to whoever looks at the body."""
         try:
-            if not self.read_at_once() and self._begun is not None:
+            if not self.read_at_once(None) and self._begun is not None:
                 await self._receive_in_time()
         except HTTPException as error:
             self.error = error
@@ -146,18 +163,15 @@ class Body:
         :raises ClientDisconnected: if the client leaves before the end.
         :raises RequestTimeout: if nothing comes for too long.
         """
+        if self.error is not None:
+            raise self.error
         while not self._buffer and not self.complete:
-            self._check()
+            if self.gone:
+                raise ClientDisconnected
             await self._arrive(self._patience)
         if self._taken is not None:
             self._taken.set()
         return self._take()
-
-    def _check(self) -> None:
-        if self.error is not None:
-            raise self.error
-        if self.gone:
-            raise ClientDisconnected
 
     def check_length(self) -> None:
         """Check, at the end, that all came that was declared.

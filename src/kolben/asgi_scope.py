@@ -164,9 +164,7 @@ class ASGIRequestContext(RequestContext):
 
     def copy(self) -> RequestContext:
         """Return a context with the same request and session, to be pushed elsewhere."""
-        return RequestContext(
-            self.app, self.environ, request=self.request, session=self._session
-        )
+        return RequestContext(self.app, self.environ, request=self.request, session=self._session)
 
 
 def _bare(scope: Scope) -> Scope:

@@ -7,17 +7,18 @@ import contextvars
 import io
 import os
 import typing as t
+from functools import partial
 from http import HTTPStatus
 
 from werkzeug.wrappers import Response as BaseResponse
 
 from .asgi_body import Body
-from .concurrency import _undisturbed, ended, in_thread, start_in_thread
+from .concurrency import ended, in_thread, run_in_thread
 from .streaming import AsyncBody, FileBody
 from .wrappers import Response
 
 if t.TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Iterable
 
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -220,18 +221,12 @@ async def _stream(send: Send, body: t.Iterable[bytes], request_body: Body) -> No
 
 
 async def _produce(send: Send, body: t.Iterable[bytes]) -> None:
-    context = contextvars.copy_context()
-
-    def call(function: Callable[..., t.Any], *args: t.Any) -> Awaitable[t.Any]:
-        return _undisturbed(start_in_thread(context, function, *args))
-
+    call = partial(run_in_thread, contextvars.copy_context())
     try:
         pieces = iter(body)
         while (piece := await call(next, pieces, _END)) is not _END:
             if piece:
                 await _send_piece(send, piece, more=True)
-        await call(close_body, body)
-        body = ()
         await _send_piece(send, b"", more=False)
     finally:
         await call(close_body, body)
@@ -242,7 +237,6 @@ async def _produce_async(send: Send, body: AsyncBody) -> None:
         async for piece in body:
             if piece:
                 await _send_piece(send, piece, more=True)
-        await _close_async(body)
         await _send_piece(send, b"", more=False)
     finally:
         await _close_async(body)

@@ -67,6 +67,9 @@ def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
     """
     context = contextvars.copy_context()
     loop = server_loop.get()
+    error = sys.exception()
+    if error is not None:
+        coroutine = _while_handling(error, coroutine)
     try:
         if _is_on_loop():
             return _helper_thread().submit(context, _run_on_own_loop, coroutine, context).result()
@@ -75,6 +78,14 @@ def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
         return _run_on_own_loop(coroutine, context)
     finally:
         adopt_context(context)
+
+
+async def _while_handling(error: BaseException, coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
+    """Run *coroutine* with *error* as the one that is being handled, as it is for its caller."""
+    try:
+        raise error
+    except BaseException:
+        return await coroutine
 
 
 def run_on_loop(
@@ -273,33 +284,33 @@ workers = Workers(40)
 atexit.register(workers.close, 0.1)
 
 
-async def in_thread(function: t.Callable[..., R], *args: t.Any) -> R:
+async def in_thread(function: t.Callable[..., R], *args: t.Any, pool: Workers | None = None) -> R:
     """Call a plain function in a worker thread, in this context, and wait for its result.
 
     Where the waiting task is cancelled, the function is still waited for: nobody can stop a
     thread, and what comes next must not run beside it.
 
-    :param function: the function.
+    :param function: the function. It must not raise StopIteration, which no future can hold.
     :param args: its arguments.
+    :param pool: the threads to use, by default those of the server.
     :raises Exception: whatever the function raises.
     """
     context = contextvars.copy_context()
-    future = start_in_thread(context, function, *args)
     try:
-        return await _undisturbed(future)
+        return await run_in_thread(context, function, *args, pool=pool)
     finally:
         adopt_context(context)
 
 
-def start_in_thread(
-    context: contextvars.Context, function: t.Callable[..., R], *args: t.Any
-) -> asyncio.Future[R]:
-    """Start a plain function in a worker thread.
+async def run_in_thread(
+    context: contextvars.Context,
+    function: t.Callable[..., R],
+    *args: t.Any,
+    pool: Workers | None = None,
+) -> R:
+    """The same in a context that the caller keeps.
 
     :param context: the context to run it in.
-    :param function: the function. It must not raise StopIteration, which no future can hold.
-    :param args: its arguments.
-    :return: its future result.
     """
     import asyncio
 
@@ -312,8 +323,24 @@ def start_in_thread(
         except RuntimeError:
             pass  # the loop was closed since: nobody waits any more
 
-    workers.submit(partial(context.run, function, *args), done)
-    return future
+    (workers if pool is None else pool).submit(partial(context.run, function, *args), done)
+    try:
+        # The cancellation must not reach the future, which the thread is going to set.
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        while not future.done():
+            await _ended_future(future)
+        future.exception()  # looked at, so that it is not reported as forgotten
+        raise
+
+
+async def _ended_future(future: asyncio.Future[t.Any]) -> None:
+    import asyncio
+
+    try:
+        await asyncio.wait({future})
+    except asyncio.CancelledError:
+        pass  # once more; the thread still can not be stopped
 
 
 def _settle(future: asyncio.Future[t.Any], value: t.Any, error: BaseException | None) -> None:
@@ -325,20 +352,6 @@ def _settle(future: asyncio.Future[t.Any], value: t.Any, error: BaseException | 
         future.set_exception(RuntimeError(f"A plain function has raised {error!r}."))
     else:
         future.set_exception(error)
-
-
-async def _undisturbed(future: asyncio.Future[R]) -> R:
-    """Wait for *future* to its end, also where the task is cancelled meanwhile."""
-    import asyncio
-
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        if not future.done():
-            await asyncio.wait({future})
-            if not future.cancelled():
-                future.exception()  # looked at, so that it is not reported as forgotten
-        raise
 
 
 async def ended(*tasks: asyncio.Task[t.Any], cancel: bool) -> None:
