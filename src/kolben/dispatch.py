@@ -124,12 +124,12 @@ def respond(app: Flask, context: RequestContext, environ: WSGIEnvironment) -> An
             result = app.preprocess_request()
         if result is not None:
             pass
-        elif route is None and context._routing[2] is not None:
-            raise context._routing[2]
-        elif route is None or (context._looked and "request" in context.__dict__):
-            # A hook that has seen the request may have changed what was matched, and a path
-            # without a route raises an error: both are the named step's business.
+        elif context._looked and "request" in context.__dict__:
+            # A hook that has seen the request may have changed what was matched, and the errors
+            # of unusual paths are found with its help: both are the named step's business.
             result = app.dispatch_request()
+        elif route is None:
+            raise t.cast("NotFound", context._routing[2])
         elif method == "OPTIONS" and route.answers_options:
             result = app.make_default_options_response()
         else:
