@@ -62,8 +62,8 @@ def times_table(times: Times) -> str:
 
 
 def rates_table(rates: Rates) -> str:
-    """Return the table of one server: requests a second and p99 in ms, best peer starred."""
-    columns = [f"{name} {what}" for name in rates for what in ("req/s", "p99 ms")]
+    """Return the table of one server: requests a second, p99, the server's CPU time."""
+    columns = [f"{name} {what}" for name in rates for what in ("req/s", "p99 ms", "CPU µs")]
     best = {
         w: max(_peers({n: v["rps"] for n, v in rates[w].items()}).values(), default=0)
         for w in rates
@@ -74,11 +74,11 @@ def rates_table(rates: Rates) -> str:
         for name in rates:
             value = rates[name].get(framework.name)
             if value is None:
-                cells += ["-", "-"]
+                cells += ["-", "-", "-"]
                 continue
             is_peer = not (framework.is_floor or framework.is_ours)
             star = "*" if is_peer and value["rps"] == best[name] else ""
-            cells += [f"{star}{value['rps']:.0f}", f"{value['p99']:.2f}"]
+            cells += [f"{star}{value['rps']:.0f}", f"{value['p99']:.2f}", f"{value['cpu']:.1f}"]
         if any(cell != "-" for cell in cells):
             rows.append((framework.label, cells))
     return _table(columns, rows)

@@ -115,6 +115,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure, print tables and goals; return 1 where a goal is not met."""
     options = arguments()
+    sockets.end_on_sigterm()
     names = options.frameworks or [framework.name for framework in FRAMEWORKS]
     rounds = options.rounds or (3 if options.quick else 9)
     times: report.Times = {}

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -61,6 +63,11 @@ def available() -> bool:
     return False
 
 
+def end_on_sigterm() -> None:
+    """Let a SIGTERM unwind this process, so that the servers it started are stopped."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -68,7 +75,7 @@ def _free_port() -> int:
         return port
 
 
-def _command(server: str, framework: Framework, port: int) -> list[str]:
+def _command(server: str, framework: Framework, port: int, websockets: bool) -> list[str]:
     python = str(environments.ensure(framework.env))
     target = f"apps.{framework.name}"
     if server == "fastpysgi":
@@ -78,11 +85,21 @@ def _command(server: str, framework: Framework, port: int) -> list[str]:
         "--host": "127.0.0.1",
         "--port": str(port),
         "--workers": "1",
+        # One core's worth of work at a time: more threads only wait for each other.
+        "--blocking-threads": "1",
         "--loop": "asyncio",
         "--log-level": "error",
     }
     pairs = [text for pair in options.items() for text in pair]
-    return [python, "-m", "granian", *pairs, "--no-ws", "--no-access-log", f"{target}:app"]
+    return [
+        python,
+        "-m",
+        "granian",
+        *pairs,
+        "--ws" if websockets else "--no-ws",
+        "--no-access-log",
+        f"{target}:app",
+    ]
 
 
 def _answer(port: int, workload: Workload) -> bool:
@@ -97,10 +114,11 @@ def _answer(port: int, workload: Workload) -> bool:
         connection.close()
 
 
-def _start(server: str, framework: Framework) -> Server:
+def start(server: str, framework: Framework, *, websockets: bool = False) -> Server:
+    """Start a server and wait until it answers, rightly unless it serves only *websockets*."""
     port = _free_port()
     process = subprocess.Popen(
-        _command(server, framework, port),
+        _command(server, framework, port, websockets),
         env=environments.variables(),
         cwd=environments.ROOT / "benchmarks",
         stdout=subprocess.DEVNULL,
@@ -112,7 +130,7 @@ def _start(server: str, framework: Framework) -> Server:
             _answer(port, BY_NAME["hello"])
             break
         time.sleep(0.1)
-    for name in WORKLOADS:
+    for name in () if websockets else WORKLOADS:
         if process.poll() is not None or not _answer(port, BY_NAME[name]):
             running.stop()
             raise RuntimeError(f"{framework.label} on {server} does not answer {name}")
@@ -125,7 +143,7 @@ def _serving(server: str, frameworks: list[Framework]) -> Iterator[list[Server]]
     try:
         for framework in frameworks:
             try:
-                running.append(_start(server, framework))
+                running.append(start(server, framework))
             except (RuntimeError, OSError) as error:
                 print(f"left out: {error}", file=sys.stderr)
         yield running
@@ -148,14 +166,43 @@ def _script(workload: Workload, folder: Path) -> list[str]:
     return ["-s", str(script)]
 
 
+def processes(pid: int) -> list[int]:
+    """Return *pid* and the processes below it."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found += processes(int(child))
+    return found
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a server and the processes below it have taken so far."""
+    ticks = 0
+    for each in processes(pid):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
-def _load(
-    server: Server, workload: Workload, seconds: int, options: list[str]
-) -> tuple[float, float]:
-    """Return requests a second and the 99th percentile in milliseconds."""
+@dataclass(frozen=True)
+class Load:
+    """What one run of wrk found."""
+
+    rps: float
+    """Requests a second."""
+    p99: float
+    """The 99th percentile, in milliseconds."""
+    cpu: float
+    """CPU microseconds of the server for one request, which other work disturbs less."""
+
+
+def _load(server: Server, workload: Workload, seconds: int, options: list[str]) -> Load:
+    """Load a server for some seconds."""
     url = f"http://127.0.0.1:{server.port}{workload.path}"
+    before = _cpu_seconds(server.process.pid)
     done = subprocess.run(
         ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", *options, url],
         capture_output=True,
@@ -163,19 +210,23 @@ def _load(
         check=True,
         timeout=seconds + 30,
     )
+    cpu = _cpu_seconds(server.process.pid) - before
     rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
     slowest = re.search(r"99%\s+([\d.]+)(us|ms|s)", done.stdout)
-    if "Non-2xx" in done.stdout or not rate or not slowest:
+    total = re.search(r"(\d+) requests in", done.stdout)
+    if "Non-2xx" in done.stdout or not rate or not slowest or not total:
         raise RuntimeError(f"{server.framework.label}, {workload.name}: {done.stdout}")
-    return float(rate[1]), float(slowest[1]) * _UNITS[slowest[2]]
+    return Load(
+        float(rate[1]), float(slowest[1]) * _UNITS[slowest[2]], cpu / int(total[1]) * 1_000_000
+    )
 
 
 Rates = dict[str, dict[str, dict[str, float]]]
 
 
 def measure(server: str, frameworks: list[Framework], rounds: int, seconds: int) -> Rates:
-    """Return, per workload and framework, the medians `rps` and `p99` on *server*."""
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {name: {} for name in WORKLOADS}
+    """Return, per workload and framework, the medians of each figure of `Load` on *server*."""
+    found: dict[str, dict[str, list[Load]]] = {name: {} for name in WORKLOADS}
     with _serving(server, frameworks) as running, tempfile.TemporaryDirectory() as folder:
         for name in WORKLOADS:
             workload = BY_NAME[name]
@@ -189,8 +240,7 @@ def measure(server: str, frameworks: list[Framework], rounds: int, seconds: int)
     return {
         name: {
             framework: {
-                "rps": median(rate for rate, _ in all_of),
-                "p99": median(slowest for _, slowest in all_of),
+                what: median(getattr(one, what) for one in all_of) for what in ("rps", "p99", "cpu")
             }
             for framework, all_of in rows.items()
         }
