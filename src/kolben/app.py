@@ -11,7 +11,7 @@ from functools import cache, partial
 from inspect import CO_COROUTINE
 from urllib.parse import quote
 
-from werkzeug.datastructures import ImmutableDict
+from werkzeug.datastructures import Headers as Headers, ImmutableDict
 from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
 from werkzeug.routing import (
     BuildError,
@@ -21,6 +21,7 @@ from werkzeug.routing import (
     Rule as Rule,
 )
 from werkzeug.serving import is_running_from_reloader as is_running_from_reloader
+from werkzeug.wrappers import Response as BaseResponse  # noqa: F401 (a name of this module, too)
 from werkzeug.wsgi import get_host
 
 from . import cli, devserver, typing as ft
