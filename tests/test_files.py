@@ -414,7 +414,7 @@ def test_a_whole_file_is_read_once_and_can_be_rewound():
     assert (list(body), list(body)) == ([b"abc"], [])
     body.seek(1)
     assert (body.tell(), next(body), list(body)) == (1, b"bc", [])
-    assert body.seekable()
+    assert not body.seekable()  # Werkzeug cuts a range out of what iterating gives
     assert list(files.WholeFile(b"")) == []
     body.close()
     assert isinstance(body.file, BytesIO)
