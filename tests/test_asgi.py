@@ -10,7 +10,7 @@ import sys
 import threading
 
 import pytest
-from gateways import Asked, Gateway, call_asgi, gateway  # noqa: F401 (a fixture)
+from gateways import Asked, Gateway, call_asgi
 from hypothesis import given, settings, strategies as st
 
 import kolben
@@ -182,7 +182,7 @@ def test_receive_is_not_called_where_there_can_be_no_body(app):
 def test_http2_bodies_need_no_length(app):
     app.post("/")(make(True, lambda: request.get_data()))
     asked = Asked("/", "POST", body=[b"a", b"b"], scope={"http_version": "2"})
-    asked.all_headers = lambda: []
+    asked.all_headers = list
     assert Gateway("asgi").ask(app, asked).body == b"ab"
 
 

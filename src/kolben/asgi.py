@@ -100,7 +100,6 @@ async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> 
             or method not in _BODILESS
         ):
             body = _body_of(app, scope, headers, receive)
-        usual = path.isascii() or path.encode()
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         logger.warning("Malformed ASGI scope: %r", error)
         await send_plain(send, 400)

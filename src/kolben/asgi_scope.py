@@ -94,7 +94,7 @@ def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": get("scheme", "http"),
         "wsgi.input": io.BytesIO() if body is None else body.input,
-        "wsgi.input_terminated": True,
+        "wsgi.input_terminated": body is None or body.declared is None,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
