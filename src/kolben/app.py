@@ -871,6 +871,9 @@ class Flask(App):
             except Exception as error:
                 failure = error
                 answer = self.handle_exception(error)
+            except BaseException as error:
+                failure = error
+                raise
             if type(answer) is tuple:
                 status, headers, body = answer
             elif type(answer) is Response and (short := answer._short_wsgi_response(environ)):
@@ -879,10 +882,8 @@ class Flask(App):
                 return t.cast("Response", answer)(environ, start_response)
             start_response(status, headers)
             return body
-        except BaseException as error:
-            failure = error
-            raise
         finally:
+            # Teardown functions are told what ended the request, not what its answer ran into.
             if (
                 (context._looked and _has_files(context))
                 or context._holds
@@ -916,10 +917,10 @@ class Flask(App):
             except Exception as error:
                 failure = error
                 response = self.handle_exception(error)
+            except BaseException as error:
+                failure = error
+                raise
             return response(environ, start_response)
-        except BaseException as error:
-            failure = error
-            raise
         finally:
             self._preserve(environ, context)
             context.pop(self._to_report(failure))
