@@ -76,7 +76,7 @@ def is_coroutine_function(function: t.Callable[..., t.Any]) -> bool:
     return not plain or (_MARK in function.__dict__ and iscoroutinefunction(function))
 
 
-_MARK = "_is_coroutine_mark"
+_MARK = "_is_coroutine_marker"
 
 
 def index_routes(app: Flask) -> RouteIndex[Route]:
