@@ -190,15 +190,15 @@ def serve(target: Target, options: Options) -> None:
     facts = _examine(target)
     if facts.problem is not None:
         _fail(facts.problem, 2)
-    interface = options.interface
-    if interface == "auto":
-        interface = "asgi" if facts.awaits else "wsgi"
+    if options.interface != "auto":
+        facts = replace(facts, interface=options.interface, reason="as told")
     target = replace(
         target,
-        interface=interface,
+        interface=facts.interface,
         proxy_count=options.proxy_count,
         access_log=options.access_log,  # type: ignore[arg-type]
         request_id=options.request_id,
+        threads=options.threads,
     )
     workers = options.workers or count_processors()
     banner = _banner(target, options, facts, workers, listener)
@@ -217,7 +217,7 @@ def _examine(target: Target) -> Facts:
     except EOFError:
         process.join()
         facts = Facts(
-            problem=f"The process that imports the application ended: {process.exitcode}."
+            problem=f"The process that imported the application ended with status {process.exitcode}."
         )
     except KeyboardInterrupt:
         process.kill()
@@ -236,8 +236,6 @@ def _start(
     from .supervisor import Supervisor
 
     is_wsgi = target.interface == "wsgi"
-    if options.threads and not is_wsgi:
-        os.environ["KOLBEN_WORKER_THREADS"] = str(options.threads)
     Supervisor(
         target,
         listener,
@@ -307,17 +305,11 @@ def _banner(
     target: Target, options: Options, facts: Facts, workers: int, listener: socket.socket
 ) -> str:
     name = target.path or "the application"
-    if options.interface != "auto":
-        reason = "as told"
-    elif facts.awaits:
-        reason = f"it has {facts.awaits}"
-    else:
-        reason = "nothing in it awaits"
     scheme = "https" if options.tls_cert else "http"
     host = f"[{options.host}]" if ":" in options.host else options.host
     threads = options.threads or (DEFAULT_THREADS if target.interface == "wsgi" else 40)
     lines = [
-        f" * Serving {name} over {target.interface.upper()} ({reason})",
+        f" * Serving {name} over {target.interface.upper()} ({facts.reason})",
         f" * Workers: {workers}, threads in each: {threads}",
         f" * Running on {scheme}://{host}:{listener.getsockname()[1]} (PID {os.getpid()})",
     ]

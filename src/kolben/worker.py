@@ -37,6 +37,8 @@ class Target:
     proxy_count: int = 0
     access_log: LogFormat | None = None
     request_id: bool = False
+    #: How many plain views run at a time under ASGI; under WSGI the server sees to that.
+    threads: int | None = None
 
 
 class LoadError(Exception):
@@ -109,7 +111,7 @@ def needs_asgi(app: Flask) -> str | None:
         everything in it is plain, and WSGI the faster way.
     """
     if any(rule.websocket for rule in app.url_map.iter_rules()):
-        return "a WebSocket route"
+        return _WEBSOCKET
     for name, view in app.view_functions.items():
         if _is_async_view(view):
             return f"the async view {name!r}"
@@ -156,9 +158,29 @@ class Facts:
 
     #: Why it can not be served; None when it can.
     problem: str | None = None
-    #: Why it is better served by ASGI; None when WSGI does.
-    awaits: str | None = None
+    #: The interface that suits it, and why.
+    interface: str = "wsgi"
+    reason: str = ""
     debug: bool = False
+
+
+def choose_interface(app: Flask) -> tuple[str, str]:
+    """Choose the interface that an application is served by.
+
+    :param app: the application.
+    :returns: ``"wsgi"`` or ``"asgi"``, and the reason.
+    """
+    awaits = needs_asgi(app)
+    if awaits is None:
+        return "wsgi", "nothing in it awaits"
+    # Middleware around `wsgi_app` (ProxyFix, instrumentation) is not on the way of an ASGI request.
+    # To leave it out silently would be wrong; async views are answered under WSGI, too.
+    if "wsgi_app" in vars(app) and "asgi_app" not in vars(app) and awaits != _WEBSOCKET:
+        return "wsgi", "it has WSGI middleware"
+    return "asgi", f"it has {awaits}"
+
+
+_WEBSOCKET = "a WebSocket route"
 
 
 def examine(target: Target, connection: Connection) -> None:
@@ -169,7 +191,7 @@ def examine(target: Target, connection: Connection) -> None:
     """
     try:
         app = load(target)
-        facts = Facts(awaits=needs_asgi(app), debug=app.debug)
+        facts = Facts(None, *choose_interface(app), debug=app.debug)
     except LoadError as error:
         facts = Facts(problem=str(error))
     connection.send(facts)
@@ -195,6 +217,10 @@ def load_gateway(target: Target, control: Connection) -> Callable[..., Any]:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         app = wrap(load(target), target)
+        if target.threads is not None:
+            from .concurrency import workers
+
+            workers.limit = target.threads
     except LoadError as error:
         control.send(str(error))
         sys.exit(1)
