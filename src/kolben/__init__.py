@@ -16,7 +16,13 @@ from .ctx import (
     has_app_context as has_app_context,
     has_request_context as has_request_context,
 )
-from .globals import current_app as current_app, g as g, request as request, session as session
+from .globals import (
+    current_app as current_app,
+    g as g,
+    request as request,
+    session as session,
+    websocket as websocket,
+)
 from .helpers import (
     abort as abort,
     flash as flash,
@@ -49,6 +55,12 @@ from .templating import (
     render_template_string as render_template_string,
     stream_template as stream_template,
     stream_template_string as stream_template_string,
+)
+from .websockets import (
+    WebSocket as WebSocket,
+    WebSocketDisconnect as WebSocketDisconnect,
+    copy_current_websocket_context as copy_current_websocket_context,
+    has_websocket_context as has_websocket_context,
 )
 from .wrappers import Request as Request, Response as Response
 

@@ -19,6 +19,7 @@ from werkzeug.routing import (
     RequestRedirect,
     RoutingException,
     Rule as Rule,
+    WebsocketMismatch,
 )
 from werkzeug.serving import is_running_from_reloader as is_running_from_reloader
 from werkzeug.wrappers import Response as BaseResponse  # noqa: F401 (a name of this module, too)
@@ -68,6 +69,7 @@ from .signals import (
     request_tearing_down,
 )
 from .templating import Environment as Environment, add_processed_names
+from .websockets import WebSocket, explain_mismatch
 from .wrappers import Request, Response
 
 if t.TYPE_CHECKING:
@@ -155,6 +157,8 @@ class Flask(App):
     request_class: type[Request] = Request
     #: The class of response objects.
     response_class: type[Response] = Response
+    #: The class of WebSockets.
+    websocket_class: type[WebSocket] = WebSocket
     #: Opens the session when it is first looked at, and saves it with the response.
     session_interface: SessionInterface = SecureCookieSessionInterface()
 
@@ -614,6 +618,8 @@ class Flask(App):
         )
         if loses_body:
             raise FormDataRoutingRedirect(request)
+        if isinstance(error, WebsocketMismatch):
+            error = explain_mismatch(self, _request_context().url_adapter, error)
         raise t.cast("HTTPException", error)
 
     def make_default_options_response(self) -> Response:

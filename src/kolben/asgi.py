@@ -59,7 +59,9 @@ async def serve(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
     if kind == "http":
         await serve_http(app, scope, receive, send)
     elif kind == "websocket":
-        await send({"type": "websocket.close", "code": 1000})
+        from . import asgi_websocket
+
+        await asgi_websocket.serve(app, scope, receive, send)
     elif kind == "lifespan":
         await serve_lifespan(app, scope, receive, send)
     else:

@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
     from .app import Flask
     from .ctx import AppContext, RequestContext, _AppCtxGlobals
     from .sessions import SessionMixin
+    from .websockets import WebSocket
     from .wrappers import Request
 
 T = t.TypeVar("T")
@@ -36,6 +37,12 @@ Working outside of request context.
 
 request, session and whatever reads them exist only while a request is handled. In a test, wrap \
 the code in "with app.test_request_context():"; in a background task, pass it the values it needs.\
+"""
+_NO_WEBSOCKET = """\
+Working outside of websocket context.
+
+websocket exists only while a WebSocket is handled, in a function that @app.websocket has registered \
+and in the hooks around it.\
 """
 
 
@@ -92,6 +99,16 @@ def _reraise_own(context: AppContext | RequestContext | None) -> None:
     """Raise again an error of the user's own request class or session interface."""
     if context is not None and context.request_context is context:
         raise  # noqa: PLE0704 (called while it is being handled)
+
+
+def _find_websocket() -> WebSocket:
+    context = _get_current(None)
+    found: WebSocket | None = None
+    if context is not None:
+        found = getattr(context.request_context, "websocket", None)
+    if found is None:
+        raise RuntimeError(_NO_WEBSOCKET)
+    return found
 
 
 class _Proxy(LocalProxy[T]):
@@ -171,3 +188,4 @@ current_app = t.cast("Flask", _Proxy(_find_app))
 g = t.cast("_AppCtxGlobals", _Proxy(_find_g))
 request = t.cast("Request", _Proxy(_find_request))
 session = t.cast("SessionMixin", _Proxy(_find_session))
+websocket = t.cast("WebSocket", _Proxy(_find_websocket))

@@ -317,6 +317,9 @@ class Blueprint(Scaffold):
             (app.before_request_funcs, self.before_request_funcs),
             (app.after_request_funcs, self.after_request_funcs),
             (app.teardown_request_funcs, self.teardown_request_funcs),
+            (app.before_websocket_funcs, self.before_websocket_funcs),
+            (app.after_websocket_funcs, self.after_websocket_funcs),
+            (app.teardown_websocket_funcs, self.teardown_websocket_funcs),
             (app.url_default_functions, self.url_default_functions),
             (app.url_value_preprocessors, self.url_value_preprocessors),
             (app.template_context_processors, self.template_context_processors),
@@ -415,6 +418,23 @@ class Blueprint(Scaffold):
     def teardown_app_request(self, f: T_teardown) -> T_teardown:
         """Like :meth:`teardown_request`, at the end of every request of the application."""
         return self._app_hook("teardown_app_request", lambda app: app.teardown_request_funcs, f)
+
+    @setupmethod
+    def before_app_websocket(self, f: _T_hook) -> _T_hook:
+        """Like :meth:`before_websocket`, before every WebSocket of the application."""
+        return self._app_hook("before_app_websocket", lambda app: app.before_websocket_funcs, f)
+
+    @setupmethod
+    def after_app_websocket(self, f: _T_hook) -> _T_hook:
+        """Like :meth:`after_websocket`, after every WebSocket of the application."""
+        return self._app_hook("after_app_websocket", lambda app: app.after_websocket_funcs, f)
+
+    @setupmethod
+    def teardown_app_websocket(self, f: _T_hook) -> _T_hook:
+        """Like :meth:`teardown_websocket`, at the end of every WebSocket of the application."""
+        return self._app_hook(
+            "teardown_app_websocket", lambda app: app.teardown_websocket_funcs, f
+        )
 
     @setupmethod
     def app_context_processor(

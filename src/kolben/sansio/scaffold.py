@@ -18,6 +18,7 @@ from kolben import typing as ft
 from kolben.helpers import get_root_path
 from kolben.templating import _default_template_ctx_processor
 from kolben.views import View
+from kolben.websockets import WebSocketView
 
 if t.TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -37,6 +38,7 @@ T_url_value_preprocessor = t.TypeVar(
     "T_url_value_preprocessor", bound=ft.URLValuePreprocessorCallable
 )
 T_route = t.TypeVar("T_route", bound=ft.RouteCallable)
+T_websocket = t.TypeVar("T_websocket", bound=t.Callable[..., t.Awaitable[t.Any]])
 
 _T_hook = t.TypeVar("_T_hook")
 
@@ -115,6 +117,10 @@ class Scaffold:
         self.teardown_request_funcs: dict[ft.AppOrBlueprintKey, list[ft.TeardownCallable]] = (
             defaultdict(list)
         )
+        #: The same for WebSockets, each by scope.
+        self.before_websocket_funcs: dict[ft.AppOrBlueprintKey, list[t.Any]] = {}
+        self.after_websocket_funcs: dict[ft.AppOrBlueprintKey, list[t.Any]] = {}
+        self.teardown_websocket_funcs: dict[ft.AppOrBlueprintKey, list[t.Any]] = {}
         #: Functions that add variables to the context of templates, by scope.
         self.template_context_processors: dict[
             ft.AppOrBlueprintKey, list[ft.TemplateContextProcessorCallable]
@@ -264,7 +270,79 @@ class Scaffold:
 
         return decorator
 
+    @setupmethod
+    def websocket(self, rule: str, **options: t.Any) -> t.Callable[[T_websocket], T_websocket]:
+        """Decorate an ``async def`` function to handle the WebSockets of a URL rule.
+
+        .. code-block:: python
+
+            @app.websocket("/echo")
+            async def echo():
+                async for message in websocket:
+                    await websocket.send(message)
+
+        When the function returns, the WebSocket is closed. WebSockets need an ASGI server.
+
+        :param rule: the URL rule, such as ``/chat/<room>``.
+        :param options: as for :meth:`add_websocket`.
+        """
+        hint = 'with a URL rule, such as websocket("/chat")'
+        _refuse_bare_decorator("websocket", rule, hint)
+        endpoint: str | None = options.pop("endpoint", None)
+
+        def decorator(f: T_websocket) -> T_websocket:
+            self.add_websocket(rule, endpoint, f, **options)
+            return f
+
+        return decorator
+
+    @setupmethod
+    def add_websocket(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: t.Callable[..., t.Awaitable[t.Any]] | None = None,
+        *,
+        origins: t.Iterable[str] | None = None,
+        **options: t.Any,
+    ) -> None:
+        """Register a URL rule for WebSockets, and with it their handler.
+
+        :param rule: the URL rule, such as ``/chat/<room>``.
+        :param endpoint: name for the rule in ``url_for``; by default the function's name.
+        :param view_func: the handler, an ``async def`` function.
+        :param origins: origins from which browsers may connect, beside the site's own, such as
+            ``https://example.com``, or ``*`` for any; by default ``WEBSOCKET_ORIGINS``.
+        :param options: whatever :class:`werkzeug.routing.Rule` takes.
+        :raises TypeError: if the handler is not an ``async def`` function.
+        """
+        view = None if view_func is None else WebSocketView(view_func, origins)
+        self.add_url_rule(
+            rule, endpoint, view, websocket=True, provide_automatic_options=False, **options
+        )
+
     # Hooks
+
+    @setupmethod
+    def before_websocket(self, f: F) -> F:
+        """Call ``f()`` before each WebSocket's handler; what it returns, unless None, refuses it.
+
+        The answer is then a response, such as ``("Log in first.", 401)``.
+        """
+        return _hook("before_websocket", self.before_websocket_funcs, f)
+
+    @setupmethod
+    def after_websocket(self, f: F) -> F:
+        """Call ``f(response)`` when a handler has returned; it returns the response to go on with.
+
+        The response is None, except where the WebSocket was refused with one.
+        """
+        return _hook("after_websocket", self.after_websocket_funcs, f)
+
+    @setupmethod
+    def teardown_websocket(self, f: F) -> F:
+        """Call ``f(exception or None)`` at the end of each WebSocket, whatever happened."""
+        return _hook("teardown_websocket", self.teardown_websocket_funcs, f)
 
     @setupmethod
     def before_request(self, f: T_before_request) -> T_before_request:
