@@ -47,12 +47,15 @@ class Server:
     process: subprocess.Popen[bytes]
 
     def stop(self) -> None:
+        # A worker with connections open may outlive the process that started it.
+        own = processes(self.process.pid)
         self.process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        for pid in own:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
 
 
 def available() -> bool:
