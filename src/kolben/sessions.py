@@ -33,13 +33,15 @@ from werkzeug.http import dump_cookie, http_date
 from werkzeug.sansio.response import Response as _BaseResponse
 
 from .config import ConfigAttribute
-from .json import _loads
 from .json.tag import TaggedJSONSerializer
 from .wrappers import Response
 
 if t.TYPE_CHECKING:
     from .app import Flask
     from .wrappers import Request
+
+
+_DOUBT: t.Any = object()
 
 
 class SessionMixin(MutableMapping[str, t.Any]):
@@ -99,6 +101,18 @@ class SecureCookieSession(  # pyright: ignore[reportIncompatibleMethodOverride]
         # PERF: Werkzeug's method does this through a decorator, in 0.45 us instead of 0.2.
         dict.__setitem__(self, key, value)
         self.on_update(self)
+
+    def pop(self, key: str, default: t.Any = _DOUBT) -> t.Any:  # type: ignore[override]
+        """Remove a key and return its value, or *default*.
+
+        :raises KeyError: if it is not there and there is no default.
+        """
+        # PERF: Werkzeug's method goes through super() twice, in 0.6 us instead of 0.3.
+        modified = key in self
+        value = dict.pop(self, key) if default is _DOUBT else dict.pop(self, key, default)
+        if modified:
+            self.on_update(self)
+        return value
 
 
 class NullSession(SecureCookieSession):
@@ -477,7 +491,6 @@ _PERMANENT = tuple(
 )
 _FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
 _TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
-_DOUBT: t.Any = object()
 _COMPRESS_FROM = 64
 # As many symbols as fit into one block of the small tables, so that no block is cut otherwise.
 _SMALL = 1000
@@ -546,12 +559,7 @@ def _read(mac: _Mac, serializer: TaggedJSONSerializer, cookie: str, lifetime: in
             text = zlib.decompress(_decode(payload[1:])).decode()
         else:
             text = _decode(payload).decode()
-        value = _loads(text)
-        # A tag is an object with one key: with a single brace only the outermost can be one.
-        if type(value) is dict and text.count("{") == 1:
-            value = serializer.untag(value)
-        else:
-            value = serializer._untag_scan(value)
+        value = serializer.loads(text)
         len(value)  # whether it is a container at all
         return value
     except Exception:
