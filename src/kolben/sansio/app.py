@@ -431,8 +431,8 @@ class App(Scaffold):
         scopes: tuple[str | None, ...] = (*blueprints, None)
         for wanted_code in (None,) if code is None else (code, None):
             for scope in scopes:
-                # PERF: get() does not create the entries that are missing, so that the tables
-                # stay as small as what was registered; a miss costs two look-ups.
+                # get() does not create the entries that are missing, so that the tables stay as
+                # small as what was registered.
                 handlers = spec.get(scope, _NOTHING).get(wanted_code)
                 if handlers:
                     for cls in exc_class.__mro__:
