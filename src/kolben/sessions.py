@@ -541,24 +541,39 @@ def _timestamp(second: int) -> bytes:
     return _encode(second.to_bytes(8, "big").lstrip(b"\0"))
 
 
-def _read(mac: _Mac, serializer: TaggedJSONSerializer, cookie: str, lifetime: int) -> t.Any:
-    """Return the content of a cookie that is surely valid, else ``_DOUBT``.
+def _verify(mac: _Mac, cookie: str) -> tuple[str, int]:
+    """Return the content of a cookie as text, and the Unix time in seconds at which it was signed.
 
-    PERF: 4.2 us; itsdangerous takes 19 to 35, deriving the key anew and building four objects.
+    PERF: 2.3 us; itsdangerous takes 15 to 30, deriving the key anew and building four objects.
+
+    :raises ValueError: if the cookie is not surely valid.
     """
+    signed, _, signature = cookie.encode("ascii").rpartition(b".")
+    payload, _, stamp = signed.rpartition(b".")
+    # Six digits are four bytes, which suffice until the year 2106.
+    if len(stamp) != 6 or not hmac.compare_digest(_signature(mac, signed), signature):
+        raise ValueError
+    if payload.startswith(b"."):
+        text = zlib.decompress(_decode(payload[1:])).decode()
+    else:
+        text = _decode(payload).decode()
+    return text, int.from_bytes(_decode(stamp), "big")
+
+
+# PERF: a browser sends the same cookie again until the session changes: 0.2 us for one that was
+# verified lately with the same key. Only valid ones are kept, no more than 1 MB of them; whether
+# one is too old is asked each time.
+_verify_again = functools.lru_cache(maxsize=512)(_verify)
+_KEPT_LENGTH = 1000
+
+
+def _read(mac: _Mac, serializer: TaggedJSONSerializer, cookie: str, lifetime: int) -> t.Any:
+    """Return the content of a cookie that is surely valid, else ``_DOUBT``."""
     try:
-        signed, _, signature = cookie.encode("ascii").rpartition(b".")
-        payload, _, stamp = signed.rpartition(b".")
-        # Six digits are four bytes, which suffice until the year 2106.
-        if len(stamp) != 6 or not hmac.compare_digest(_signature(mac, signed), signature):
+        verify = _verify_again if len(cookie) <= _KEPT_LENGTH else _verify
+        text, signed_at = verify(mac, cookie)
+        if not 0 <= int(time.time()) - signed_at <= lifetime:
             return _DOUBT
-        age = int(time.time()) - int.from_bytes(_decode(stamp), "big")
-        if not 0 <= age <= lifetime:
-            return _DOUBT
-        if payload.startswith(b"."):
-            text = zlib.decompress(_decode(payload[1:])).decode()
-        else:
-            text = _decode(payload).decode()
         value = serializer.loads(text)
         len(value)  # whether it is a container at all
         return value
