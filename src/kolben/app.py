@@ -56,8 +56,8 @@ from .helpers import (
     send_from_directory,
 )
 from .hosts import NO_SUBDOMAIN, is_below, is_odd_host, warn_of_other_host
-from .results import wrap_result
 from .lifespan import JOBS_KEY, ServedApp
+from .results import wrap_result
 from .sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface
 from .signals import (
     appcontext_popped,

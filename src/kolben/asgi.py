@@ -16,6 +16,7 @@ from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.routing import RoutingException
 from werkzeug.wrappers import Response as BaseResponse
 
+from . import lifespan
 from .app import _PRESERVE, Flask, _has_files
 from .asgi_body import Body
 from .asgi_scope import ASGIRequestContext, Scope, logger, make_environ, split_path
@@ -63,16 +64,9 @@ async def serve(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
 
         await asgi_websocket.serve(app, scope, receive, send)
     elif kind == "lifespan":
-        await serve_lifespan(app, scope, receive, send)
+        await lifespan.serve(app, scope, receive, send)
     else:
         logger.warning("Malformed ASGI scope: unknown type %r", kind)
-
-
-async def serve_lifespan(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a server that starts and ends with the application."""
-    while (await receive())["type"] == "lifespan.startup":
-        await send({"type": "lifespan.startup.complete"})
-    await send({"type": "lifespan.shutdown.complete"})
 
 
 # -- HTTP -----------------------------------------------------------------------------------
@@ -107,6 +101,7 @@ async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> 
         await send_plain(send, 400)
         return
     if app._short_way is None:
+        await lifespan.start_late(app)
         _prepare(app)
     # Plain code that this request calls finds the loop here.
     loop = asyncio.get_running_loop()
@@ -139,6 +134,8 @@ async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> 
     finally:
         if body is not None and body.is_open:
             await body.close()
+        if lifespan.JOBS_KEY in scope:
+            scope[lifespan.JOBS_KEY].start()
 
 
 #: Methods of which a request has no body unless a header announces one. In HTTP/1.1 that is so

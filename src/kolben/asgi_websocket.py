@@ -19,6 +19,7 @@ from .asgi_scope import Scope, logger
 from .concurrency import in_thread, server_loop
 from .dispatch import is_coroutine_function
 from .globals import _current
+from .lifespan import start_late
 from .sessions import SecureCookieSessionInterface
 from .signals import (
     appcontext_popped,
@@ -59,6 +60,7 @@ async def serve(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1000})
         return
     if app._short_way is None:
+        await start_late(app)
         app._decide_way()
     server_loop.set(context.loop)
     context._token = _current.set(context)

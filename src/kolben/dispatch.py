@@ -174,12 +174,15 @@ def _finish(
         or ("HTTP_COOKIE" in environ and app._must_resend_session(environ))
     ) and (saved := _session_alone(app, context, result)) is None:
         # PERF: text straight into the response class spares 0.6 us of looking what it is.
-        response = _text_response(result) if type(result) is str else app.make_response(result)
+        plain = type(result) is str and app.response_class is Response
+        response = _text_response(result) if plain else app.make_response(result)
         response = app.process_response(response)
         if request_finished.receivers:
             request_finished.send(app, _async_wrapper=app.ensure_sync, response=response)
         return response
 
+    if app.response_class is not Response:
+        return app.make_response(result)
     # PERF: text and JSON need no response object where nobody has asked for one: 0.35 us
     # against 1.9 us with the object.
     status = "200 OK"
@@ -215,6 +218,7 @@ def _session_alone(
         app.after_request_funcs
         or "_after_request_functions" in context.__dict__
         or request_finished.receivers
+        or app.response_class is not Response
         or not (
             (kind is str and Response.default_mimetype)
             or ((kind is dict or kind is list) and app.json.has_body)
@@ -233,7 +237,7 @@ def _text_response(text: str) -> Response:
 
 
 #: What a request's context has got where there is something left to do with the response.
-_FINISHES = frozenset({"_session", "_after_request_functions"})
+_FINISHES = frozenset({"_session", "_after_request_functions", "kolben.background"})
 
 
 @lru_cache(maxsize=64)
@@ -257,7 +261,6 @@ STEPS = (
     "async_to_sync",
     "create_url_adapter",
     "request_class",
-    "response_class",
     "session_interface",
 )
 

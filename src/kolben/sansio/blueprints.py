@@ -437,6 +437,25 @@ class Blueprint(Scaffold):
         )
 
     @setupmethod
+    def before_app_serving(self, f: _T_hook) -> _T_hook:
+        """Like :meth:`kolben.Flask.before_serving`."""
+        return self._serving_hook("before_serving", f)
+
+    @setupmethod
+    def after_app_serving(self, f: _T_hook) -> _T_hook:
+        """Like :meth:`kolben.Flask.after_serving`."""
+        return self._serving_hook("after_serving", f)
+
+    @setupmethod
+    def while_app_serving(self, f: _T_hook) -> _T_hook:
+        """Like :meth:`kolben.Flask.while_serving`."""
+        return self._serving_hook("while_serving", f)
+
+    def _serving_hook(self, name: str, f: _T_hook) -> _T_hook:
+        self.record_once(lambda state: getattr(state.app, name)(f))
+        return f
+
+    @setupmethod
     def app_context_processor(
         self, f: T_template_context_processor
     ) -> T_template_context_processor:
