@@ -290,6 +290,8 @@ class MsgspecJSONProvider(DefaultJSONProvider):
     It works like :class:`DefaultJSONProvider`, and gives the same text for text, numbers, None,
     lists, tuples, dictionaries, decimals, UUIDs, and objects with ``__html__``, except that:
 
+    * the keys of objects stay in their order; set :attr:`sort_keys` to sort them, which takes half
+      as long again;
     * dates, times and durations are written in the form of ISO 8601 and not as HTTP dates;
       :attr:`default` is not asked about them;
     * characters outside of ASCII are written as they are: :attr:`ensure_ascii` has no effect;
@@ -305,6 +307,8 @@ class MsgspecJSONProvider(DefaultJSONProvider):
     :param app: the application it works for.
     :raises ImportError: if msgspec is not installed.
     """
+
+    sort_keys = False
 
     def __init__(self, app: App) -> None:
         super().__init__(app)
