@@ -77,6 +77,7 @@ if t.TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from .async_testing import AsyncClient
     from .routing import RouteIndex
     from .testing import FlaskClient, FlaskCliRunner
 
@@ -353,6 +354,15 @@ class Flask(ServedApp):
             "FlaskClient",
             client_class(self, self.response_class, use_cookies=use_cookies, **kwargs),
         )
+
+    def async_test_client(self, use_cookies: bool = True) -> AsyncClient:
+        """Return a client for ``async def`` tests: ``await client.get("/")``, and WebSockets.
+
+        :param use_cookies: keep cookies from one request to the next.
+        """
+        from .async_testing import AsyncClient
+
+        return AsyncClient(self, use_cookies)
 
     def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
         """Return a runner that calls this application's commands in tests.
