@@ -1,0 +1,118 @@
+"""What is done otherwise than in Flask 3.1.3, where no other test shows it; see docs/differences.md."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+import kolben
+from kolben.globals import _cv_app, _cv_request
+from kolben.sessions import SecureCookieSessionInterface
+
+
+@pytest.fixture
+def app() -> kolben.Flask:
+    app = kolben.Flask(__name__)
+    app.secret_key = "k"
+    app.testing = True
+    return app
+
+
+@pytest.mark.parametrize("looked", [False, True])
+def test_the_environ_has_a_request_only_where_somebody_looked(
+    app: kolben.Flask, looked: bool
+) -> None:
+    app.add_url_rule("/", "index", lambda: kolben.request.path if looked else "/")
+    environ = EnvironBuilder("/").get_environ()
+    app(environ, lambda *args: None)
+    assert ("werkzeug.request" in environ) == looked
+
+
+def test_urls_can_be_built_where_the_host_is_not_trusted(app: kolben.Flask) -> None:
+    app.config["TRUSTED_HOSTS"] = ["good.example"]
+    app.add_url_rule("/", "index", lambda: "")
+    app.register_error_handler(400, lambda error: (kolben.url_for("index"), 400))
+    response = app.test_client().get("/", base_url="http://bad.example")
+    assert (response.status_code, response.text) == (400, "/")
+
+
+def test_a_stream_is_torn_down_once_and_at_its_end(app: kolben.Flask) -> None:
+    log: list[Any] = []
+    app.teardown_request(lambda error: log.append("request"))
+    app.teardown_appcontext(lambda error: log.append("app"))
+
+    @app.get("/")
+    def index():
+        return kolben.stream_with_context(name for name in ["a", "b"])
+
+    body, _, _ = run_wsgi_app(app, EnvironBuilder("/").get_environ())
+    log.extend(body)
+    body.close()
+    assert log == [b"a", b"b", "request", "app"]
+
+
+def test_an_interface_of_ones_own_opens_each_session(app: kolben.Flask) -> None:
+    opened: list[str] = []
+
+    class Interface(SecureCookieSessionInterface):
+        def open_session(self, app, request):
+            opened.append(request.path)
+            return super().open_session(app, request)
+
+    app.session_interface = Interface()
+    app.add_url_rule("/", "index", lambda: "nobody looks")
+    app.test_client().get("/")
+    assert opened == ["/"]
+
+
+@pytest.mark.parametrize(("length", "start"), [(40, "session=ey"), (80, "session=.e")])
+def test_a_small_session_is_not_compressed(app: kolben.Flask, length: int, start: str) -> None:
+    @app.get("/")
+    def index():
+        kolben.session["text"] = "x" * length
+        return ""
+
+    assert app.test_client().get("/").headers["Set-Cookie"].startswith(start)
+
+
+def test_popping_out_of_order_tears_nothing_down(app: kolben.Flask) -> None:
+    log: list[Any] = []
+    app.teardown_request(log.append)
+    with app.test_request_context("/1") as outer, app.test_request_context("/2"):
+        with pytest.raises(AssertionError, match="can not be popped"):
+            outer.pop()
+        assert log == []
+    assert log == [None, None]
+    with pytest.raises(AssertionError, match="can not be popped"):
+        app.app_context().pop()
+
+
+def test_the_context_variables_are_for_reading(app: kolben.Flask) -> None:
+    with app.test_request_context() as context:
+        assert _cv_request.get() is context
+        assert _cv_app.get().app is app
+    assert not hasattr(_cv_app, "set")
+
+
+def test_async_views_of_a_thread_share_a_loop(app: kolben.Flask) -> None:
+    @app.get("/")
+    async def index():
+        return str(id(asyncio.get_running_loop()))
+
+    client = app.test_client()
+    assert client.get("/").text == client.get("/").text
+
+
+def test_a_patch_of_the_class_counts_for_new_applications(
+    app: kolben.Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = kolben.Flask(__name__)
+    for each in (app, fresh):
+        each.add_url_rule("/", "index", lambda: "view")
+    app.test_client().get("/")
+    monkeypatch.setattr(kolben.Flask, "dispatch_request", lambda self: "patched")
+    assert app.test_client().get("/").text == "view"
+    assert fresh.test_client().get("/").text == "patched"
