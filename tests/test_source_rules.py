@@ -35,7 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "sansio sansio.scaffold sansio.app sansio.blueprints blueprints",
         # The way of a request, and its gateways.
         "dispatch asgi_websocket",
-        "app asgi",
+        "app asgi lifespan",
         "testing worker serve supervisor __init__ __main__",
     )
 )
