@@ -16,7 +16,7 @@ from werkzeug.sansio.http import parse_cookie
 from werkzeug.wrappers import Request
 
 from kolben import formparser
-from kolben.formparser import parse_cookies, parse_query, parse_urlencoded
+from kolben.formparser import find_cookie, parse_cookies, parse_query, parse_urlencoded
 
 
 def werkzeug_request(**environ: str) -> Request:
@@ -100,6 +100,8 @@ def test_a_cookie_header_is_parsed_as_werkzeug_does(header):
     assert isinstance(parse_cookies(header), ImmutableMultiDict)
     assert pairs(parse_cookies(header)) == pairs(expected)
     assert parse_cookies(header, InOrder) == parse_cookie(header, InOrder)
+    for name in ("session", "a", "b", "q", "ab"):
+        assert find_cookie(header, name) == expected.get(name)
 
 
 # -- multipart -------------------------------------------------------------------------------

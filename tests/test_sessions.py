@@ -694,3 +694,132 @@ def test_a_permanent_session_is_refreshed_also_where_nobody_looks() -> None:
     assert response.headers["Vary"] == "Cookie"
     app.config["SESSION_REFRESH_EACH_REQUEST"] = False
     assert "Set-Cookie" not in client.get("/other").headers
+
+
+def change_nothing() -> str:
+    return "text"
+
+
+def read_one() -> t.Any:
+    return kolben.session.get("n", "none")
+
+
+def write_one() -> t.Any:
+    kolben.session["n"] = "é"
+    return {"n": kolben.session["n"]}
+
+
+def write_deeply() -> t.Any:
+    kolben.session["deep"] = [{"at": (1, Markup("<b>"))}, b"x"]
+    return [1, 2]
+
+
+def write_without_reading() -> t.Any:
+    kolben.request_ctx._session["n"] = 1  # type: ignore[attr-defined]
+    return "text", 201
+
+
+def make_permanent() -> str:
+    kolben.session.permanent = True
+    return "text"
+
+
+def empty() -> str:
+    kolben.session.clear()
+    return "text"
+
+
+def flash_and_read() -> t.Any:
+    messages = kolben.get_flashed_messages(with_categories=True)
+    kolben.flash("Saved.", "info")
+    return [list(pair) for pair in t.cast("t.Any", messages)]
+
+
+def write_too_much() -> str:
+    kolben.session["n"] = "".join(map(chr, range(32, 4500)))
+    return "text"
+
+
+def answer_with_vary() -> t.Any:
+    kolben.session["n"] = 1
+    return kolben.Response("text", headers={"Vary": "Accept"})
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        change_nothing,
+        read_one,
+        write_one,
+        write_deeply,
+        write_without_reading,
+        make_permanent,
+        empty,
+        flash_and_read,
+        write_too_much,
+        answer_with_vary,
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.filterwarnings("ignore:The 'session' cookie is too large")
+@pytest.mark.usefixtures("frozen")
+def test_a_response_object_changes_nothing(view: t.Any, method: str) -> None:
+    """Each answer is the same where a hook wants to see the response and where nobody does."""
+
+    def answers(hooked: bool) -> list[t.Any]:
+        app = make_app()
+        app.add_url_rule("/", view_func=view)
+        app.add_url_rule("/other", "other", change_nothing)
+        if hooked:
+            app.after_request(lambda response: response)
+        client = app.test_client()
+        got = [client.open(path, method=method) for path in ("/", "/", "/other", "/")]
+        return [(r.status, list(r.headers), r.data) for r in got]
+
+    assert answers(hooked=False) == answers(hooked=True)
+
+
+def test_a_cookie_read_before_is_still_too_old_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app(PERMANENT_SESSION_LIFETIME=60)
+    now = [NOW]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    cookie = cookie_of(save(app, {"n": 1}))
+    for seconds, expected in ((0, {"n": 1}), (60, {"n": 1}), (61, {}), (-1, {}), (30, {"n": 1})):
+        now[0] = NOW + seconds
+        assert open_cookie(app, cookie) == expected
+
+
+@pytest.mark.usefixtures("frozen")
+def test_a_cookie_read_before_is_not_shared() -> None:
+    app = make_app()
+    cookie = cookie_of(save(app, {"n": [1]}))
+    first, second = t.cast("t.Any", [open_cookie(app, cookie) for _ in range(2)])
+    first["n"].append(2)
+    assert second == {"n": [1]}
+    assert open_cookie(app, cookie) == {"n": [1]}
+    app.secret_key = "another"
+    assert open_cookie(app, cookie) == {}
+
+
+@pytest.mark.usefixtures("frozen")
+def test_settings_changed_between_requests_count_at_once() -> None:
+    app = make_app()
+    save(app, {"n": 1})
+    app.config.update(
+        SESSION_COOKIE_NAME="other", SESSION_COOKIE_PATH="/sub", SESSION_COOKIE_SECURE=True
+    )
+    header = dict(save(app, {"n": 1}))["Set-Cookie"]
+    assert header.startswith("other=")
+    assert header.endswith("; Secure; HttpOnly; Path=/sub")
+
+
+def test_an_application_may_keep_its_settings_elsewhere() -> None:
+    class App(kolben.Flask):
+        secret_key = "from the class"
+        permanent_session_lifetime = timedelta(seconds=5)
+
+    app = App(__name__)
+    header = save(app, {"n": 1})
+    assert open_cookie(app, cookie_of(header)) == {"n": 1}
+    app.secret_key = "another"
+    assert open_cookie(app, cookie_of(header)) == {}

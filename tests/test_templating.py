@@ -241,3 +241,20 @@ def test_looking_for_a_template_can_be_explained(app, blueprint, caplog):
     assert "looked up from an endpoint that belongs to the blueprint 'own'" in missing
     assert f"  - {app.root_path}/own" in missing
     assert f"-> found ('{app.root_path}/own/own.html')" in found
+
+
+def test_globals_stay_alive_and_a_template_may_overlay_them():
+    app = kolben.Flask(__name__)
+    environment = app.jinja_env
+    environment.globals["name"] = "all"
+    plain = environment.from_string("{{ name }} {{ later }}")
+    own = environment.from_string("{{ name }} {{ later }}", globals={"name": "own"})
+    assert plain.render() == "all "
+    environment.globals["later"] = "now"
+    assert (plain.render(), own.render(), own.render(name="given")) == (
+        "all now",
+        "own now",
+        "given now",
+    )
+    assert plain.new_context().globals_keys == set(plain.globals)
+    assert plain.new_context({"a": 1}, shared=True).get_all() == {"a": 1}
