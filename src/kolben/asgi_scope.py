@@ -19,6 +19,9 @@ if t.TYPE_CHECKING:
     from .app import Flask
     from .asgi_body import Body
 
+# How a test client keeps the contexts of a request.
+_PRESERVE = "werkzeug.debug.preserve_context"
+
 Scope = t.MutableMapping[str, t.Any]
 
 logger = logging.getLogger(__name__)
@@ -107,6 +110,8 @@ def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
     if client:
         environ["REMOTE_ADDR"] = client[0]
         environ["REMOTE_PORT"] = str(client[1])
+    if _PRESERVE in scope:
+        environ[_PRESERVE] = scope[_PRESERVE]
     headers = scope["headers"]
     names = _environ_names
     # PERF: one after the other, with a look for an earlier one each time, takes twice as long.
