@@ -94,7 +94,7 @@ def test_a_step_overridden_in_a_class_is_called(step: str, engine: list[str]) ->
     send(app, "/missing")
     assert send(app)[2] == b"x"
     assert engine == []
-    if inspect.isfunction(original) and step != "async_to_sync":
+    if inspect.isfunction(original) and step not in {"async_to_sync", "should_ignore_error"}:
         assert called
 
 

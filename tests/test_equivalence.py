@@ -118,7 +118,7 @@ class Recorder:
         self.program = program
         self.log: Log = []
         self.answers: list[t.Any] = []
-        self.receivers: list[t.Any] = []
+        self.receivers: list[tuple[t.Any, t.Any]] = []
         self.app = self.build(flask_class or framework.Flask)
 
     # -- building ---------------------------------------------------------------------------
@@ -160,8 +160,9 @@ class Recorder:
             values.pop("_async_wrapper", None)
             self.note(f"signal {name}", sender.name, *(self.show(v) for v in values.values()))
 
-        self.receivers.append(receiver)
-        getattr(self.framework, name).connect(receiver, app)
+        signal = getattr(self.framework, name)
+        signal.connect(receiver, app)
+        self.receivers.append((signal, receiver))
 
     def replace(self, app: t.Any, name: str) -> None:
         """Replace a part of the application, or have a method of its own call the class's."""
@@ -523,13 +524,17 @@ class Recorder:
         self.answers.append(answer)
 
     def run(self) -> list[t.Any]:
-        for step in self.program["steps"]:
-            if isinstance(step, str):
-                self.replace(self.app, step)
-            elif isinstance(step, list):
-                self.connect(self.app, step[0])
-            else:
-                self.send(step)
+        try:
+            for step in self.program["steps"]:
+                if isinstance(step, str):
+                    self.replace(self.app, step)
+                elif isinstance(step, list):
+                    self.connect(self.app, step[0])
+                else:
+                    self.send(step)
+        finally:
+            for signal, receiver in self.receivers:
+                signal.disconnect(receiver)
         return self.answers
 
 
