@@ -1,0 +1,303 @@
+"""The documentation says what is so: its programs run, its names exist, its differences are tested."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import json
+import re
+import sys
+import textwrap
+import tomllib
+import types
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from werkzeug.test import TestResponse
+
+import kolben
+import kolben.async_testing
+from kolben.cli import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in PAGES if path.is_file()}
+
+FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return [textwrap.dedent(m[3]) for m in FENCE.finditer(TEXTS[page]) if m[2] == language]
+
+
+def prose(page: str) -> str:
+    return FENCE.sub("", TEXTS[page])
+
+
+PROGRAMS = [
+    pytest.param(code, id=f"{page}-{number}")
+    for page in TEXTS
+    for number, code in enumerate(blocks(page, "python"), 1)
+]
+
+
+def run(code: str, name: str) -> dict[str, Any]:
+    """Run a block as the module that a reader would save it as."""
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    try:
+        exec(compile(code, f"{name}.py", "exec"), module.__dict__)
+    finally:
+        del sys.modules[name]
+    return vars(module)
+
+
+def app_of(page: str, words: str) -> kolben.Flask:
+    """The application of the one block that has these words."""
+    (code,) = [code for code in blocks(page, "python") if words in code]
+    app: kolben.Flask = run(code, "documented")["app"]
+    app.testing = True
+    return app
+
+
+# -- programs ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", PROGRAMS)
+def test_each_program_runs(code: str) -> None:
+    if "install_as_flask()" in code or "# was:" in code:
+        compile(code, "block", "exec")  # tried in tests/ecosystem/test_moving_flaskr.py
+        return
+    names = run(code, "documented")
+    for name, function in names.items():
+        if name.startswith("test_"):
+            result = function()
+            if inspect.iscoroutine(result):
+                asyncio.run(result)
+
+
+def test_the_first_program_says_hello() -> None:
+    client = app_of("README.md", "Hello World!").test_client()
+    assert client.get("/").text == "Hello World!"
+
+
+ASYNC = "docs/async.md"
+
+
+def both_ways(app: kolben.Flask, path: str, **options: Any) -> str:
+    """What a request is answered, which is the same over WSGI and ASGI."""
+
+    async def ask() -> TestResponse:
+        return await app.async_test_client().open(path, **options)
+
+    answers = {app.test_client().open(path, **options).text, asyncio.run(ask()).text}
+    assert len(answers) == 1
+    return answers.pop()
+
+
+def test_async_views() -> None:
+    app = app_of(ASYNC, "asyncio.gather")
+    assert both_ways(app, "/?user=ada") == "ada: a for / b for /"
+    assert both_ways(app, "/form", method="POST", data={"name": "ada"}) == "ada"
+
+
+@pytest.mark.parametrize("path", ["/files/x", "/plain/x"])
+def test_long_request_bodies(path: str) -> None:
+    app = app_of(ASYNC, "@stream_body")
+    answer = both_ways(app, path, method="PUT", data=b"12345")
+    assert json.loads(answer) == {"name": "x", "size": 5}
+
+
+def test_streamed_responses() -> None:
+    app = app_of(ASYNC, "@stream_with_context")
+    assert both_ways(app, "/lines") == "0 /lines\n1 /lines\n2 /lines\n"
+
+
+def test_server_sent_events() -> None:
+    text = both_ways(app_of(ASYNC, "event_stream"), "/prices")
+    assert text.startswith("retry: 2000\n\n")
+    assert "event: price\nid: 2\ndata: 2 €\n\n" in text
+
+
+def test_web_sockets(capsys: pytest.CaptureFixture[str]) -> None:
+    app = app_of(ASYNC, "@app.before_websocket")
+
+    async def talk() -> None:
+        client = app.async_test_client()
+        async with client.websocket("/echo") as ws:
+            await ws.send(b"x")
+            assert await ws.receive() == b"x"
+        async with client.websocket("/rooms/a") as ws:
+            await ws.send_json({"b": 1})
+            assert await ws.receive_json() == {"room": "a", "data": {"b": 1}}
+            await ws.close(1000, "bye")
+        with pytest.raises(kolben.async_testing.WebSocketDenied) as denied:
+            async with client.websocket("/echo", query_string={"token": "wrong"}):
+                pass
+        assert denied.value.status_code == 401
+
+    asyncio.run(talk())
+    assert capsys.readouterr().out == "closed with 1000 bye\n"
+    assert app.test_client().get("/echo").status_code == 426
+
+
+def test_start_and_stop() -> None:
+    app = app_of(ASYNC, "@app.before_serving")
+
+    async def serve() -> None:
+        async with app.test_app():
+            assert "pool" in app.extensions
+        assert "pool" not in app.extensions
+
+    asyncio.run(serve())
+
+
+def test_background_tasks(caplog: pytest.LogCaptureFixture) -> None:
+    app = app_of(ASYNC, "add_background_task")
+    caplog.set_level("INFO")
+
+    async def order() -> None:
+        async with app.test_app():
+            response = await app.async_test_client().post("/orders")
+            assert response.status_code == 202
+
+    asyncio.run(order())
+    assert "mail to ada@example.com" in caplog.text
+
+
+# -- names ------------------------------------------------------------------------------------
+
+#: What the first part of a documented name stands for.
+OBJECTS: dict[str, Any] = {
+    "kolben": kolben,
+    "app": kolben.Flask,
+    "request": kolben.Request,
+    "websocket": kolben.WebSocket,
+    "RequestContext": importlib.import_module("kolben.ctx").RequestContext,
+    "globals": importlib.import_module("kolben.globals"),
+}
+DOTTED = re.compile(rf"`@?((?:{'|'.join(OBJECTS)})(?:\.\w+)+)(?:\(.*?\))?`")
+OF_INSTANCES = {"app.config", "app.extensions", "app.py"}
+
+
+def find(name: str) -> Any:
+    first, *parts = name.split(".")
+    found = OBJECTS[first]
+    for part in parts:
+        if isinstance(found, types.ModuleType) and not hasattr(found, part):
+            found = importlib.import_module(f"{found.__name__}.{part}")
+        else:
+            found = getattr(found, part)
+    return found
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_each_name_exists(page: str) -> None:
+    for name in set(DOTTED.findall(prose(page))) - OF_INSTANCES:
+        find(name)
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_each_place_in_the_source_exists(page: str) -> None:
+    for file, name in re.findall(r"`(\w+)\.py:([\w.]+)`", TEXTS[page]):
+        found: Any = importlib.import_module(f"kolben.{file}")
+        for part in name.split("."):
+            found = getattr(found, part)
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_each_setting_is_known_to_the_source(page: str) -> None:
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    names = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", TEXTS[page])
+    assert [name for name in names if name not in source] == []
+
+
+# -- links and commands -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_each_link_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", prose(page)):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+            slugs = [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings]
+            assert anchor in slugs, target
+
+
+def commands(page: str, program: str) -> list[list[str]]:
+    lines = [
+        line.split("  #")[0].strip() for text in blocks(page, "sh") for line in text.split("\n")
+    ]
+    return [line.split()[1:] for line in lines if line.split()[:1] == [program]]
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_each_kolben_command_takes_these_options(page: str) -> None:
+    for words in commands(page, "kolben"):
+        context = click.Context(cli)
+        known = option_names(cli, context)
+        for word in words:
+            command = cli.commands.get(word)
+            if command is not None:
+                known |= option_names(command, context)
+            assert not word.startswith("-") or word.split("=")[0] in known, words
+
+
+def option_names(command: click.Command, context: click.Context) -> set[str]:
+    return {
+        name
+        for parameter in command.get_params(context)
+        if isinstance(parameter, click.Option)
+        for name in [*parameter.opts, *parameter.secondary_opts]
+    }
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_each_make_target_is_there(page: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = [words[0] for words in commands(page, "make")] + re.findall(
+        r"`make ([\w-]+)", TEXTS[page]
+    )
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_each_extra_is_there(page: str) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert set(re.findall(r"kolben\[(\w+)\]", TEXTS[page])) <= extras.keys()
+
+
+# -- differences ------------------------------------------------------------------------------
+
+ENTRIES = re.split(r"^- ", TEXTS.get("docs/differences.md", ""), flags=re.MULTILINE)[1:]
+
+
+@pytest.mark.parametrize(
+    "entry", ENTRIES, ids=[re.sub(r"\W+", "-", entry[:50]).strip("-") for entry in ENTRIES]
+)
+def test_each_difference_has_its_tests(entry: str) -> None:
+    tests = re.findall(r"`(tests/\S+\.py)::(\w+)`", entry)
+    assert tests
+    for file, name in tests:
+        text = (ROOT / file).read_text()
+        assert re.search(rf"^ *(async )?def {name}\(", text, re.MULTILINE), (file, name)
+
+
+def test_the_table_of_extensions_is_that_of_the_outcomes() -> None:
+    outcomes = ROOT / "tests" / "ecosystem" / "outcomes"
+    rows = re.findall(r"^\| (\S+) [\d.]+ \| (\d+) \|$", TEXTS["docs/moving.md"], re.MULTILINE)
+    assert rows
+    for name, count in rows:
+        results = json.loads((outcomes / f"{name.lower()}.json").read_text())
+        assert list(results.values()).count("passed") == int(count), name
