@@ -215,6 +215,37 @@ def test_each_setting_is_known_to_the_source(page: str) -> None:
     assert [name for name in names if name not in source] == []
 
 
+def rows_of_additions() -> dict[str, list[str]]:
+    """The names in the index' table of what Flask does not have, by what they are in."""
+    table = TEXTS["docs/index.md"].partition("## Names that Flask does not have")[2]
+    found: dict[str, list[str]] = {}
+    place = ""
+    for row in re.findall(r"^\| (.*?) ?\| (`.*?) \|", table, re.MULTILINE):
+        place = row[0].strip("`") or place
+        found.setdefault(place, []).extend(re.findall(r"`(\w+)`", row[1]))
+    return found
+
+
+def test_each_name_that_flask_has_not_is_listed() -> None:
+    flask = json.loads((ROOT / "tests" / "surface" / "flask-3.1.3.json").read_text())
+    listed = rows_of_additions()
+    for place, names in listed.items():
+        for name in names:
+            find(f"{place}.{name}")
+    for place, theirs in (
+        ("kolben", flask["modules"]["{package}"]),
+        ("kolben.Flask", flask["instances"]["app"]),
+        ("kolben.Blueprint", flask["instances"]["blueprint"]),
+        ("kolben.Request", flask["instances"]["request"]),
+    ):
+        ours = {
+            name
+            for name, value in inspect.getmembers(find(place) if "." in place else kolben)
+            if not name.startswith("_") and not isinstance(value, types.ModuleType)
+        }
+        assert ours - set(theirs) - {"annotations"} == set(listed[place]), place
+
+
 # -- links and commands -----------------------------------------------------------------------
 
 
