@@ -173,4 +173,4 @@ class ASGIRequestContext(RequestContext):
 
 
 def _bare(scope: Scope) -> Scope:
-    return {"method": scope["method"], "path": "/", "headers": ()}
+    return {"method": scope.get("method", "GET"), "path": "/", "headers": ()}
