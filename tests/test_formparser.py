@@ -129,12 +129,15 @@ def parse_form(
     mimetype: str = MULTIPART,
     *,
     boundary: str = "xyz",
-    sizes: t.Sequence[int] = (),
+    sizes: t.Sequence[int] | None = (),
     **options: t.Any,
 ) -> t.Any:
-    """Parse with one of the two modules; the result in a form that can be compared."""
+    """Parse with one of the two modules; the result in a form that can be compared.
+
+    Without sizes the body is in memory as a whole.
+    """
     parser = module.FormDataParser(**options)
-    stream = ShortReads(body, list(sizes))
+    stream = io.BytesIO(body) if sizes is None else ShortReads(body, list(sizes))
     try:
         rest, form, files = parser.parse(stream, mimetype, len(body), {"boundary": boundary})
     except Exception as error:
@@ -149,18 +152,41 @@ def describe(file: FileStorage) -> t.Any:
     return file.name, file.filename, file.mimetype, headers, type(file.stream), content
 
 
-def both(body: bytes, **options: t.Any) -> t.Any:
-    """Parse with both modules, check that they agree, and return the result."""
-    result = parse_form(formparser, body, **options)
-    opened: list[t.Any] = []
+class Factory:
+    """Werkzeug's stream factory, with a record of what it was asked for."""
 
-    def factory(*args: t.Any, **about: t.Any) -> t.Any:
-        opened.append(werkzeug_formparser.default_stream_factory(*args, **about))
-        return opened[-1]
+    def __init__(self) -> None:
+        self.asked: list[t.Any] = []
+        self.opened: list[t.Any] = []
 
-    assert result == parse_form(werkzeug_formparser, body, **{"stream_factory": factory, **options})
+    def __call__(self, **about: t.Any) -> t.Any:
+        self.asked.append(about)
+        self.opened.append(werkzeug_formparser.default_stream_factory(**about))
+        return self.opened[-1]
+
+
+def both(body: bytes, *, sizes: t.Sequence[int] = (), **options: t.Any) -> t.Any:
+    """Parse with both modules, check that they agree, and return the result.
+
+    Twice: in chunks of the sizes, and with the whole body in memory.
+    """
+    at_once = agreed(body, sizes=None, **options)
+    in_chunks = agreed(body, sizes=sizes, **options)
+    return in_chunks if sizes else at_once
+
+
+def agreed(body: bytes, **options: t.Any) -> t.Any:
+    if "stream_factory" in options:
+        result = parse_form(formparser, body, **options)
+        assert result == parse_form(werkzeug_formparser, body, **options)
+        return result
+    ours, theirs = Factory(), Factory()
+    result = parse_form(formparser, body, stream_factory=ours, **options)
+    assert result == parse_form(werkzeug_formparser, body, stream_factory=theirs, **options)
+    if isinstance(result, tuple):
+        assert ours.asked == theirs.asked
     # After an error Werkzeug leaves its files open; the test makes up for that.
-    for stream in opened:
+    for stream in theirs.opened:
         stream.close()
     return result
 
@@ -317,6 +343,80 @@ def test_a_damaged_body_is_parsed_as_werkzeug_does(content, cut, flip, sizes):
     both(bytes(body[: len(body) - cut]), sizes=sizes)
 
 
+ORDINARY_CONTENT = st.lists(
+    st.sampled_from([b"\r", b"\n", b"\r\n", b"-", b"--", b"--xy", b"text", b"\xff", b"xyz"]),
+    max_size=8,
+).map(b"".join)
+ORDINARY_HEADERS = st.sampled_from(
+    [
+        'Content-Disposition: form-data; name="a"',
+        'Content-Disposition: form-data; name="b"',
+        'Content-Disposition: form-data; name="b"\r\nContent-Type: text/plain; charset=iso-8859-1',
+        'Content-Disposition: form-data; name="f"; filename="ä.txt"',
+        'Content-Disposition: form-data; name="f"; filename=""\r\nContent-Type: text/x; a="b"',
+        'Content-Disposition: form-data; name="--x"; filename="--xyz"',
+    ]
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    parts=st.lists(st.builds(part, ORDINARY_HEADERS, ORDINARY_CONTENT), max_size=6),
+    start=st.sampled_from([b"", b"", b"", b"\r\n", b"\n", b" "]),
+    end=st.sampled_from(
+        [END, END, b"--xyz--", b"--xyz-- \r\n", b"--xyz--\r\nrest", b"--xyz--\n", b""]
+    ),
+    changes=st.lists(
+        st.tuples(
+            st.integers(0, 400),
+            st.integers(0, 4),
+            st.sampled_from(
+                [b"", b"\r", b"\n", b"\r\n", b"-", b"--xyz", b'"', b"\\", b"\xff", b" "]
+            ),
+        ),
+        max_size=3,
+    ),
+    count=st.none() | st.integers(-2, 6),
+    memory=st.none() | st.sampled_from([0, 100, 300, 10_000]),
+    silent=st.booleans(),
+)
+def test_an_ordinary_body_with_a_few_changes_is_parsed_as_werkzeug_does(
+    parts, start, end, changes, count, memory, silent
+):
+    body = start + b"".join(parts) + end
+    for position, length, new in changes:
+        body = body[:position] + new + body[position + length :]
+    both(body, max_form_parts=count, max_form_memory_size=memory, silent=silent)
+
+
+@pytest.mark.parametrize("boundary", ["-", "--", "---x", "a--a", "x--", " x", "x ", "a\r\n", "."])
+def test_odd_boundaries_mean_what_they_mean_to_werkzeug(boundary):
+    for content in b"", b"-", b"--", b"\r\n-", b"\r\n--", b"\r\n---", b"--" + boundary.encode():
+        body = part('Content-Disposition: form-data; name="a"', content)
+        both((body * 2 + END).replace(b"xyz", boundary.encode()), boundary=boundary)
+        both((b"\r\n" + body + END).replace(b"xyz", boundary.encode()), boundary=boundary)
+
+
+def test_what_browsers_send_is_parsed_at_once_if_it_is_in_memory(monkeypatch):
+    monkeypatch.setattr(formparser, "_Decoder", None)
+    parser = formparser.FormDataParser(max_form_memory_size=500_000, max_form_parts=3)
+    body = PLAIN_FIELD + PLAIN_FILE + PLAIN_FIELD + END
+    for start in b"", b"\r\n":
+        stream = io.BytesIO(start + body)
+        rest, form, files = parser.parse(stream, MULTIPART, len(body), {"boundary": "xyz"})
+        assert rest.read() == b""
+        assert form.getlist("a") == ["1", "1"]
+        assert files["f"].read() == b"\r\n--xy\r\n--"
+        files["f"].close()
+
+
+def test_a_stream_that_was_read_from_is_parsed_from_there():
+    body = io.BytesIO(b"before" + PLAIN_FIELD + END)
+    body.read(6)
+    _, form, _ = formparser.FormDataParser().parse(body, MULTIPART, None, {"boundary": "xyz"})
+    assert form.to_dict() == {"a": "1"}
+
+
 @pytest.mark.parametrize("size", [100, 65_400, 500_000, 700_000])
 @pytest.mark.parametrize("content", [b"\xff", b"text\r\n", b"\r", b"\n-"])
 def test_a_big_file_arrives_whole(size, content):
@@ -352,7 +452,8 @@ def test_files_go_where_the_stream_factory_says_and_are_closed_after_an_error():
     parser = formparser.FormDataParser(factory, silent=False)
     with pytest.raises(ValueError):
         parser.parse(io.BytesIO(PLAIN_FILE + PLAIN_FILE[:-9]), MULTIPART, 1, {"boundary": "xyz"})
-    assert [stream.closed for stream in made] == [True, True, True, True]
+    # Two ways, ours and Werkzeug's, and the two files of the broken body.
+    assert [stream.closed for stream in made] == [True] * 6
 
 
 def test_the_result_is_of_the_class_asked_for():

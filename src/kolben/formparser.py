@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from io import BytesIO
 from urllib.parse import parse_qsl, unquote
 
 # Imported for its effect too: it registers the error handler that keeps undecodable bytes quoted.
@@ -161,6 +162,18 @@ def _multi_dict(values: dict[str, list[str]], cls: type[t.Any]) -> t.Any:
     return result
 
 
+def _gather(pairs: list[tuple[str, t.Any]], cls: type[t.Any]) -> t.Any:
+    if cls is not ImmutableMultiDict and cls is not MultiDict:
+        return cls(pairs)
+    values: dict[str, list[t.Any]] = {}
+    for name, value in pairs:
+        if name in values:
+            values[name].append(value)
+        else:
+            values[name] = [value]
+    return _multi_dict(values, cls)
+
+
 _new_dict: t.Any = dict.__new__
 _update_dict: t.Any = dict.update
 
@@ -267,11 +280,49 @@ class MultiPartParser(_werkzeug.MultiPartParser):
         """
         parts = _Parts(self, content_length)
         try:
-            self._feed(stream, boundary, parts)
+            if not self._take_at_once(stream, boundary, parts):
+                self._feed(stream, boundary, parts)
         except BaseException:
             parts.close()
             raise
-        return self.cls(parts.fields), self.cls(parts.files)
+        return _gather(parts.fields, self.cls), _gather(parts.files, self.cls)
+
+    def start_file_streaming(self, event: File, total_content_length: int | None) -> t.IO[bytes]:
+        """Open what a file is written to.
+
+        :param event: the name and headers of the file.
+        :param total_content_length: the length of the whole body in bytes, if known.
+        """
+        # PERF: asking for a header that is not there costs an exception (2 us).
+        for name, _ in event.headers:
+            if name.lower() == "content-length":
+                return super().start_file_streaming(event, total_content_length)
+        return self.stream_factory(
+            total_content_length=total_content_length,
+            filename=event.filename,
+            content_type=event.headers.get("Content-Type"),
+            content_length=0,
+        )
+
+    def _take_at_once(self, stream: t.IO[bytes], boundary: bytes, parts: _Parts) -> bool:
+        """Take an ordinary body that is in memory already; tell whether it was one.
+
+        PERF: a 100 kB file with two fields: 32 us, where the decoder takes 70.
+        """
+        if type(stream) is not BytesIO or stream.tell() != 0:
+            return False
+        body = stream.getvalue()
+        limit = self.max_form_memory_size
+        if len(body) > SMALL_BODY or (limit is not None and len(body) > limit):
+            return False
+        found = _split(body, boundary, self.max_form_parts)
+        if found is None:
+            return False
+        stream.seek(len(body))
+        for part, start, end in found:
+            parts.begin(part)
+            parts.add(body[start:end], more=False)
+        return True
 
     def _feed(self, stream: t.IO[bytes], boundary: bytes, parts: _Parts) -> None:
         limit = self.max_form_memory_size
@@ -304,6 +355,9 @@ class MultiPartParser(_werkzeug.MultiPartParser):
             elif isinstance(event, (NeedData, Epilogue)):
                 return
 
+
+# In bytes; from this size on Werkzeug puts an uploaded file on disk.
+SMALL_BODY = 500_000
 
 # A multiple of what systems and Python's file objects write at a time, in bytes.
 _PAGE = 8192
@@ -356,7 +410,7 @@ class _Parts:
             file = FileStorage(stream, part.filename, part.name, headers=part.headers)
             self.files.append((part.name, file))
         else:
-            # PERF: asking for a header that is not there costs an exception (2 us).
+            # PERF: see start_file_streaming.
             plain = part.headers is _NO_HEADERS
             charset = "utf-8" if plain else self.parser.get_part_charset(part.headers)
             self.fields.append((part.name, b"".join(self._pieces).decode(charset, "replace")))
@@ -375,6 +429,49 @@ _PLAIN_HEADERS = re.compile(
     rb"(?:\r\nContent-Type: ([!-~](?:[ -~]*[!-~])?))?\r\n(?=\r\n)"
 ).match
 _NO_HEADERS = Headers()
+
+
+def _split(
+    body: bytes, boundary: bytes, max_parts: int | None
+) -> list[tuple[Field | File, int, int]] | None:
+    """Find the parts of a body, and where the content of each begins and ends; None if any of it
+    is not as browsers write it.
+
+    Whatever looks like a boundary has to be one: with CRLF before and after it, at the very start,
+    and at the very end. Then no way to read the body finds other parts.
+    """
+    delimiter = b"--" + boundary
+    at = 2 if body.startswith(b"\r\n") else 0
+    if not body.startswith(delimiter, at):
+        return None
+    found: list[tuple[Field | File, int, int]] = []
+    at += len(delimiter)
+    while body[at : at + 5] not in (b"--\r\n", b"--"):
+        end = body.find(delimiter, at)
+        headers = _PLAIN_HEADERS(body, at + 2, end - 2)
+        if headers is None or body[at : at + 2] != b"\r\n" or body[end - 2 : end] != b"\r\n":
+            return None
+        try:
+            found.append((_plain_part(headers), headers.end() + 2, end - 2))
+        except UnicodeDecodeError:
+            return None
+        if max_parts is not None and len(found) > max_parts:
+            return None
+        at = end + len(delimiter)
+    return found
+
+
+def _plain_part(match: re.Match[bytes]) -> Field | File:
+    disposition, name, filename, content_type = match.groups()
+    headers = _NO_HEADERS
+    if filename is not None or content_type is not None:
+        headers = Headers()
+        headers._list.append(("Content-Disposition", disposition.decode()))
+        if content_type is not None:
+            headers._list.append(("Content-Type", content_type.decode()))
+    if filename is None:
+        return Field(name=name.decode(), headers=headers)
+    return File(name=name.decode(), filename=filename.decode(), headers=headers)
 
 
 class _Decoder(MultipartDecoder):
@@ -452,18 +549,7 @@ class _Decoder(MultipartDecoder):
         match = _PLAIN_HEADERS(self.buffer)
         if match is None:
             return None
-        disposition, name, filename, content_type = match.groups()
-        event: Field | File
-        headers = _NO_HEADERS
-        if filename is not None or content_type is not None:
-            headers = Headers()
-            headers.add("Content-Disposition", disposition.decode())
-            if content_type is not None:
-                headers.add("Content-Type", content_type.decode())
-        if filename is None:
-            event = Field(name=name.decode(), headers=headers)
-        else:
-            event = File(name=name.decode(), filename=filename.decode(), headers=headers)
+        event = _plain_part(match)
         del self.buffer[: match.end()]
         self.state = State.DATA_START
         self._search_position = 0

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Request as RequestBase, Response as ResponseBase
 
 from . import json
 from .debughelpers import attach_enctype_error_multidict
-from .formparser import FormDataParser, parse_cookies, parse_query, parse_urlencoded
+from .formparser import SMALL_BODY, FormDataParser, parse_cookies, parse_query, parse_urlencoded
 from .globals import _get_current, current_app as current_app
 from .lazy import lazy
 from .streaming import AsyncBody, BodyStream, as_iterable
@@ -85,9 +85,6 @@ def _decode_wsgi(value: str) -> str:
 def _parse_content_type(value: str) -> tuple[str, dict[str, str]]:
     return parse_options_header(value)
 
-
-# In bytes; from this size on Werkzeug puts an uploaded file on disk.
-_SMALL_BODY = 500_000
 
 _URLENCODED = "application/x-www-form-urlencoded"
 
@@ -387,7 +384,7 @@ class Request(RequestBase):
         PERF: an upload of 100 kB takes 20 us less than through Werkzeug's limited stream, which
         copies what it reads. Larger ones stay on the way in a buffer's size at a time.
         """
-        if "_cached_data" in self.__dict__ or not 0 < (self.content_length or 0) <= _SMALL_BODY:
+        if "_cached_data" in self.__dict__ or not 0 < (self.content_length or 0) <= SMALL_BODY:
             return
         body = self._read_declared_body()
         if body is not None:
