@@ -494,6 +494,7 @@ class Flask(ServedApp):
         """
         top = _get_current(None)
         context = top if type(top) is RequestContext else _cv_request.get(None)
+        injected = False
         if context is None:
             adapter = self._adapter_outside_request()
             external = True if _external is None else _external
@@ -510,6 +511,7 @@ class Flask(ServedApp):
                 and not _external
             ):
                 self.inject_url_defaults(endpoint, values)
+                injected = True
                 quick = self._build_quickly(context, endpoint, values)
                 if quick is not None:
                     return quick
@@ -520,7 +522,8 @@ class Flask(ServedApp):
             external = _scheme is not None if _external is None else _external
         if _scheme is not None and not external:
             raise ValueError("When specifying '_scheme', '_external' must be True.")
-        self.inject_url_defaults(endpoint, values)
+        if not injected:
+            self.inject_url_defaults(endpoint, values)
         try:
             url = adapter.build(
                 endpoint, values, method=_method, url_scheme=_scheme, force_external=external
@@ -551,6 +554,8 @@ class Flask(ServedApp):
         index = self._routes
         if index.url_map is not self.url_map or index.url_map._remap is not index.stamp:
             return None
+        if "url_adapter" in context.__dict__ and context.url_adapter is None:
+            return None  # a host without URLs
         script_name = context.environ.get("SCRIPT_NAME", "")
         if not script_name.isascii():
             return None
