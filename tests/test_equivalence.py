@@ -150,18 +150,18 @@ class Recorder:
         outer.register_blueprint(inner)
         app.register_blueprint(outer)
         for name in program["signals"]:
-            self.connect(app, name)
+            self.connect(name)
         for name in program["replaced"]:
             self.replace(app, name)
         return app
 
-    def connect(self, app: t.Any, name: str) -> None:
+    def connect(self, name: str) -> None:
         def receiver(sender: t.Any, **values: t.Any) -> None:
             values.pop("_async_wrapper", None)
             self.note(f"signal {name}", sender.name, *(self.show(v) for v in values.values()))
 
         signal = getattr(self.framework, name)
-        signal.connect(receiver, app)
+        signal.connect(receiver)
         self.receivers.append((signal, receiver))
 
     def replace(self, app: t.Any, name: str) -> None:
@@ -349,6 +349,9 @@ class Recorder:
             values.pop("x", None)
             values["y"] = 5
 
+    def do_fill(self, endpoint: str, values: dict[str, t.Any]) -> None:
+        values["x"] = values.pop("x", 0) + 1
+
     def do_other_view(self, *args: t.Any) -> t.Any:
         request = self.framework.request
         if self.app.url_map._rules:
@@ -529,7 +532,7 @@ class Recorder:
                 if isinstance(step, str):
                     self.replace(self.app, step)
                 elif isinstance(step, list):
-                    self.connect(self.app, step[0])
+                    self.connect(step[0])
                 else:
                     self.send(step)
         finally:
@@ -683,6 +686,7 @@ HOOKS = {
     "before_request": before,
     "after_request": after,
     "url_value_preprocessor": preprocess,
+    "url_defaults": pick([("nothing",), ("fill",)]),
     "teardown_request": teardown,
     "teardown_appcontext": teardown,
 }
