@@ -15,14 +15,12 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.metadata import Distribution, DistributionFinder, PackageNotFoundError, distribution
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+    from importlib.abc import Loader
     from types import ModuleType
 
 _SHADOWED = "flask"
@@ -30,19 +28,6 @@ _OWN = __name__.partition(".")[0]
 
 #: The version of Flask whose behaviour Kolben has, and which it reports under Flask's name.
 FLASK_VERSION = "3.1.3"
-
-_METADATA = f"""\
-Metadata-Version: 2.1
-Name: Flask
-Version: {FLASK_VERSION}
-Summary: Answered by Kolben, which stands in for Flask {FLASK_VERSION}.
-Requires-Dist: blinker>=1.9.0
-Requires-Dist: click>=8.1.3
-Requires-Dist: itsdangerous>=2.2.0
-Requires-Dist: jinja2>=3.1.2
-Requires-Dist: markupsafe>=2.1.1
-Requires-Dist: werkzeug>=3.1.0
-"""
 
 
 def install_as_flask() -> None:
@@ -56,10 +41,13 @@ def install_as_flask() -> None:
     _refuse_if_late(own)
     if sys.modules.get(_SHADOWED) is own:
         return
+    # PERF: here, because it takes 10 ms to import what knows metadata.
+    from .stand_in import StandInFinder, is_installed
+
     sys.meta_path.insert(0, _AliasFinder())
-    if not _is_installed(_SHADOWED):
+    if not is_installed(_SHADOWED):
         # Last, so that a real distribution which turns up on sys.path later is found first.
-        sys.meta_path.append(_StandInFinder())
+        sys.meta_path.append(StandInFinder(FLASK_VERSION))
     sys.modules[_SHADOWED] = own
 
 
@@ -81,21 +69,13 @@ def _refuse_if_late(own: ModuleType) -> None:
         )
 
 
-def _is_installed(name: str) -> bool:
-    try:
-        distribution(name)
-    except PackageNotFoundError:
-        return False
-    return True
-
-
 def _own_name(fullname: str) -> str | None:
     """``flask.json.tag`` -> ``kolben.json.tag``; None for a module that is not Flask's."""
     head, dot, rest = fullname.partition(".")
     return f"{_OWN}{dot}{rest}" if head == _SHADOWED else None
 
 
-class _AliasFinder(MetaPathFinder):
+class _AliasFinder:
     """Finds ``flask.<name>`` where ``kolben.<name>`` is."""
 
     def find_spec(
@@ -108,7 +88,7 @@ class _AliasFinder(MetaPathFinder):
         if own is None or not _exists(own):
             # The other finders answer, and the import error names the module as it was asked for.
             return None
-        return ModuleSpec(fullname, _AliasLoader(own))
+        return ModuleSpec(fullname, cast("Loader", _AliasLoader(own)))
 
 
 def _exists(name: str) -> bool:
@@ -116,7 +96,7 @@ def _exists(name: str) -> bool:
     return name in sys.modules or importlib.util.find_spec(name) is not None
 
 
-class _AliasLoader(Loader):
+class _AliasLoader:
     """Loads a module by importing another one."""
 
     def __init__(self, own: str) -> None:
@@ -132,34 +112,6 @@ class _AliasLoader(Loader):
         # The module has run, under its own name. The import system has just labelled it with the
         # alias' spec: put its own back.
         module.__spec__ = self.spec
-
-
-class _StandInFinder(DistributionFinder):
-    """Answers for a distribution named ``flask`` where none is installed."""
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,
-    ) -> None:
-        """Find no module: this finder knows metadata only."""
-
-    def find_distributions(
-        self, context: DistributionFinder.Context | None = None
-    ) -> Iterable[Distribution]:
-        name = None if context is None else context.name
-        return [_StandIn()] if name is None or name.lower() == _SHADOWED else []
-
-
-class _StandIn(Distribution):
-    """The metadata of the Flask that Kolben stands in for."""
-
-    def read_text(self, filename: str) -> str | None:
-        return _METADATA if filename == "METADATA" else None
-
-    def locate_file(self, path: object) -> Path:
-        return Path(__file__).parent.parent / str(path)
 
 
 def module_version(own_version: str) -> str:
