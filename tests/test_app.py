@@ -18,7 +18,7 @@ from werkzeug.exceptions import (
     NotFound,
 )
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import BuildError
+from werkzeug.routing import BuildError, RequestRedirect
 from werkzeug.test import Client, EnvironBuilder
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -237,6 +237,83 @@ def test_a_redirect_that_loses_a_form_is_explained_in_debug_mode(app: kolben.Fla
     app.debug = True
     assert get(app, "/slash", method="POST").status_code == 308
     assert get(app, "/slash").headers["Location"] == "http://localhost/slash/"
+
+
+def test_a_redirect_that_really_loses_a_form_names_the_url_to_use(app: kolben.Flask) -> None:
+    class Moved(RequestRedirect):
+        code = 302
+
+    app.debug = True
+    app.before_request(lambda: setattr(request, "routing_exception", Moved("/new")))
+    with pytest.raises(AssertionError, match="/new"):
+        get(app, "/", method="POST")
+    assert get(app, "/").status_code == 302
+
+
+def test_an_error_on_the_way_of_an_error_page_is_logged(
+    app: kolben.Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(sender: t.Any, **values: t.Any) -> None:
+        raise KeyError
+
+    with kolben.request_finished.connected_to(fail, app):
+        assert get(app, "/").status_code == 500
+        assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [
+            KeyError,
+            KeyError,
+        ]
+
+
+def test_the_steps_can_be_called_by_hand(app: kolben.Flask) -> None:
+    """As tests of extensions do, inside a context of their own."""
+    ended: list[t.Any] = []
+    app.teardown_request(ended.append)
+    app.teardown_appcontext(ended.append)
+    with app.test_request_context("/"):
+        assert app.full_dispatch_request().data == b"index"
+        assert app.preprocess_request() is None
+        assert app.dispatch_request() == "index"
+        error = ValueError()
+        with pytest.raises(ValueError) as caught:
+            app.handle_user_exception(error)
+        assert caught.value is error
+        app.testing = True
+        with pytest.raises(ValueError) as caught:
+            app.handle_exception(error)
+        assert caught.value is error
+        app.do_teardown_request()
+        app.do_teardown_appcontext()
+        try:
+            raise error
+        except ValueError:
+            app.do_teardown_request()
+            app.do_teardown_appcontext()
+    assert ended == [None, None, error, error, None, None]
+    with pytest.raises(AssertionError, match="after its first request"):
+        app.before_request(lambda: None)
+
+
+def test_a_handler_that_is_no_answer_to_an_http_error_without_a_code(app: kolben.Flask) -> None:
+    app.register_error_handler(HTTPException, lambda error: pytest.fail("called"))
+    proxied = HTTPException(response=WerkzeugResponse("as it is", 299))
+    app.view_functions["index"] = lambda: kolben.abort(WerkzeugResponse("as it is", 299))
+    assert get(app).status_code == 299
+    with app.test_request_context():
+        assert app.handle_http_exception(proxied) is proxied
+
+
+def test_jinja_options_have_the_last_word(app: kolben.Flask) -> None:
+    app.jinja_options = {"auto_reload": True}
+    assert app.jinja_env.auto_reload
+
+
+def test_a_server_with_an_unusual_name_of_its_own(app: kolben.Flask) -> None:
+    environ = EnvironBuilder("/nothing/").get_environ() | {"SERVER_NAME": "a..b"}
+    del environ["HTTP_HOST"]
+    started: list[t.Any] = []
+    app.add_url_rule("/slash/", "slash", lambda: "x")
+    app(environ | {"PATH_INFO": "/slash"}, lambda *given: started.append(given))
+    assert started[0][0] == "400 BAD REQUEST"
 
 
 def test_an_exit_goes_through_with_teardown(app: kolben.Flask) -> None:

@@ -430,6 +430,36 @@ def test_what_is_to_be_done_on_close_is_done() -> None:
     assert done == ["closed"]
 
 
+def test_a_form_that_is_not_utf8_is_empty() -> None:
+    request = Request(
+        bare(
+            CONTENT_TYPE="application/x-www-form-urlencoded",
+            CONTENT_LENGTH="3",
+            **{"wsgi.input": io.BytesIO(b"a=\xff")},
+        )
+    )
+    assert request.form.to_dict() == {}
+
+
+def test_the_parts_of_what_is_sent_can_be_asked_for() -> None:
+    body, status, headers = Response("x", 201).get_wsgi_response(environ())
+    assert (list(body), status, dict(headers)["Content-Length"]) == ([b"x"], "201 CREATED", "1")
+    response = Response("x")
+    del response.headers["Content-Length"]
+    assert dict(response.get_wsgi_response(environ())[2])["Content-Length"] == "1"
+    response = Response("x")
+    response.automatically_set_content_length = False
+    response.data = b"xy"
+    assert list(response.get_wsgi_response(environ())[0]) == [b"xy"]
+    streamed = Response(iter([b"a"]))
+    assert list(streamed.get_wsgi_response(environ())[0]) == [b"a"]
+
+    class Unmeasured(Response):
+        automatically_set_content_length = False
+
+    assert "Content-Length" not in Unmeasured("x").headers
+
+
 def test_passing_through_is_left_to_the_server() -> None:
     response = Response(iter([b"a"]), direct_passthrough=True)
     assert response.direct_passthrough
