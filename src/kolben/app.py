@@ -26,6 +26,7 @@ from werkzeug.wrappers import Response as BaseResponse  # noqa: F401 (a name of 
 from werkzeug.wsgi import get_host
 
 from . import cli, devserver, typing as ft
+from .asgi_entry import asgi_entry
 from .concurrency import async_to_sync
 from .ctx import AppContext, RequestContext, _scopes, _unset
 from .debughelpers import FormDataRoutingRedirect
@@ -858,14 +859,9 @@ class Flask(ServedApp):
 
     # ---- gateway: ASGI -------------------------------------------------------------------
 
-    async def asgi_app(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
-        """The ASGI application itself (ASGI 3.0); wrap this one in middleware.
-
-        :param scope: what is known of the connection.
-        :param receive: gives the client's messages.
-        :param send: takes ours.
-        """
-        await _asgi_gateway()(self, scope, receive, send)
+    #: The ASGI application itself (ASGI 3.0), for servers that have to be told, and to wrap in
+    #: middleware: ``app.asgi_app = Middleware(app.asgi_app)``.
+    asgi_app: t.Any = asgi_entry()
 
     def wsgi_app(
         self, environ: WSGIEnvironment, start_response: StartResponse
@@ -967,14 +963,6 @@ class Flask(ServedApp):
         if failure is not None and self.should_ignore_error(failure):
             return None
         return failure
-
-
-@cache
-def _asgi_gateway() -> t.Callable[..., t.Awaitable[None]]:
-    # Imported by the first ASGI server that calls: others need neither it nor asyncio.
-    from . import asgi
-
-    return asgi.serve
 
 
 _STEPS = {name: getattr(Flask, name) for name in STEPS}
