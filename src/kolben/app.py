@@ -7,7 +7,7 @@ import sys
 import typing as t
 import weakref
 from datetime import timedelta
-from functools import cache, partial
+from functools import partial
 from inspect import CO_COROUTINE
 from urllib.parse import quote
 
