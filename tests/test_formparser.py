@@ -270,6 +270,9 @@ def test_any_line_end_is_understood(end):
         pytest.param(PLAIN_FIELD[:-2] + END, id="no line end before the boundary"),
         pytest.param(part('Content-Disposition: form-data; name="a"', "")[:-2] + END, id="empty"),
         pytest.param(PLAIN_FIELD + b"--xyz-\r\n" + END, id="a boundary that is none"),
+        pytest.param(
+            PLAIN_FIELD.replace(b"\r\n\r\n", b"\n\n\r\n") + END, id="a line feed ends the headers"
+        ),
     ],
 )
 @pytest.mark.parametrize("silent", [True, False])

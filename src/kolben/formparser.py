@@ -123,9 +123,10 @@ class QuickMultiDict(ImmutableMultiDict[str, str]):
 
     def __getitem__(self, key: str) -> str:
         try:
-            return _get_item(self, key)[0]
+            value: str = _get_item(self, key)[0]
         except (KeyError, IndexError):
             raise BadRequestKeyError(key) from None
+        return value
 
     def get(  # type: ignore[override]
         self, key: str, default: t.Any = None, type: t.Any = None
@@ -560,8 +561,8 @@ class _Decoder(MultipartDecoder):
 
     def _parse_data(self, data: bytes | bytearray, *, start: bool) -> tuple[bytes, int, bool]:
         index = data.find(self._delimiter)
+        begin = (2 if data.startswith(b"\r\n") else 1) if start else 0
         if index < 0:
-            begin = (2 if data.startswith(b"\r\n") else 1) if start else 0
             # Only in the tail can a boundary begin that the next chunk completes.
             tail = max(begin, len(data) - len(self._delimiter) - 2)
             end = tail + self._last_partial_boundary_index(data[tail:])
@@ -569,7 +570,7 @@ class _Decoder(MultipartDecoder):
         after = self._plain_end(data, index)
         if after < 0:
             return super()._parse_data(data, start=start)
-        return _copy(data, 2 if start else 0, index - 2), after, False
+        return _copy(data, begin, index - 2), after, False
 
     def _plain_end(self, data: bytes | bytearray, index: int) -> int:
         """Tell where the boundary at *index* ends, or -1 if it takes Werkzeug to say."""
