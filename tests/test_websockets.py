@@ -275,9 +275,9 @@ def test_contexts(app):
 
 def test_websocket_outside_of_a_handler_explains_itself(app):
     with pytest.raises(RuntimeError, match=r"@app\.websocket"):
-        websocket.path
+        str(websocket.path)
     with app.test_request_context(), pytest.raises(RuntimeError, match=r"@app\.websocket"):
-        websocket.path
+        str(websocket.path)
     assert not has_websocket_context()
     with pytest.raises(RuntimeError, match="handler"):
         copy_current_websocket_context(print)

@@ -697,7 +697,7 @@ class Flask(ServedApp):
                     response = self.ensure_sync(hook)(response)
         self._save_session(context, response)
         if JOBS_KEY in context.__dict__:
-            response.call_on_close(context.__dict__[JOBS_KEY].start)
+            context.__dict__[JOBS_KEY].follow(response)
         return response
 
     def _save_session(self, context: RequestContext, response: Response) -> None:

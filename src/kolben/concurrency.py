@@ -246,8 +246,14 @@ class Workers:
             name=f"kolben-worker-{len(self._threads)}",
             daemon=True,
         )
+        try:
+            thread.start()
+        except RuntimeError:
+            # From Python 3.12 on no thread starts while the interpreter ends.
+            if not self._threads:
+                raise
+            return
         self._threads.append(thread)
-        thread.start()
 
     def close(self, timeout: float = 0) -> None:
         """End the threads, each after the job it has.

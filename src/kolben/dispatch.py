@@ -237,7 +237,7 @@ def _text_response(text: str) -> Response:
 
 
 #: What a request's context has got where there is something left to do with the response.
-_FINISHES = frozenset({"_session", "_after_request_functions", "kolben.background"})
+_FINISHES = frozenset({"_session", "_after_request_functions"})
 
 
 @lru_cache(maxsize=64)

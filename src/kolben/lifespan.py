@@ -16,7 +16,9 @@ import threading
 import typing as t
 from functools import partial
 
-from .concurrency import in_thread, server_loop
+from werkzeug.wsgi import ClosingIterator
+
+from .concurrency import in_thread, server_loop, workers
 from .dispatch import is_coroutine_function
 from .globals import _current, _cv_request
 from .sansio.app import App
@@ -26,9 +28,10 @@ from .websockets import WebSocketContext
 
 if t.TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 
     from .app import Flask
+    from .wrappers import Response
 
     Message = t.MutableMapping[str, t.Any]
     Job = partial[t.Any]
@@ -176,6 +179,8 @@ class ServedApp(App):
         scope = context.environ.get("asgi.scope")
         if scope is not None:
             return t.cast("WaitingJobs", scope.setdefault(JOBS_KEY, WaitingJobs(self)))
+        # Having been looked at, this brings the response to process_response(), which knows us.
+        context._after_request_functions  # noqa: B018
         return t.cast("WaitingJobs", context.__dict__.setdefault(JOBS_KEY, WaitingJobs(self)))
 
     def _launch(self, job: Job) -> None:
@@ -208,6 +213,25 @@ class WaitingJobs:
             self._app._launch(job)
         else:
             self._jobs.append(job)
+
+    def follow(self, response: Response) -> None:
+        """Start the tasks when a WSGI server has sent a response, to its end or not.
+
+        :param response: the response.
+        """
+        if response.direct_passthrough:
+            # The server gets what the response was made of, and closes that alone.
+            response.response = ClosingIterator(response.response, self.start)
+            return
+        response.call_on_close(self.start)
+        pieces = response.iter_encoded
+
+        def pieces_then_start() -> Iterator[bytes]:
+            yield from pieces()
+            self.start()
+
+        # A test client reads responses without closing them.
+        response.iter_encoded = pieces_then_start  # type: ignore[method-assign]
 
     def start(self) -> None:
         """Start the tasks, because the response was sent."""
@@ -261,7 +285,8 @@ class Lifetime:
         import asyncio
 
         context = _clean_context()
-        context.run(lambda: asyncio.run_coroutine_threadsafe(coroutine, self.loop)).result()
+        context.run(server_loop.set, self.loop)
+        context.run(asyncio.run_coroutine_threadsafe, coroutine, self.loop).result()
 
     def end(self) -> None:
         """End the loop's own thread, if there is one."""
@@ -385,6 +410,8 @@ def _lifetime_of_process(app: ServedApp) -> Lifetime:
     lifetime.thread = threading.Thread(target=_run_loop, args=(loop,), name="kolben", daemon=True)
     lifetime.thread.start()
     running.wait()
+    # At the end, when no thread can be started any more, plain functions need one that is there.
+    workers.submit(bool, lambda value, error: None)
     atexit.register(lifetime.stop_at_exit)
     return lifetime
 
