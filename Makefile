@@ -12,11 +12,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export PYRIGHT_PYTHON_FORCE_VERSION := $(shell sed -n 's/^pyright==\([0-9.]*\).*/\1/p' requirements/dev.txt)
 LOCKED := run dev suite reference sdist-build $(patsubst requirements/%.in,%,$(wildcard requirements/ecosystem/*.in))
 
-.PHONY: help run test test-all check format conformance ecosystem reference bench build lock clean
+.PHONY: help run scale-out test test-all check format conformance ecosystem reference bench build lock clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make run, test, test-all, check, format, conformance, ecosystem, bench, build, lock, clean"
+	@echo "make run, scale-out, test, test-all, check, format, conformance, ecosystem, bench, build, lock, clean"
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "kolben needs Python 3.11 or newer; '$(PYTHON)' is not there (make PYTHON=... names another)." >&2; exit 1; }
@@ -37,6 +37,11 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 
 run: $(VENV)/.run
 	@$(BIN)/kolben run examples.tutorial:app --host $(HOST) --port $(PORT)
+
+# nginx, Redis and two processes; see examples/scale-out/README.md.
+scale-out: $(VENV)/.run
+	@python=$$($(BIN)/python tools/suite_environments.py scale-out ../examples/scale-out/requirements) && \
+	  exec $$python examples/scale-out/up.py
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
@@ -90,6 +95,8 @@ lock:
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --generate-hashes --no-emit-index-url --universal \
 	    --python-version 3.11 $(if $(UPGRADE),--upgrade) requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --generate-hashes --no-emit-index-url --universal \
+	  --python-version 3.11 $(if $(UPGRADE),--upgrade) examples/scale-out/requirements.in -o examples/scale-out/requirements.txt
 
 clean:
 	rm -rf .venv .venv-* .cache dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -60,7 +60,8 @@ class Lines(logging.Handler):
 
 @pytest.fixture
 def log(request: pytest.FixtureRequest) -> tuple[logging.Logger, list[str]]:
-    logger = logging.Logger(request.node.name, logging.INFO)
+    logger = logging.getLogger(request.node.name)
+    logger.setLevel(logging.INFO)
     handler = Lines()
     logger.addHandler(handler)
     return logger, handler.lines

@@ -117,3 +117,7 @@ def fresh_copy(name: str, part: str = ".", *, into: str | None = None) -> Path:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source(name) / part, target, symlinks=True)
     return target
+
+
+if __name__ == "__main__":
+    print(environment(*sys.argv[1:3]))
