@@ -117,7 +117,7 @@ async def _handle(app: Flask, context: WebSocketContext) -> t.Any:
         result = await _call(hook)
         if result is not None:
             return result
-    handler = view.handler if isinstance(view, WebSocketView) else view
+    handler: t.Any = view.handler if isinstance(view, WebSocketView) else view
     if not is_coroutine_function(handler):
         raise TypeError(
             f"The view for {websocket.endpoint!r} is no WebSocket handler: register it with"

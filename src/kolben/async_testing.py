@@ -13,7 +13,6 @@ from urllib.parse import urljoin, urlsplit
 
 from werkzeug.datastructures import Headers
 from werkzeug.http import HTTP_STATUS_CODES
-from werkzeug.wrappers import Request as BaseRequest
 
 from .websockets import WebSocketDisconnect
 
@@ -22,6 +21,7 @@ if t.TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.test import TestResponse
+    from werkzeug.wrappers import Request as BaseRequest
 
     from .app import Flask
     from .sessions import SessionMixin
@@ -31,6 +31,7 @@ if t.TYPE_CHECKING:
     Scope = dict[str, t.Any]
 
 _PRESERVE = "werkzeug.debug.preserve_context"
+_REDIRECTS = frozenset({301, 302, 303, 305, 307, 308})
 _MOST_REDIRECTS = 20
 _END_TIMEOUT = 5.0  # seconds
 
@@ -88,9 +89,7 @@ class AsyncClient:
         self._client._context_stack.close()
         response = await self._send(request)
         history: list[TestResponse] = []
-        while (
-            follow_redirects and response.location is not None and response.status_code // 100 == 3
-        ):
+        while follow_redirects and response.status_code in _REDIRECTS:
             history.append(response)
             if len(history) > _MOST_REDIRECTS:
                 raise RuntimeError(
@@ -348,10 +347,11 @@ class AsyncWebSocket:
         """
         message = await self._next()
         if message["type"] == "websocket.close":
-            self.close_code = message.get("code", 1000)
-            self.close_reason = message.get("reason") or ""
-            self._leave(self.close_code, self.close_reason)
-            raise WebSocketDisconnect(self.close_code, self.close_reason)
+            code: int = message.get("code", 1000)
+            reason: str = message.get("reason") or ""
+            self.close_code, self.close_reason = code, reason
+            self._leave(code, reason)
+            raise WebSocketDisconnect(code, reason)
         text = message.get("text")
         return t.cast("bytes", message["bytes"]) if text is None else t.cast("str", text)
 
@@ -396,15 +396,10 @@ def _scope_from(environ: WSGIEnvironment, kind: str) -> Scope:
     """Make the ASGI scope that says the same as a WSGI environ."""
     path = (environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"]).encode("latin-1")
     headers = [
-        (name[5:].lower().replace("_", "-").encode(), value.encode("latin-1"))
+        (name.removeprefix("HTTP_").lower().replace("_", "-").encode(), value.encode("latin-1"))
         for name, value in environ.items()
-        if name.startswith("HTTP_")
+        if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value)
     ]
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(name):
-            headers.append(
-                (name.lower().replace("_", "-").encode(), environ[name].encode("latin-1"))
-            )
     scope: Scope = {
         "type": kind,
         "asgi": {"version": "3.0", "spec_version": "2.5"},

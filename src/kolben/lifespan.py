@@ -221,7 +221,7 @@ class WaitingJobs:
         """
         if response.direct_passthrough:
             # The server gets what the response was made of, and closes that alone.
-            response.response = ClosingIterator(response.response, self.start)
+            response.response = ClosingIterator(t.cast("t.Any", response.response), self.start)
             return
         response.call_on_close(self.start)
         pieces = response.iter_encoded
@@ -350,8 +350,8 @@ class Lifetime:
                 except Exception as error:
                     errors.append(error)
         self._generators = []
-        for error in errors[1:]:
-            app.logger.error("An after_serving step failed, too.", exc_info=error)
+        for further in errors[1:]:
+            app.logger.error("An after_serving step failed, too.", exc_info=further)
         if errors:
             raise errors[0]
 
@@ -509,7 +509,7 @@ async def serve(
     app: Flask,
     scope: t.MutableMapping[str, t.Any],
     receive: Callable[[], Awaitable[Message]],
-    send: Callable[[Message], Awaitable[None]],
+    send: Callable[[dict[str, t.Any]], t.Any],
 ) -> None:
     """Start and stop the application when the ASGI server says so (lifespan specification 2.0).
 

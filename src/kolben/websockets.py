@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
 
     Message = t.MutableMapping[str, t.Any]
     Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
+    Send = Callable[[dict[str, t.Any]], t.Any]
 
 F = t.TypeVar("F", bound="Callable[..., t.Any]")
 
@@ -155,7 +155,7 @@ class WebSocket(Request):
                 f" {self.requested_subprotocols!r}."
             )
         async with self._opening:
-            await self._accept(Headers(headers), subprotocol)  # type: ignore[arg-type]
+            await self._accept(Headers(headers), subprotocol)
 
     @lazy
     def _opening(self) -> asyncio.Lock:
@@ -203,7 +203,7 @@ class WebSocket(Request):
         if message["type"] == "websocket.receive":
             self._watch()
             text = message.get("text")
-            return message["bytes"] if text is None else text
+            return t.cast("str | bytes", message["bytes"] if text is None else text)
         self._leave(message)
         await self._tell()
         raise AssertionError  # for type checkers: _tell() never returns
@@ -217,7 +217,7 @@ class WebSocket(Request):
         :raises WebSocketDisconnect: if the WebSocket is closed, on either side.
         """
         if isinstance(data, str):
-            message: Message = {"type": "websocket.send", "text": data}
+            message: dict[str, t.Any] = {"type": "websocket.send", "text": data}
         elif isinstance(data, (bytes, bytearray, memoryview)):
             message = {"type": "websocket.send", "bytes": bytes(data)}
         else:
@@ -284,7 +284,7 @@ class WebSocket(Request):
         if not self._gone:
             await self._pass({"type": "websocket.close", "code": code, "reason": reason})
 
-    async def _pass(self, message: Message) -> None:
+    async def _pass(self, message: dict[str, t.Any]) -> None:
         """Give a message to the server."""
         try:
             await self._context.send(message)
@@ -427,7 +427,7 @@ class WebSocketContext(ASGIRequestContext):
         return websocket
 
     @lazy
-    def request(self) -> WebSocket:  # type: ignore[override]
+    def request(self) -> WebSocket:
         """The handshake, which is the WebSocket itself; so extensions find what they look for."""
         return self.websocket
 
@@ -517,6 +517,11 @@ class WebSocketView:
         self.origins: tuple[str, ...] | None = None if origins is None else tuple(origins)
 
     def __call__(self, **values: t.Any) -> t.NoReturn:
+        """Answer a request that asked for no WebSocket, or could not.
+
+        :param values: the variables of the URL.
+        :raises UpgradeRequired: always.
+        """
         raise UpgradeRequired
 
     # The same handler may be registered for several URLs under one endpoint.
@@ -612,15 +617,14 @@ def copy_current_websocket_context(f: F) -> F:
         raise RuntimeError(
             "'copy_current_websocket_context' can only be used in a WebSocket's handler."
         )
-    if iscoroutinefunction(f):
 
-        async def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
-            with context.activate():
-                return await f(*args, **kwargs)
-    else:
+    async def call_async(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        with context.activate():
+            return await f(*args, **kwargs)
 
-        def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
-            with context.activate():
-                return f(*args, **kwargs)
+    def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        with context.activate():
+            return f(*args, **kwargs)
 
+    wrapper: t.Any = call_async if iscoroutinefunction(f) else call
     return t.cast("F", update_wrapper(wrapper, f))
