@@ -258,3 +258,37 @@ def test_globals_stay_alive_and_a_template_may_overlay_them():
     )
     assert plain.new_context().globals_keys == set(plain.globals)
     assert plain.new_context({"a": 1}, shared=True).get_all() == {"a": 1}
+
+
+class Point:
+    x = 1
+
+    def __getitem__(self, name: str) -> str:
+        return f"item {name}"
+
+
+class Opened(dict[str, t.Any]):
+    name = "attribute"
+
+
+VALUES: list[tuple[t.Any, str]] = [
+    ({"name": "item"}, "name"),
+    ({"items": "item"}, "items"),
+    ({"__class__": "item"}, "__class__"),
+    ({"name": "item"}, "other"),
+    ({}, "get"),
+    (Opened(name="item", other="item"), "name"),
+    (Opened(name="item", other="item"), "other"),
+    (Point(), "x"),
+    (Point(), "y"),
+    ([1], "y"),
+    (None, "y"),
+]
+
+
+@pytest.mark.parametrize(("value", "name"), VALUES, ids=lambda v: v if isinstance(v, str) else "")
+def test_a_dot_means_what_it_means_in_jinja(value, name):
+    source = "{{ value." + name + " }} {{ value." + name + " is defined }}"
+    ours = kolben.Flask(__name__).jinja_env
+    expected = jinja2.Environment(autoescape=True).from_string(source).render(value=value)
+    assert ours.from_string(source).render(value=value) == expected

@@ -102,7 +102,7 @@ class SecureCookieSession(  # pyright: ignore[reportIncompatibleMethodOverride]
         dict.__setitem__(self, key, value)
         self.on_update(self)
 
-    def pop(self, key: str, default: t.Any = _DOUBT) -> t.Any:  # type: ignore[override]
+    def pop(self, key: str, default: t.Any = _DOUBT) -> t.Any:
         """Remove a key and return its value, or *default*.
 
         :raises KeyError: if it is not there and there is no default.
@@ -394,10 +394,11 @@ class SecureCookieSessionInterface(SessionInterface):
         PERF: settings hardly ever change. Comparing them with those that this was made from takes
         0.35 us; asking for each, and deriving from it, 1.9.
         """
+        app_class: t.Any = type(app)
         if (
             type(self) is not SecureCookieSessionInterface
             or self.__dict__
-            or not _keeps_settings_in_config(type(app))
+            or not _keeps_settings_in_config(app_class)
         ):
             return self._prepare_anew(app)
         settings = _settings(app.config)
