@@ -1,0 +1,425 @@
+"""`kolben serve` under mixed load, with reloads and killed workers in between.
+
+    python benchmarks/stress.py [--seconds 60] [--interface wsgi] [--interface asgi]
+
+Good, bad, slow and cut-off requests, uploads, streams and WebSockets, all at once. In the first part of
+the time the code is loaded anew every few seconds and now and then a worker is killed; in the second one
+the same load goes on undisturbed, and the memory and descriptors of the processes are watched.
+
+Fails when an answer is wrong, when a request is lost that no killed worker had at hand, or when memory
+or descriptors grow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+RELOAD_EVERY = 7.0
+KILL_EVERY = 11.0
+#: How long after a kill a lost connection is put down to it, in seconds.
+SHADOW = 1.0
+
+# What may grow from the beginning to the end of the quiet part.
+MAX_GROWTH = 6 * 1024 * 1024
+MAX_MORE_DESCRIPTORS = 2
+
+
+class Wrong(Exception):
+    """An answer is not what it has to be."""
+
+
+class Lost(Exception):
+    """A connection ended without the answer."""
+
+
+class Connection:
+    """A client's connection, opened when it is needed."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.writer: asyncio.StreamWriter | None = None
+        self.reader: asyncio.StreamReader
+
+    async def open(self) -> asyncio.StreamWriter:
+        if self.writer is None:
+            self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        return self.writer
+
+    def close(self) -> None:
+        writer, self.writer = self.writer, None
+        if writer is not None:
+            writer.close()
+
+    async def ask(
+        self, method: str, path: str, body: bytes = b"", headers: str = ""
+    ) -> tuple[int, dict[str, str], bytes]:
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}"
+        if body:
+            head += f"Content-Length: {len(body)}\r\n"
+        writer = await self.open()
+        writer.write(f"{head}\r\n".encode() + body)
+        await writer.drain()
+        return await self.read_answer()
+
+    async def read_answer(self) -> tuple[int, dict[str, str], bytes]:
+        try:
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            lines = head.split("\r\n")
+            headers = {
+                name.lower(): value.strip()
+                for name, _, value in (line.partition(":") for line in lines[1:] if line)
+            }
+            body = await self._read_body(headers)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise Lost(repr(error)) from error
+        if headers.get("connection") == "close":
+            self.close()
+        return int(lines[0].split()[1]), headers, body
+
+    async def _read_body(self, headers: dict[str, str]) -> bytes:
+        if headers.get("transfer-encoding") != "chunked":
+            return await self.reader.readexactly(int(headers.get("content-length", 0)))
+        parts = []
+        while size := int(await self.reader.readuntil(b"\r\n"), 16):
+            parts.append(await self.reader.readexactly(size))
+            await self.reader.readexactly(2)
+        await self.reader.readexactly(2)
+        return b"".join(parts)
+
+
+def expect(condition: object, *what: object) -> None:
+    if not condition:
+        raise Wrong(repr(what)[:300])
+
+
+# --- Clients: each does one thing, once -----------------------------------------------------------
+
+
+async def good(c: Connection) -> None:
+    number = random.randrange(10**6)
+    status, _, body = await c.ask("GET", f"/text/{number}")
+    expect((status, body) == (200, b"number %d" % number), status, body)
+    numbers = [random.randrange(1000) for _ in range(20)]
+    status, _, body = await c.ask(
+        "POST", "/json", json.dumps(numbers).encode(), "Content-Type: application/json\r\n"
+    )
+    expect(json.loads(body) == {"double": [2 * n for n in numbers]}, status, body)
+
+
+async def session(c: Connection) -> None:
+    cookie, before = "", None
+    for number in random.sample(range(1000), 5):
+        status, headers, body = await c.ask("GET", f"/session/{number}", headers=cookie)
+        expect(status == 200 and json.loads(body) == {"before": before}, status, body)
+        cookie, before = f"Cookie: {headers['set-cookie'].partition(';')[0]}\r\n", number
+
+
+async def stream(c: Connection) -> None:
+    count = random.randrange(2000)
+    status, _, body = await c.ask("GET", f"/pieces/{count}")
+    expect((status, len(body)) == (200, 10 * count), status, len(body), count)
+
+
+async def waiting(c: Connection) -> None:
+    status, _, body = await c.ask("GET", "/wait")
+    expect((status, body) == (200, b"waited"), status, body)
+
+
+async def upload(c: Connection) -> None:
+    content = random.randbytes(random.randrange(1, 8 * 1024 * 1024))
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+        + content
+        + b"\r\n--b--\r\n"
+    )
+    kind = "Content-Type: multipart/form-data; boundary=b\r\n"
+    status, _, answer = await c.ask("POST", "/upload", body, kind)
+    expect((status, answer) == (200, hashlib.sha256(content).hexdigest().encode()), status, answer)
+
+
+async def failing(c: Connection) -> None:
+    for path, wanted in ("/nowhere", 404), ("/wrong", 500), ("/json", 405):
+        status, _, _ = await c.ask("GET", path)
+        expect(status == wanted, path, status)
+    status, _, _ = await c.ask("POST", "/json", b"{", "Content-Type: application/json\r\n")
+    expect(status == 400, status)
+
+
+GARBAGE = (
+    b"\x16\x03\x01\x02\x00\x01\x00",
+    b"GET\r\n\r\n",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nA b: c\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+)
+
+
+async def bad(c: Connection) -> None:
+    c.close()
+    writer = await c.open()
+    writer.write(random.choice(GARBAGE))
+    try:
+        writer.write_eof()
+        answer = await c.reader.read()
+    except OSError:
+        answer = b""  # the server has hung up at once
+    status = answer[9:12]
+    expect(not answer or b"400" <= status < b"506", answer[:50])
+    c.close()
+
+
+async def slow(c: Connection) -> None:
+    writer = await c.open()
+    for part in b"POST /json HTTP/1.1\r\nHost: h\r\n", b"Content-Type: application/json\r\n":
+        writer.write(part)
+        await asyncio.sleep(0.1)
+    writer.write(b"Content-Length: 5\r\n\r\n")
+    for byte in b"[1,2]":
+        writer.write(bytes([byte]))
+        await asyncio.sleep(0.05)
+    status, _, body = await c.read_answer()
+    expect((status, json.loads(body)) == (200, {"double": [2, 4]}), status, body)
+
+
+async def cut_off(c: Connection) -> None:
+    c.close()
+    writer = await c.open()
+    writer.write(
+        random.choice(
+            (
+                b"GET /text/1 HTTP/1.1\r\nHo",
+                b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n"
+                + b"x" * 5000,
+                b"GET /pieces/100000 HTTP/1.1\r\nHost: h\r\n\r\n",
+                b"GET /wait HTTP/1.1\r\nHost: h\r\n\r\n",
+            )
+        )
+    )
+    await asyncio.sleep(random.random() / 20)
+    if random.random() < 0.5:
+        writer.transport.abort()
+    c.close()
+
+
+async def awaiting(c: Connection) -> None:
+    status, _, body = await c.ask("GET", "/await")
+    expect((status, body) == (200, b"waited"), status, body)
+
+
+async def socket(c: Connection) -> None:
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+    try:
+        async with connect(f"ws://127.0.0.1:{c.port}/socket", open_timeout=20) as ws:
+            for number in range(random.randrange(50)):
+                message = f"{number} " * random.randrange(1, 2000)
+                await ws.send(message)
+                expect(await ws.recv() == message, "echo")
+            if random.random() < 0.2:
+                ws.transport.abort()
+    except ConnectionClosed as closed:
+        # 1012: the worker leaves, and says so.
+        if closed.rcvd is None or closed.rcvd.code != 1012:
+            raise Lost(repr(closed)) from closed
+    except (InvalidHandshake, EOFError, TimeoutError) as error:
+        raise Lost(repr(error)) from error
+
+
+Client = Callable[[Connection], Awaitable[None]]
+PLAIN: dict[Client, int] = {
+    good: 6, session: 2, stream: 2, waiting: 2, upload: 1, failing: 1, bad: 1, slow: 2, cut_off: 2,
+}  # fmt: skip
+AWAITING: dict[Client, int] = {awaiting: 2, socket: 4}
+
+
+# --- The load -----------------------------------------------------------------------------------
+
+
+class Load:
+    """Clients at work, and what became of their requests."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.done: collections.Counter[str] = collections.Counter()
+        self.wrong: list[str] = []
+        self.lost: list[tuple[float, str]] = []
+        self.stopped = False
+
+    async def run(self, clients: dict[Client, int]) -> None:
+        tasks = [self._repeat(client) for client, count in clients.items() for _ in range(count)]
+        await asyncio.gather(*tasks)
+
+    async def _repeat(self, client: Client) -> None:
+        connection = Connection(self.port)
+        while not self.stopped:
+            try:
+                await asyncio.wait_for(client(connection), 30)
+                self.done[client.__name__] += 1
+            except (Lost, OSError) as error:
+                self.lost.append((time.monotonic(), f"{client.__name__}: {error!r}"))
+                connection.close()
+            except TimeoutError:
+                self.wrong.append(f"{client.__name__}: no answer in 30 seconds")
+                connection.close()
+            except (Wrong, ValueError) as error:
+                self.wrong.append(f"{client.__name__}: {error!r}")
+                connection.close()
+            await asyncio.sleep(0.002)
+        connection.close()
+
+
+def workers_of(pid: int) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def memory(pid: int) -> int:
+    """What a process alone occupies, in bytes."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return 1024 * sum(int(n) for n in re.findall(r"Private_\w+: +(\d+)", text))
+
+
+def descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+class Disturbance:
+    """Loads the code anew and kills workers."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.reloads = 0
+        self.kills: list[float] = []
+
+    async def run(self, seconds: float) -> None:
+        begin = time.monotonic()
+        next_reload, next_kill = RELOAD_EVERY / 2, KILL_EVERY / 2
+        while (now := time.monotonic() - begin) < seconds:
+            if now >= next_reload:
+                os.kill(self.pid, signal.SIGHUP)
+                self.reloads += 1
+                next_reload += RELOAD_EVERY
+            if now >= next_kill:
+                self.kills.append(time.monotonic())
+                os.kill(random.choice(workers_of(self.pid)), signal.SIGKILL)
+                next_kill += KILL_EVERY
+            await asyncio.sleep(0.1)
+
+    def explains(self, when: float) -> bool:
+        return any(0 <= when - kill <= SHADOW for kill in self.kills)
+
+
+async def stress(interface: str, seconds: float) -> bool:
+    server = subprocess.Popen(  # noqa: ASYNC220 (before there is anything to wait for)
+        [sys.executable, "-m", "kolben", "serve", str(HERE / "stress_app.py"), "--port", "0",
+         "--workers", "2", "--interface", interface],
+        stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "STRESS_ASYNC": "1" if interface == "asgi" else ""},
+    )  # fmt: skip
+    try:
+        assert server.stderr is not None
+        for line in server.stderr:
+            if match := re.search(r"Running on http://\S+:(\d+)", line):
+                break
+        else:
+            sys.exit("kolben serve has not started")
+        log = asyncio.create_task(asyncio.to_thread(server.stderr.read))
+        result = await measure(interface, int(match[1]), server.pid, seconds)
+        server.terminate()
+        status = await asyncio.to_thread(server.wait, 30)
+        print(f"  exit status {status}")
+        unexpected = [
+            line
+            for line in (await log).splitlines()
+            if not re.search(r"INFO|ended with status -9|middle of a request", line)
+        ]
+        print(*(f"  log: {line}" for line in unexpected[:20]), sep="\n")
+        return result and status == 0
+    finally:
+        server.kill()
+        server.wait()
+
+
+async def measure(interface: str, port: int, pid: int, seconds: float) -> bool:
+    load = Load(port)
+    clients = PLAIN | (AWAITING if interface == "asgi" else {})
+    running = asyncio.create_task(load.run(clients))
+    main_before = memory(pid), descriptors(pid)
+    disturbance = Disturbance(pid)
+    await disturbance.run(seconds * 0.6)
+    # Old workers have gone by now, and the new ones have seen every kind of request.
+    await asyncio.sleep(seconds * 0.15 + 11)
+    before = {worker: (memory(worker), descriptors(worker)) for worker in workers_of(pid)}
+    await asyncio.sleep(seconds * 0.25)
+    load.stopped = True
+    after = {worker: memory(worker) for worker in workers_of(pid)}
+    await running
+    await asyncio.sleep(2)
+    return report(interface, load, disturbance, pid, before, after, main_before)
+
+
+def report(
+    interface: str,
+    load: Load,
+    disturbance: Disturbance,
+    pid: int,
+    before: dict[int, tuple[int, int]],
+    after: dict[int, int],
+    main_before: tuple[int, int],
+) -> bool:
+    unexplained = [what for when, what in load.lost if not disturbance.explains(when)]
+    done = ", ".join(f"{name} {count}" for name, count in sorted(load.done.items()))
+    print(f"{interface}: {sum(load.done.values())} done ({done})")
+    print(f"  {disturbance.reloads} reloads, {len(disturbance.kills)} workers killed")
+    print(f"  wrong answers: {len(load.wrong)} {load.wrong[:5]}")
+    print(f"  lost with a killed worker: {len(load.lost) - len(unexplained)}")
+    print(f"  lost otherwise: {len(unexplained)} {unexplained[:5]}")
+    fine = not load.wrong and not unexplained and set(after) == set(before) and len(after) == 2
+    for worker, (first, open_first) in before.items():
+        last, open_last = after.get(worker, 0), descriptors(worker)
+        print(
+            f"  worker {worker}: {first / 2**20:.1f} -> {last / 2**20:.1f} MiB,"
+            f" {open_first} -> {open_last} descriptors"
+        )
+        fine &= last - first <= MAX_GROWTH and open_last - open_first <= MAX_MORE_DESCRIPTORS
+    main_after = memory(pid), descriptors(pid)
+    print(
+        f"  main process: {main_before[0] / 2**20:.1f} -> {main_after[0] / 2**20:.1f} MiB,"
+        f" {main_before[1]} -> {main_after[1]} descriptors"
+    )
+    fine &= main_after[1] - main_before[1] <= MAX_MORE_DESCRIPTORS
+    fine &= main_after[0] - main_before[0] <= MAX_GROWTH
+    return fine
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=60, help="for each interface")
+    parser.add_argument("--interface", action="append", choices=("wsgi", "asgi"))
+    options = parser.parse_args()
+    results = [
+        asyncio.run(stress(interface, min(options.seconds, 600)))
+        for interface in options.interface or ("wsgi", "asgi")
+    ]
+    print("passed" if all(results) else "FAILED")
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
