@@ -263,6 +263,8 @@ class _Link:
         self.parent = os.getppid()
         #: Whether this worker is about to be stopped.
         self.leaving = False
+        #: Called when it becomes so, in this object's thread.
+        self.on_leave: Callable[[], None] | None = None
 
     def say_ready(self) -> None:
         """Tell the main process that requests can come."""
@@ -277,10 +279,16 @@ class _Link:
             try:
                 if self.control.poll(self.LOOK):
                     self.control.recv()
-                    self.leaving = True
+                    self._leave()
             except (EOFError, OSError):
                 break
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+    def _leave(self) -> None:
+        self.leaving = True
+        if self.on_leave is not None:
+            self.on_leave()
 
 
 def _wsgi_gateway(app: Any, link: _Link) -> Callable[..., Any]:
@@ -307,14 +315,58 @@ def _closing(start_response: Any) -> Any:
 
 
 def _asgi_gateway(app: Any, link: _Link) -> Callable[..., Any]:
+    sockets = _OpenSockets()
+    link.on_leave = sockets.close_all
+
     def gateway(scope: Any, receive: Any, send: Any) -> Any:
-        if scope["type"] == "lifespan":
+        kind = scope["type"]
+        if kind == "lifespan":
             send = _announcing(send, link)
-        elif link.leaving and scope["type"] == "http" and scope["http_version"] != "2":
+        elif kind == "websocket":
+            return sockets.run(app, scope, receive, send)
+        elif link.leaving and scope["http_version"] != "2":
             send = _asgi_closing(send)
         return app(scope, receive, send)
 
     return gateway
+
+
+class _OpenSockets:
+    """The WebSockets of a worker, which are closed when it leaves.
+
+    Their clients are told to connect again, in place of finding the connection cut.
+    """
+
+    #: Service Restart (the IANA registry of RFC 6455's close codes).
+    CODE = 1012
+
+    def __init__(self) -> None:
+        self._sends: set[Any] = set()
+        self._loop: Any = None
+
+    async def run(self, app: Any, scope: Any, receive: Any, send: Any) -> None:
+        import asyncio
+
+        self._loop = asyncio.get_running_loop()
+        self._sends.add(send)
+        try:
+            await app(scope, receive, send)
+        finally:
+            self._sends.discard(send)
+
+    def close_all(self) -> None:
+        """Close them, from another thread."""
+        if self._sends:
+            import asyncio
+
+            asyncio.run_coroutine_threadsafe(self._close_all(), self._loop)
+
+    async def _close_all(self) -> None:
+        for send in list(self._sends):
+            try:
+                await send({"type": "websocket.close", "code": self.CODE, "reason": "restarting"})
+            except Exception:
+                continue  # it was closed already
 
 
 def _announcing(send: Any, link: _Link) -> Any:
