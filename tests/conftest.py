@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Generator
 
 import pytest
+
 from gateways import gateway as gateway
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}

@@ -16,7 +16,7 @@ import pytest
 
 import kolben
 
-PROGRAM = '''
+PROGRAM = """
 import asyncio
 import os
 from pathlib import Path
@@ -127,7 +127,7 @@ def events():
 @app.get("/error")
 async def error():
     raise ValueError
-'''
+"""
 
 PYTHON = sys.executable
 UWSGI = shutil.which("uwsgi", path=f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}")

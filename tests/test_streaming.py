@@ -8,13 +8,13 @@ import threading
 import time
 
 import pytest
-from gateways import Gateway
+from werkzeug.exceptions import RequestEntityTooLarge
 
 import kolben
+from gateways import Gateway
 from kolben import Flask, Response, g, has_request_context, request, session, stream_with_context
 from kolben.globals import _current
 from kolben.sse import ServerSentEvent, event_stream
-from werkzeug.exceptions import RequestEntityTooLarge
 
 
 @pytest.fixture
@@ -60,8 +60,7 @@ def producer(is_async, log, pieces=("a", "b", "c"), error=None):
 
         def generate():
             try:
-                for piece in pieces:
-                    yield piece
+                yield from pieces
                 if error:
                     raise error
                 note("exhausted")
@@ -495,8 +494,7 @@ def test_heartbeat_while_there_is_nothing_to_tell(app, gateway, is_async):
     @app.get("/")
     def view():
         async def later():
-            while not go_on.is_set():
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(go_on.wait, 10)
             yield "now"
 
         def plain():

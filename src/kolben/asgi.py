@@ -108,34 +108,50 @@ async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> 
     if server_loop.get() is not loop:
         server_loop.set(loop)
     try:
-        if (
-            not app._short_way
-            or b"upgrade" in headers
-            or app.config["TRUSTED_HOSTS"] is not None
-            or is_odd_host(host)
-            or _get_current(None) is not None
-        ):
+        found = _find(app, path, method, headers, host)
+        if found is _PLAIN:
             answer = await _answer_in_thread(app, scope, body)
         else:
-            index = app._routes
-            if index.url_map is not app.url_map or index.url_map._remap is not index.stamp:
-                index = app._routes = index_routes(app)
-            by_method = index.exact.get(path)
-            found: tuple[Route, dict[str, t.Any]] | NoRoute | None
-            if by_method is not None and (static := by_method.get(method)) is not None:
-                found = static, {}
-            else:
-                found = index.match(path, method)
-            if found is None or found is NOT_FOUND or _is_async(app, found[0]):
-                answer = await _answer(app, scope, body, headers, found)
-            else:
-                answer = await _answer_in_thread(app, scope, body)
+            answer = await _answer(app, scope, body, headers, found)
         await send_answer(send, answer, scope, receive, body)
     finally:
         if body is not None and body.is_open:
             await body.close()
         if lifespan.JOBS_KEY in scope:
             scope[lifespan.JOBS_KEY].start()
+
+
+#: Says that a request is to go the way of WSGI.
+_PLAIN: t.Any = object()
+
+#: What the route index says of a path.
+_Found = tuple[Route, dict[str, t.Any]] | NoRoute | None
+
+
+def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes], host: str) -> _Found:
+    """Look for a route to a coroutine function.
+
+    :return: the route index's answer; or ``_PLAIN`` where the way of the request, or the view at
+        its end, is plain.
+    """
+    if (
+        not app._short_way
+        or b"upgrade" in headers
+        or app.config["TRUSTED_HOSTS"] is not None
+        or is_odd_host(host)
+        or _get_current(None) is not None
+    ):
+        return t.cast("_Found", _PLAIN)
+    index = app._routes
+    if index.url_map is not app.url_map or index.url_map._remap is not index.stamp:
+        index = app._routes = index_routes(app)
+    by_method = index.exact.get(path)
+    if by_method is not None and (static := by_method.get(method)) is not None:
+        return (static, {}) if _is_async(app, static) else _PLAIN
+    found = index.match(path, method)
+    if found is None or found is NOT_FOUND or _is_async(app, found[0]):
+        return found
+    return t.cast("_Found", _PLAIN)
 
 
 #: Methods of which a request has no body unless a header announces one. In HTTP/1.1 that is so
@@ -200,7 +216,7 @@ async def _answer(
     scope: Scope,
     body: Body | None,
     headers: dict[bytes, bytes],
-    found: tuple[Route, dict[str, t.Any]] | NoRoute | None,
+    found: _Found,
 ) -> Answer:
     """Answer on the event loop; the twin of `Flask.wsgi_app`."""
     context = ASGIRequestContext(app, scope)
@@ -242,7 +258,7 @@ async def respond(
     app: Flask,
     context: ASGIRequestContext,
     headers: dict[bytes, bytes],
-    found: tuple[Route, dict[str, t.Any]] | NoRoute | None,
+    found: _Found,
 ) -> Answer | Response:
     """Answer one request; the asynchronous twin of :func:`kolben.dispatch.respond`.
 
@@ -253,22 +269,16 @@ async def respond(
     :return: what to send, or a response object.
     :raises Exception: whatever no error handler has dealt with.
     """
-    scope = context.scope
     # Of the environ, most requests need no more than this.
-    environ: WSGIEnvironment = {"REQUEST_METHOD": scope["method"]}
+    environ: WSGIEnvironment = {"REQUEST_METHOD": context.scope["method"]}
     try:
-        route, values = (
-            _match_slowly(context, found) if found is None or found is NOT_FOUND else found
-        )
-        if route is not None:
+        if found is None or found is NOT_FOUND:
+            route, values = _match_slowly(context, found)
+        else:
+            route, values = found
             context._routing = (route.rule, values, None)
-        body = context.body
-        if body is not None and not (route is not None and route.streams_body):
-            maximum = app.config["MAX_CONTENT_LENGTH"]
-            if not _is_too_long(app, body) and not body.read_at_once(maximum):
-                await body.read(maximum)
-            if "environ" in context.__dict__:  # made to find the route
-                context.environ["wsgi.input"] = body.input
+        if context.body is not None:
+            await _read_body(app, context, context.body, route)
         if b"cookie" in headers:
             environ = context.environ
         if request_started.receivers:
@@ -284,17 +294,42 @@ async def respond(
             result = await _dispatch(app, context)
         elif route.answers_options and environ["REQUEST_METHOD"] == "OPTIONS":
             result = app.make_default_options_response()
-        elif route.view is None:
-            raise KeyError(route.endpoint)
         else:
-            result = await route.view(**values)
+            view: t.Any = app.view_functions[route.endpoint]
+            result = await view(**values)
     except Exception as error:
         result = await _handle_user_exception(app, context, error)
+    if (
+        app.after_request_funcs
+        or context._looked
+        or request_finished.receivers
+        or type(result) not in _NO_APPS
+    ):
+        return await _finish_carefully(app, context, environ, result)
+    return _finish(app, context, environ, result)
+
+
+async def _read_body(
+    app: Flask, context: ASGIRequestContext, body: Body, route: Route | None
+) -> None:
+    """Read the body, unless the view does that itself or it is too long."""
+    if route is not None and route.streams_body:
+        return
+    if not _is_too_long(app, body):
+        maximum = app.config["MAX_CONTENT_LENGTH"]
+        if not body.read_at_once(maximum):
+            await body.read(maximum)
+    if "environ" in context.__dict__:  # made to find the route
+        context.environ["wsgi.input"] = body.input
+
+
+async def _finish_carefully(
+    app: Flask, context: ASGIRequestContext, environ: WSGIEnvironment, result: t.Any
+) -> Answer | Response:
+    """Finish a request, where the result or the hooks may run plain code of any length."""
     if _is_wsgi_app(result):
         result = await in_thread(app.make_response, result)
-    if app.after_request_funcs or (
-        context._looked and "_after_request_functions" in context.__dict__
-    ):
+    if app.after_request_funcs or "_after_request_functions" in context.__dict__:
         return await _finish_with_hooks(app, context, result)
     if request_finished.receivers:
         return await in_thread(app.finalize_request, result)
@@ -322,7 +357,7 @@ async def _dispatch(app: Flask, context: ASGIRequestContext) -> t.Any:
         view = app.view_functions[rule.endpoint]
         answers_options = getattr(rule, "provide_automatic_options", False)
         if is_coroutine_function(view) and not (request.method == "OPTIONS" and answers_options):
-            return await view(**(request.view_args or {}))
+            return await t.cast("t.Any", view)(**(request.view_args or {}))
         return await in_thread(app.dispatch_request)
     return app.dispatch_request()
 

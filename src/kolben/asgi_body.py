@@ -18,7 +18,6 @@ from werkzeug.exceptions import (
 )
 
 from .concurrency import ended, in_thread, run_on_loop
-from .lazy import lazy
 
 if t.TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,6 +51,7 @@ class Body:
     #: Whether the client has left.
     gone = False
     _buffer = b""
+    _input: t.IO[bytes] | None = None
     _file: t.IO[bytes] | None = None
     # What waits for the next message: begun by hand, or a task that several may wait for.
     _begun: tuple[t.Any, t.Any] | None = None
@@ -96,7 +96,7 @@ class Body:
         if maximum is not None and self.size > maximum:
             self._refuse()
         elif self.complete:
-            self.input = io.BytesIO(self._take())
+            self._input = io.BytesIO(self._take())
         return self.complete
 
     def _refuse(self) -> None:
@@ -124,21 +124,23 @@ class Body:
                 await in_thread(self._store, pieces)
                 pieces, held = [], 0
         if self._file is None:
-            self.input = io.BytesIO(b"".join(pieces))
+            self._input = io.BytesIO(b"".join(pieces))
         else:
             await in_thread(self._store, pieces)
             self._file.seek(0)
-            self.input = self._file
+            self._input = self._file
 
-    @lazy
+    @property
     def input(self) -> t.IO[bytes]:
         """The environ's ``wsgi.input``; before the body is read, one that waits for it."""
-        return t.cast("t.IO[bytes]", BodyInput(self))
+        if self._input is None:
+            self._input = t.cast("t.IO[bytes]", BodyInput(self))
+        return self._input
 
     @property
     def is_read(self) -> bool:
         """Whether :attr:`input` has all of the body."""
-        return not isinstance(self.input, BodyInput)
+        return not (self._input is None or isinstance(self._input, BodyInput))
 
     def _store(self, pieces: list[bytes]) -> None:
         if self._file is None:
@@ -155,7 +157,7 @@ class Body:
         except HTTPException as error:
             self.error = error
         if self.complete and self.error is None and not self.is_read:
-            self.input = io.BytesIO(self._take())
+            self._input = io.BytesIO(self._take())
 
     async def piece(self) -> bytes:
         """Return the next piece; empty at the end.

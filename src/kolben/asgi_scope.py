@@ -157,13 +157,13 @@ class ASGIRequestContext(RequestContext):
         self.scope = scope
 
     @lazy
-    def environ(self) -> WSGIEnvironment:  # type: ignore[override]
+    def environ(self) -> WSGIEnvironment:
         """The WSGI environment of the request."""
         try:
             return make_environ(self.scope, self.body)
         except Exception as error:
             # Whoever asks again, as error handlers do, gets one without what the client sent.
-            self.environ = make_environ(_bare(self.scope), None)
+            self.__dict__["environ"] = make_environ(_bare(self.scope), None)
             logger.warning("Malformed ASGI scope: %r", error)
             raise BadRequest from None
 

@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from .asgi_scope import Scope
     from .dispatch import Answer
 
-Send = t.Callable[[dict[str, t.Any]], t.Any]
+Send = t.Callable[[t.MutableMapping[str, t.Any]], t.Awaitable[None]]
 
 #: Bodies of a known length up to this many bytes are sent in one piece.
 ONE_PIECE = 256 * 1024
@@ -215,18 +215,18 @@ async def _stream(send: Send, body: t.Iterable[bytes], request_body: Body) -> No
         await asyncio.wait({producer, leaving}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await ended(producer, leaving, cancel=True)
-    if not producer.cancelled() and (error := producer.exception()) is not None:
-        if not isinstance(error, ClientGoneError):
-            raise error
+    error = None if producer.cancelled() else producer.exception()
+    if error is not None and not isinstance(error, ClientGoneError):
+        raise error
 
 
 async def _produce(send: Send, body: t.Iterable[bytes]) -> None:
     call = partial(run_in_thread, contextvars.copy_context())
     try:
-        pieces = iter(body)
+        pieces: t.Iterator[t.Any] = iter(body)
         while (piece := await call(next, pieces, _END)) is not _END:
             if piece:
-                await _send_piece(send, piece, more=True)
+                await _send_piece(send, t.cast("bytes", piece), more=True)
         await _send_piece(send, b"", more=False)
     finally:
         await call(close_body, body)

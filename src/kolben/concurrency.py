@@ -15,6 +15,7 @@ import contextvars
 import sys
 import threading
 import typing as t
+import weakref
 from functools import partial, update_wrapper
 from queue import SimpleQueue
 
@@ -67,15 +68,16 @@ def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
     """
     context = contextvars.copy_context()
     loop = server_loop.get()
-    error = sys.exception()
-    if error is not None:
-        coroutine = _while_handling(error, coroutine)
+    is_elsewhere = loop is not None and loop.is_running()
     try:
+        if not (_is_on_loop() or is_elsewhere):
+            return _run_on_own_loop(coroutine, context)
+        error = sys.exception()
+        if error is not None:
+            coroutine = _while_handling(error, coroutine)
         if _is_on_loop():
             return _helper_thread().submit(context, _run_on_own_loop, coroutine, context).result()
-        if loop is not None and loop.is_running():
-            return run_on_loop(loop, coroutine, context)
-        return _run_on_own_loop(coroutine, context)
+        return run_on_loop(t.cast("asyncio.AbstractEventLoop", loop), coroutine, context)
     finally:
         adopt_context(context)
 
@@ -140,14 +142,30 @@ class _OwnLoop:
     def __init__(self) -> None:
         import asyncio
 
-        self.runner = asyncio.Runner()
+        self.loop = asyncio.new_event_loop()
         if threading.current_thread() is threading.main_thread():
             # A thread drops what it keeps when it ends; the main thread ends too late for that.
-            atexit.register(self.runner.close)
+            atexit.register(self.close)
+
+    def close(self) -> None:
+        """Cancel what is left on the loop, and close it."""
+        import asyncio
+
+        # Not by asyncio.Runner, which may start a thread for it: too late in one that is ending.
+        loop = self.loop
+        if loop.is_closed():
+            return
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
-            self.runner.close()
+            self.close()
 
 
 class _PerThread(threading.local):
@@ -162,9 +180,9 @@ def _run_on_own_loop(coroutine: t.Coroutine[t.Any, t.Any, R], context: contextva
     own = _thread.loop
     if own is None:
         own = _thread.loop = _OwnLoop()
-    # PERF: Runner.run() installs and removes a signal handler around each call in the main
-    # thread; running a task on its loop takes 17 us where that takes 32.
-    loop = own.runner.get_loop()
+    # PERF: asyncio.Runner installs and removes a signal handler around each call in the main
+    # thread; running a task on a loop takes 17 us where that takes 32.
+    loop = own.loop
     return loop.run_until_complete(loop.create_task(coroutine, context=context))
 
 
@@ -182,7 +200,10 @@ class _Helper:
         self._workers = Workers(1)
 
     def submit(
-        self, context: contextvars.Context, function: t.Callable[..., R], *args: t.Any
+        self,
+        context: contextvars.Context,
+        function: t.Callable[[t.Coroutine[t.Any, t.Any, R], contextvars.Context], R],
+        *args: t.Any,
     ) -> Future[R]:
         """Run *function* there. The server's loop is blocked meanwhile, and so left alone."""
         from concurrent.futures import Future
@@ -209,6 +230,16 @@ _Done = t.Callable[[t.Any, BaseException | None], None]
 _Job = tuple[t.Callable[[], t.Any], _Done]
 
 
+_pools: weakref.WeakSet[Workers] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_pools() -> None:
+    # The threads are given the time to close what they keep, but not to finish what they do.
+    for pool in list(_pools):
+        pool.close(0.1)
+
+
 class Workers:
     """A pool of threads that grows as it is needed, up to a limit.
 
@@ -224,6 +255,7 @@ class Workers:
         self._threads: list[threading.Thread] = []
         # One entry for each thread that waits for a job.
         self._idle: list[None] = []
+        _pools.add(self)
 
     def submit(self, job: t.Callable[[], t.Any], done: _Done) -> None:
         """Run *job* in a thread.
@@ -287,7 +319,6 @@ def _work(jobs: SimpleQueue[_Job | None], idle: list[None]) -> None:
 
 #: Where plain functions run under ASGI. ``WORKER_THREADS`` of the configuration sets its limit.
 workers = Workers(40)
-atexit.register(workers.close, 0.1)
 
 
 async def in_thread(function: t.Callable[..., R], *args: t.Any, pool: Workers | None = None) -> R:

@@ -8,13 +8,14 @@ server takes for an ordinary iterator; a file becomes a `FileBody`.
 from __future__ import annotations
 
 import typing as t
-from collections.abc import AsyncIterator, Iterator
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from .concurrency import run_coroutine
 
 if t.TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from .asgi_body import Body
     from .wrappers import Request
 
