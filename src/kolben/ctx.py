@@ -351,8 +351,11 @@ class RequestContext:
 
     def _tear_down_request(self, exc: BaseException | None) -> None:
         self.app.do_teardown_request(exc)
-        if (request := self.__dict__.get("request")) is not None and hasattr(request, "close"):
-            request.close()
+        if (request := self.__dict__.get("request")) is not None:
+            if hasattr(request, "close"):
+                request.close()
+            # The two hold each other; apart, an upload is freed now and not by the collector.
+            self.environ["werkzeug.request"] = None
 
     def _tear_down_app_context(self, exc: BaseException | None) -> None:
         """Call the application context's teardown functions, with that context in force."""
