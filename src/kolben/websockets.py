@@ -368,7 +368,7 @@ class _ReadAhead:
             self._changed.set()
             if message["type"] != "websocket.receive":
                 break
-        websocket._gone = True
+        websocket._leave(message)
         await asyncio.sleep(context.leave_timeout)
         if not websocket._told:
             context.cancel()
