@@ -24,12 +24,12 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         # What knows nothing of requests and applications.
-        "signals typing globals lazy locate forwarded hosts routing concurrency shadow"
+        "signals typing globals lazy locate forwarded routing concurrency shadow"
         " asgi_entry stand_in",
         "config logging formparser debughelpers observability results streaming",
         "json json.provider json.tag",
         # What users touch.
-        "wrappers files",
+        "wrappers files urls",
         "ctx asgi_body asgi_scope asgi_send",
         "sessions helpers templating views websockets sse cli devserver",
         # Registration, which knows no server.

@@ -17,14 +17,13 @@ from werkzeug.routing import RoutingException
 from werkzeug.wrappers import Response as BaseResponse
 
 from . import lifespan
-from .app import _PRESERVE, Flask, _has_files
+from .app import _PRESERVE, Flask
 from .asgi_body import Body
 from .asgi_scope import ASGIRequestContext, Scope, logger, make_environ, split_path
 from .asgi_send import Send, call_wsgi, prepare, send_answer, send_plain
 from .concurrency import in_thread, server_loop, workers
 from .dispatch import Answer, Route, _finish, _match_slowly, index_routes, is_coroutine_function
 from .globals import _current, _get_current
-from .hosts import is_odd_host
 from .routing import NOT_FOUND, NoRoute
 from .signals import (
     appcontext_popped,
@@ -34,6 +33,7 @@ from .signals import (
     request_started,
     request_tearing_down,
 )
+from .urls import is_odd_host
 from .wrappers import Response
 
 if t.TYPE_CHECKING:
@@ -239,7 +239,7 @@ async def _answer(
         raise
     finally:
         if (
-            (context._looked and _has_files(context))
+            (context._looked and context._has_files())
             or context._holds
             or app.teardown_request_funcs
             or app.teardown_appcontext_funcs

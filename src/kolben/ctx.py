@@ -271,6 +271,11 @@ class RequestContext:
         """What ``request.blueprints`` is."""
         return list(_scopes(self._endpoint())[1][:-1])  # type: ignore[arg-type]
 
+    def _has_files(self) -> bool:
+        """Tell whether there are uploaded files to be closed."""
+        request = self.__dict__.get("request")
+        return request is not None and bool(request.__dict__.get("files"))
+
     def copy(self) -> RequestContext:
         """Return a context with the same request and session, to be pushed elsewhere.
 
