@@ -10,6 +10,7 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from kolben import Blueprint, Flask, abort, json, render_template, request
+from kolben.websockets import UpgradeRequired
 
 from . import (
     ch03_hello,
@@ -25,6 +26,9 @@ from . import (
     ch13_session,
     ch14_cookies,
     ch15_flash,
+    ch16_async,
+    ch17_chat,
+    ch18_live,
 )
 from .source import show
 
@@ -142,6 +146,27 @@ CHAPTERS = [
         ch15_flash.chapter,
         ("ch15_flash.py", "templates/flashes/index.html", "templates/flashes/waiting.html"),
     ),
+    Chapter(
+        16,
+        "Async",
+        "Waiting for two things at once.",
+        ch16_async.chapter,
+        ("ch16_async.py", "templates/async/index.html"),
+    ),
+    Chapter(
+        17,
+        "Chat",
+        "A WebSocket, and a room where all hear each other.",
+        ch17_chat.chapter,
+        ("ch17_chat.py", "templates/chat/index.html"),
+    ),
+    Chapter(
+        18,
+        "Live",
+        "A clock and a counter that the server keeps up to date.",
+        ch18_live.chapter,
+        ("ch18_live.py", "templates/live/index.html", "templates/live/button.html"),
+    ),
 ]
 
 # The sentence on the page for each error that a visitor can cause.
@@ -162,6 +187,7 @@ app.config.update(
     PERMANENT_SESSION_LIFETIME=timedelta(minutes=5),
     MAX_CONTENT_LENGTH=16 * 1024 * 1024,
     UPLOAD_FOLDER=os.environ.get("UPLOAD_FOLDER"),
+    DATA_FOLDER=os.environ.get("DATA_FOLDER"),
 )
 for each in CHAPTERS:
     app.register_blueprint(each.program, url_prefix=f"/run/{each.slug}")
@@ -190,7 +216,7 @@ def chapter(slug: str) -> str:
 def error_page(error: HTTPException) -> WerkzeugResponse:
     """Answer an error in plain words, as a page or as JSON, keeping headers such as ``Allow``."""
     code = error.code or 500
-    words = ERRORS[code]
+    words = ERRORS.get(code) or error.description or ""
     if code == 400 and error.description != BadRequest.description:
         words = error.description or words
     response = error.get_response()
@@ -204,3 +230,4 @@ def error_page(error: HTTPException) -> WerkzeugResponse:
 
 for status in ERRORS:
     app.register_error_handler(status, error_page)
+app.register_error_handler(UpgradeRequired, error_page)
