@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from inspect import CO_COROUTINE
 
-from werkzeug.datastructures import Headers as Headers
+from werkzeug.datastructures import Headers as Headers, ImmutableDict as ImmutableDict
 from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
 from werkzeug.routing import (
     BuildError,
@@ -22,6 +22,7 @@ from werkzeug.routing import (
 )
 from werkzeug.serving import is_running_from_reloader as is_running_from_reloader
 from werkzeug.wrappers import Response as BaseResponse  # noqa: F401 (a name of this module, too)
+from werkzeug.wsgi import get_host as get_host
 
 from . import cli, devserver, typing as ft
 from .asgi_entry import asgi_entry
@@ -56,6 +57,7 @@ from .helpers import (
 )
 from .lifespan import JOBS_KEY, ServedApp
 from .results import wrap_result
+from .sansio.app import App as App
 from .sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface
 from .signals import (
     appcontext_popped,
