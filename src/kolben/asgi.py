@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import typing as t
-from functools import partial
+from functools import lru_cache, partial
 
 from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.routing import RoutingException
@@ -20,7 +20,15 @@ from . import lifespan
 from .app import _PRESERVE, Flask
 from .asgi_body import Body
 from .asgi_scope import ASGIRequestContext, Scope, logger, make_environ, split_path
-from .asgi_send import Send, call_wsgi, prepare, send_answer, send_plain
+from .asgi_send import (
+    Send,
+    call_wsgi,
+    prepare,
+    send_plain,
+    send_stream,
+    start_message,
+    whole_message,
+)
 from .concurrency import in_thread, server_loop, workers
 from .dispatch import Answer, Route, _finish, _match_slowly, index_routes, is_coroutine_function
 from .globals import _current, _get_current
@@ -48,25 +56,31 @@ if t.TYPE_CHECKING:
 BODY_TIMEOUT = 60.0
 
 
-async def serve(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
+def serve(
+    app: Flask, scope: Scope, receive: Receive, send: Send
+) -> t.Coroutine[t.Any, t.Any, None]:
     """Serve one ASGI connection (ASGI 3.0).
 
     :param app: the application.
     :param scope: what is known of the connection.
     :param receive: gives the client's messages.
     :param send: takes ours.
+    :return: a coroutine, to be awaited.
     """
     kind = scope.get("type")
     if kind == "http":
-        await serve_http(app, scope, receive, send)
-    elif kind == "websocket":
+        return serve_http(app, scope, receive, send)
+    if kind == "websocket":
         from . import asgi_websocket
 
-        await asgi_websocket.serve(app, scope, receive, send)
-    elif kind == "lifespan":
-        await lifespan.serve(app, scope, receive, send)
-    else:
-        logger.warning("Malformed ASGI scope: unknown type %r", kind)
+        return asgi_websocket.serve(app, scope, receive, send)
+    if kind == "lifespan":
+        return lifespan.serve(app, scope, receive, send)
+    return _serve_nothing(kind)
+
+
+async def _serve_nothing(kind: t.Any) -> None:
+    logger.warning("Malformed ASGI scope: unknown type %r", kind)
 
 
 # -- HTTP -----------------------------------------------------------------------------------
@@ -86,7 +100,7 @@ async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> 
         if type(method) is not str or not (type(path) is str and (path.isascii() or path.encode())):
             raise TypeError("method and path must be text")
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        host = headers.get(b"host", b"").decode("latin-1")
+        has_odd_host = _is_odd_host(headers.get(b"host", b""))
         if scope.get("root_path"):
             path = split_path(scope)[1]
         body = None
@@ -108,17 +122,26 @@ async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> 
     if server_loop.get() is not loop:
         server_loop.set(loop)
     try:
-        found = _find(app, path, method, headers, host)
+        found = _PLAIN if has_odd_host else _find(app, path, method, headers)
         if found is _PLAIN:
-            answer = await _answer_in_thread(app, scope, body)
+            status, pairs, pieces = await _answer_in_thread(app, scope, body)
         else:
-            answer = await _answer(app, scope, body, headers, found)
-        await send_answer(send, answer, scope, receive, body)
+            status, pairs, pieces = await _answer(app, scope, body, headers, found)
+        await send(start_message(status, pairs))
+        if type(pieces) is list or type(pieces) is tuple:
+            await send(whole_message(pieces))
+        else:
+            await send_stream(send, pieces, scope, receive, body)
     finally:
         if body is not None and body.is_open:
             await body.close()
         if lifespan.JOBS_KEY in scope:
             scope[lifespan.JOBS_KEY].start()
+
+
+@lru_cache(maxsize=256)
+def _is_odd_host(host: bytes) -> bool:
+    return is_odd_host(host.decode("latin-1"))
 
 
 #: Says that a request is to go the way of WSGI.
@@ -128,7 +151,7 @@ _PLAIN: t.Any = object()
 _Found = tuple[Route, dict[str, t.Any]] | NoRoute | None
 
 
-def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes], host: str) -> _Found:
+def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _Found:
     """Look for a route to a coroutine function.
 
     :return: the route index's answer; or ``_PLAIN`` where the way of the request, or the view at
@@ -138,7 +161,6 @@ def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes], host:
         not app._short_way
         or b"upgrade" in headers
         or app.config["TRUSTED_HOSTS"] is not None
-        or is_odd_host(host)
         or _get_current(None) is not None
     ):
         return t.cast("_Found", _PLAIN)
