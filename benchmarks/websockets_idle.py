@@ -152,7 +152,7 @@ async def measure(app, count: int) -> tuple[int, int]:
             asyncio.create_task(app(scope(first + n), client.receive, client.send))
             for n, client in enumerate(clients)
         ]
-        while not all(client.echoed for client in clients):
+        while not all(client.echoed for client in clients):  # noqa: ASYNC110 (a simple wait)
             await asyncio.sleep(0.01)
         return tasks
 
@@ -192,9 +192,28 @@ def memory_of(pid: int) -> int:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
 
 
-async def through_uvicorn(name: str, count: int) -> int:
+async def grown_by(pid: int, port: int, count: int) -> int:
+    """Open connections and return by how many bytes the server has grown."""
     from websockets.asyncio.client import connect
 
+    async def talk(number: int):
+        url = f"ws://127.0.0.1:{port}/ws/{number}"
+        ws = await connect(url, proxy=None, ping_interval=None, compression=None)
+        await ws.send("hello")
+        await ws.recv()
+        return ws
+
+    open_ones = [await talk(n) for n in range(20)]
+    before = memory_of(pid)
+    open_ones += [await talk(n) for n in range(count)]
+    await asyncio.sleep(1)
+    grown = memory_of(pid) - before
+    for ws in open_ones:
+        ws.transport.abort()
+    return grown
+
+
+def through_uvicorn(name: str, count: int) -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -207,25 +226,7 @@ async def through_uvicorn(name: str, count: int) -> int:
             except OSError:
                 time.sleep(0.05)
 
-        async def talk(number: int):
-            ws = await connect(
-                f"ws://127.0.0.1:{port}/ws/{number}",
-                proxy=None,
-                ping_interval=None,
-                compression=None,
-            )
-            await ws.send("hello")
-            await ws.recv()
-            return ws
-
-        open_ones = [await talk(n) for n in range(20)]
-        before = memory_of(server.pid)
-        open_ones += [await talk(n) for n in range(count)]
-        await asyncio.sleep(1)
-        grown = memory_of(server.pid) - before
-        for ws in open_ones:
-            ws.transport.abort()
-        return grown // count
+        return asyncio.run(grown_by(server.pid, port, count)) // count
     finally:
         server.terminate()
         server.wait(20)
@@ -246,7 +247,7 @@ def main() -> None:
     elif options.server:
         print(f"{options.server:,} idle WebSockets through uvicorn, bytes a connection, resident")
         for name in APPS:
-            print(f"{name:22}{asyncio.run(through_uvicorn(name, options.server)):>10,}", flush=True)
+            print(f"{name:22}{through_uvicorn(name, options.server):>10,}", flush=True)
     else:
         print(f"{options.count:,} idle WebSockets, bytes a connection")
         print(f"{'':22}{'traced':>10}{'resident':>10}")
