@@ -295,6 +295,12 @@ def memory(pid: int) -> int:
     return 1024 * sum(int(n) for n in re.findall(r"Private_\w+: +(\d+)", text))
 
 
+def resident(pid: int) -> int:
+    """What a process occupies together with those it shares with, in bytes."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return 1024 * int(found[1]) if found else 0
+
+
 def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -360,7 +366,7 @@ async def measure(interface: str, port: int, pid: int, seconds: float) -> bool:
     load = Load(port)
     clients = PLAIN | (AWAITING if interface == "asgi" else {})
     running = asyncio.create_task(load.run(clients))
-    main_before = memory(pid), descriptors(pid)
+    main_before = resident(pid), descriptors(pid)
     disturbance = Disturbance(pid)
     await disturbance.run(seconds * 0.6)
     # Old workers have gone by now, and the new ones have seen every kind of request.
@@ -398,7 +404,7 @@ def report(
             f" {open_first} -> {open_last} descriptors"
         )
         fine &= last - first <= MAX_GROWTH and open_last - open_first <= MAX_MORE_DESCRIPTORS
-    main_after = memory(pid), descriptors(pid)
+    main_after = resident(pid), descriptors(pid)
     print(
         f"  main process: {main_before[0] / 2**20:.1f} -> {main_after[0] / 2**20:.1f} MiB,"
         f" {main_before[1]} -> {main_after[1]} descriptors"

@@ -223,6 +223,7 @@ class AsyncMethod(MethodView):
         pytest.param(lambda app: app.teardown_appcontext(nothing), id="teardown-appcontext"),
         pytest.param(lambda app: app.register_error_handler(404, nothing), id="error-handler"),
         pytest.param(blueprint_hook, id="blueprint"),
+        pytest.param(lambda app: app.before_serving(nothing), id="before-serving"),
         pytest.param(
             lambda app: app.add_url_rule("/", "socket", print, websocket=True), id="websocket"
         ),
@@ -389,6 +390,36 @@ def test_a_worker_that_dies_is_replaced(serve: Callable[..., Server]) -> None:
         pids.add(server.text("/pid"))
     assert len(pids) == 3
     assert server.process.poll() is None
+
+
+SOCKET = (
+    PLAIN
+    + """
+from flask import websocket
+
+@app.websocket("/echo")
+async def echo():
+    async for message in websocket:
+        await websocket.send(message)
+"""
+)
+
+
+def test_a_worker_that_leaves_tells_its_websockets(serve: Callable[..., Server]) -> None:
+    websockets = pytest.importorskip("websockets")
+    client = pytest.importorskip("websockets.sync.client")
+    server = serve(SOCKET, "--workers", "1")
+    with client.connect(f"ws://127.0.0.1:{server.port}/echo") as socket:
+        socket.send("hello")
+        assert socket.recv(timeout=10) == "hello"
+        server.signal(signal.SIGHUP)
+        server.wait_for("New workers have taken over")
+        with pytest.raises(websockets.exceptions.ConnectionClosed):
+            socket.recv(timeout=10)
+        assert socket.close_code == 1012
+    with client.connect(f"ws://127.0.0.1:{server.port}/echo") as socket:
+        socket.send("again")
+        assert socket.recv(timeout=10) == "again"
 
 
 def _pid_or_none(server: Server) -> str | None:

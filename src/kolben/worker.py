@@ -6,6 +6,7 @@ main process never imports the application: that is why new workers have its new
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -115,11 +116,17 @@ def needs_asgi(app: Flask) -> str | None:
     for name, view in app.view_functions.items():
         if _is_async_view(view):
             return f"the async view {name!r}"
+    if any(getattr(app, name, ()) for name in _SERVING):
+        return _LIFESPAN
     hooks = (*_functions(app), *(f for b in app.blueprints.values() for f in _functions(b)))
     for hook in hooks:
         if _is_async(hook):
             return f"the async function {getattr(hook, '__name__', hook)!r}"
     return None
+
+
+# Called in answer to ASGI's lifespan messages, to which WSGI has nothing alike.
+_SERVING = ("before_serving_funcs", "while_serving_gens", "after_serving_funcs")
 
 
 def _is_async(function: Any) -> bool:
@@ -175,12 +182,14 @@ def choose_interface(app: Flask) -> tuple[str, str]:
         return "wsgi", "nothing in it awaits"
     # Middleware around `wsgi_app` (ProxyFix, instrumentation) is not on the way of an ASGI request.
     # To leave it out silently would be wrong; async views are answered under WSGI, too.
-    if "wsgi_app" in vars(app) and "asgi_app" not in vars(app) and awaits != _WEBSOCKET:
+    if "wsgi_app" in vars(app) and "asgi_app" not in vars(app) and awaits not in _ASGI_ONLY:
         return "wsgi", "it has WSGI middleware"
     return "asgi", f"it has {awaits}"
 
 
 _WEBSOCKET = "a WebSocket route"
+_LIFESPAN = "functions to run at the server's start or end"
+_ASGI_ONLY = {_WEBSOCKET, _LIFESPAN}
 
 
 def examine(target: Target, connection: Connection) -> None:
@@ -284,7 +293,6 @@ class _Link:
                 break
         os.kill(os.getpid(), signal.SIGTERM)
 
-
     def _leave(self) -> None:
         self.leaving = True
         if self.on_leave is not None:
@@ -363,10 +371,9 @@ class _OpenSockets:
 
     async def _close_all(self) -> None:
         for send in list(self._sends):
-            try:
+            # One that was closed already may say so.
+            with contextlib.suppress(Exception):
                 await send({"type": "websocket.close", "code": self.CODE, "reason": "restarting"})
-            except Exception:
-                continue  # it was closed already
 
 
 def _announcing(send: Any, link: _Link) -> Any:
