@@ -84,11 +84,8 @@ def _parse_fields(text: str, cls: type[t.Any]) -> t.Any:
         if not field:
             continue
         name, _, value = field.partition("=")
-        if quoted:
-            if "%" in name:
-                name = _unquote(name)
-            if "%" in value:
-                value = _unquote(value)
+        if quoted and "%" in field:
+            name, value = _unquote(name), _unquote(value)
         if name in values:
             values[name].append(value)
         else:
@@ -99,21 +96,27 @@ def _parse_fields(text: str, cls: type[t.Any]) -> t.Any:
 def _unquote(text: str) -> str:
     """Decode percent-encoding as ``urllib.parse.unquote`` does.
 
-    PERF: 0.6 us for one escape, where that takes 2.4 us.
+    PERF: 0.7 us for one escape, where that takes 2.4 us.
     """
+    if "%" not in text:
+        return text
+    head, *escapes = text.split("%")
     try:
-        head, *escapes = text.encode("ascii").split(b"%")
-        decoded = [head, *[_BYTE[escape[:2]] + escape[2:] for escape in escapes]]
-    except (KeyError, UnicodeEncodeError):
-        # A stray percent sign, or text that is decoded in runs of ASCII.
+        return head + "".join([_CHARACTER[escape[:2]] + escape[2:] for escape in escapes])
+    except KeyError:
+        # No ASCII: several bytes to a character.
+        pass
+    try:
+        decoded = [head.encode(), *[_BYTE[escape[:2]] + escape[2:].encode() for escape in escapes]]
+    except KeyError:
+        # A stray percent sign.
         return unquote(text, errors=_KEEP_QUOTED)
     return b"".join(decoded).decode("utf-8", _KEEP_QUOTED)
 
 
 _HEX_DIGITS = "0123456789abcdefABCDEF"
-_BYTE = {
-    (high + low).encode(): bytes.fromhex(high + low) for high in _HEX_DIGITS for low in _HEX_DIGITS
-}
+_BYTE = {high + low: bytes.fromhex(high + low) for high in _HEX_DIGITS for low in _HEX_DIGITS}
+_CHARACTER = {code: byte.decode() for code, byte in _BYTE.items() if byte.isascii()}
 
 
 class QuickMultiDict(ImmutableMultiDict[str, str]):
