@@ -32,6 +32,7 @@ def site():
 @pytest.fixture
 def client(site, tmp_path, monkeypatch):
     monkeypatch.setitem(site.app.config, "UPLOAD_FOLDER", str(tmp_path / "uploads"))
+    monkeypatch.setitem(site.app.config, "DATA_FOLDER", str(tmp_path / "data"))
     return site.app.test_client()
 
 
@@ -39,9 +40,9 @@ def test_the_package_is_the_application(site):
     assert isinstance(importlib.import_module("examples.tutorial").app, Flask)
 
 
-def test_there_is_a_chapter_for_all_from_3_to_15(site):
+def test_there_is_a_chapter_for_all_from_3_to_18(site):
     numbers = [chapter.number for chapter in site.CHAPTERS]
-    assert set(range(3, 16)) <= set(numbers)
+    assert set(range(3, 19)) <= set(numbers)
     assert numbers == sorted(numbers)
 
 
@@ -69,6 +70,7 @@ ERRORS = {
     "/run/errors/plain": 403,
     "/run/errors/user": 401,
     "/run/errors/tea": 503,
+    "/run/chat/ws": 426,
 }
 
 
@@ -221,7 +223,7 @@ def test_every_chapter_is_a_program_of_its_own(name, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, spec.name, program)
     spec.loader.exec_module(program)
     app = program.create_app()
-    app.config["UPLOAD_FOLDER"] = str(tmp_path)
+    app.config.update(UPLOAD_FOLDER=str(tmp_path), DATA_FOLDER=str(tmp_path))
     assert app.test_client().get("/").status_code == 200
 
 
