@@ -339,41 +339,64 @@ def _asgi_gateway(app: Any, link: _Link) -> Callable[..., Any]:
     return gateway
 
 
+#: What a WebSocket of a worker that leaves is closed with: Service Restart (IANA's registry of the
+#: close codes of RFC 6455). Its client knows that it can connect again at once.
+_RESTART = {"type": "websocket.close", "code": 1012, "reason": "restarting"}
+
+
 class _OpenSockets:
-    """The WebSockets of a worker, which are closed when it leaves.
-
-    Their clients are told to connect again, in place of finding the connection cut.
-    """
-
-    #: Service Restart (the IANA registry of RFC 6455's close codes).
-    CODE = 1012
+    """The WebSockets of a worker, which are closed when it leaves."""
 
     def __init__(self) -> None:
-        self._sends: set[Any] = set()
+        self.leaving = False
+        self._open: set[_Socket] = set()
         self._loop: Any = None
 
     async def run(self, app: Any, scope: Any, receive: Any, send: Any) -> None:
-        import asyncio
+        if self._loop is None:
+            import asyncio
 
-        self._loop = asyncio.get_running_loop()
-        self._sends.add(send)
+            self._loop = asyncio.get_running_loop()
+        socket = _Socket(self, send)
+        self._open.add(socket)
         try:
-            await app(scope, receive, send)
+            await app(scope, receive, socket.send)
         finally:
-            self._sends.discard(send)
+            self._open.discard(socket)
 
     def close_all(self) -> None:
         """Close them, from another thread."""
-        if self._sends:
+        self.leaving = True
+        if self._loop is not None:
             import asyncio
 
             asyncio.run_coroutine_threadsafe(self._close_all(), self._loop)
 
     async def _close_all(self) -> None:
-        for send in list(self._sends):
-            # One that was closed already may say so.
-            with contextlib.suppress(Exception):
-                await send({"type": "websocket.close", "code": self.CODE, "reason": "restarting"})
+        for socket in list(self._open):
+            if socket.accepted:
+                await socket.restart()
+
+
+class _Socket:
+    """One of them. It is closed when it is open and the worker leaves, in whichever order."""
+
+    def __init__(self, sockets: _OpenSockets, send: Any) -> None:
+        self._sockets = sockets
+        self._send = send
+        self.accepted = False
+
+    async def send(self, message: Any) -> None:
+        await self._send(message)
+        if not self.accepted and message["type"] == "websocket.accept":
+            self.accepted = True
+            if self._sockets.leaving:
+                await self.restart()
+
+    async def restart(self) -> None:
+        # One that was closed already may say so.
+        with contextlib.suppress(Exception):
+            await self._send(_RESTART)
 
 
 def _announcing(send: Any, link: _Link) -> Any:
