@@ -24,8 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         # What knows nothing of requests and applications.
-        "signals typing globals lazy locate forwarded routing concurrency shadow"
-        " asgi_entry stand_in",
+        "signals typing globals lazy locate forwarded routing concurrency shadow asgi_entry stand_in",
         "config logging formparser debughelpers observability results streaming",
         "json json.provider json.tag",
         # What users touch.

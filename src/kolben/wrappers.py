@@ -441,7 +441,7 @@ _LOOK_CLOSER = {len(name) for name in ("Location", "Content-Length", "Content-Lo
 @lru_cache(maxsize=256, typed=True)
 def _cookie_attributes(
     max_age: timedelta | int | None,
-    expires: str | datetime | int | float | None,
+    expires: str | datetime | float | None,
     path: str | None,
     domain: str | None,
     secure: bool,
