@@ -272,6 +272,9 @@ async def _answer(
         ):
             await _leave(app, context, app._to_report(failure))
         else:
+            if context._looked:
+                # A circle otherwise, which keeps the body until the garbage collector comes.
+                context.environ["werkzeug.request"] = None
             _current.reset(context._token)
             context._token = None
 

@@ -178,9 +178,9 @@ class RequestContext:
         self.app = app
         self.environ = environ
         if request is not None:
-            self.request = request
+            self.__dict__["request"] = request
         if session is not None:
-            self._session = session
+            self.__dict__["_session"] = session
 
     @property
     def request_context(self) -> RequestContext:

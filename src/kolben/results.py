@@ -65,7 +65,7 @@ def _convert(app: Flask, result: t.Any) -> t.Any:
         result = result.get_response(environ)
     if isinstance(result, BaseResponse) or callable(result):
         try:
-            return app.response_class.force_type(result, environ)
+            return app.response_class.force_type(t.cast("t.Any", result), environ)
         except TypeError as error:
             raise TypeError(f"{error}\n{_wrong_type(result)}").with_traceback(
                 error.__traceback__

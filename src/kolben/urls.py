@@ -41,7 +41,8 @@ def bind_to_request(app: Flask, request: Request) -> MapAdapter:
     server_name: str | None = config["SERVER_NAME"]
     if config["TRUSTED_HOSTS"] is not None:
         request.trusted_hosts = config["TRUSTED_HOSTS"]
-    host = request.host = get_host(request.environ, request.trusted_hosts)
+    host = get_host(request.environ, request.trusted_hosts)
+    request.__dict__["host"] = host
     subdomain: str | None = None
     if app.url_map.host_matching:
         # With a server name, Werkzeug would match that in place of the request's host.

@@ -268,7 +268,7 @@ class Request(RequestBase):
                 raise ClientDisconnected
             data += more
         # What is left to read, by whoever asks for the stream now.
-        self.stream = BytesIO()
+        self.__dict__["stream"] = BytesIO()
         return data
 
     def body_stream(self) -> BodyStream:
@@ -388,7 +388,7 @@ class Request(RequestBase):
             return
         body = self._read_declared_body()
         if body is not None:
-            self.stream = BytesIO(body)
+            self.__dict__["stream"] = BytesIO(body)
 
     def _load_short_form(self) -> bool:
         """Load a URL-encoded form of declared length; False if there is none or a subclass
@@ -408,7 +408,7 @@ class Request(RequestBase):
             form = parse_urlencoded(body, storage)
         except ValueError:  # not UTF-8
             form = storage()
-        self.form = form
+        self.__dict__["form"] = form
         return True
 
     def on_json_loading_failed(self, e: ValueError | None) -> t.Any:

@@ -432,9 +432,7 @@ class Blueprint(Scaffold):
     @setupmethod
     def teardown_app_websocket(self, f: _T_hook) -> _T_hook:
         """Like :meth:`teardown_websocket`, at the end of every WebSocket of the application."""
-        return self._app_hook(
-            "teardown_app_websocket", lambda app: app.teardown_websocket_funcs, f
-        )
+        return self._app_hook("teardown_app_websocket", lambda app: app.teardown_websocket_funcs, f)
 
     @setupmethod
     def before_app_serving(self, f: _T_hook) -> _T_hook:
