@@ -301,7 +301,7 @@ class RequestContext:
         outer = _get_current(None)
         shared = outer is not None and outer.app is self.app
         # A context of the user's own is made while the one outside is still in force.
-        self.app_context = (
+        self.__dict__["app_context"] = (
             t.cast("AppContext | RequestContext", outer).app_context
             if shared
             else self._make_app_context()
