@@ -27,15 +27,15 @@ def latest(clicks: Path) -> dict[str, str]:
     return {"clock": time.strftime("%H:%M:%S"), "count": str(clicks.stat().st_size)}
 
 
-async def news(clicks: Path, seconds: float) -> AsyncIterator[ServerSentEvent]:
-    shown: dict[str, str] = {}
+async def news(clicks: Path, seen: str | None, seconds: float) -> AsyncIterator[ServerSentEvent]:
+    shown = {"count": seen}
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         now = latest(clicks)
         for name, text in now.items():
             if shown.get(name) != text:
-                yield ServerSentEvent(text, event=name)
-        shown = now
+                yield ServerSentEvent(text, event=name, id=now["count"])
+        shown |= now
         await asyncio.sleep(0.1)
 
 
@@ -46,10 +46,10 @@ def index() -> str:
 
 @chapter.get("/events")
 def events() -> Response:
-    # A WSGI server gives each stream a thread. One that has a single thread must have it back soon;
-    # the browser comes again.
-    seconds = 3600 if request.is_multithread else 1
-    return event_stream(news(counter(), seconds), retry=1000)
+    # Each stream ends soon, and the browser comes back for the next, saying what it has seen last.
+    # So a server that is told to stop need not wait, and the one thread of a small one gets free.
+    seen = request.headers.get("Last-Event-ID")
+    return event_stream(news(counter(), seen, 5 if request.is_multithread else 1), retry=200)
 
 
 @chapter.get("/button")
