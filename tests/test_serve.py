@@ -280,6 +280,16 @@ def test_serves_on_the_interface_that_suits(
     assert (status, body, headers["Content-Range"]) == (206, "234", "bytes 2-4/10")
     assert server.get("/static/file.txt", Range="bytes=20-")[0] == 416
 
+    # Files that are sent at once, and those that are sent in pieces.
+    for size in 70_000, 3_000_000:
+        content = os.urandom(size)
+        (tmp_path / "static" / "big").write_bytes(content)
+        with urllib.request.urlopen(server.url + "/static/big", timeout=20) as answer:
+            assert answer.read() == content
+        part = urllib.request.Request(server.url + "/static/big", headers={"Range": "bytes=9-"})
+        with urllib.request.urlopen(part, timeout=20) as answer:
+            assert answer.read() == content[9:]
+
     # What one proxy says is believed, what it was told is not.
     _, _, body = server.get(
         "/where",
