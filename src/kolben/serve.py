@@ -21,6 +21,7 @@ from .worker import Facts, Target, examine
 
 if TYPE_CHECKING:
     from .cli import ScriptInfo
+    from .observability import LogFormat
 
 #: Plain views that wait (for a database, another server) at the same time, in one worker.
 DEFAULT_THREADS = 8
@@ -42,7 +43,7 @@ class Options:
     interface: str
     workers: int | None
     threads: int | None
-    access_log: str | None
+    access_log: LogFormat | None
     request_id: bool
     reload: bool
     tls_cert: Path | None
@@ -196,7 +197,7 @@ def serve(target: Target, options: Options) -> None:
         target,
         interface=facts.interface,
         proxy_count=options.proxy_count,
-        access_log=options.access_log,  # type: ignore[arg-type]
+        access_log=options.access_log,
         request_id=options.request_id,
         threads=options.threads,
     )

@@ -65,7 +65,8 @@ class Worker(WorkerProcess):  # type: ignore[misc]
         self.inner.join()
         self.gone.set()
         if not self.interrupt_by_parent:
-            self.parent.notice_death(self)
+            supervisor: Any = self.parent
+            supervisor.notice_death(self)
 
     def is_alive(self) -> bool:
         """Tell whether the process runs.
@@ -121,12 +122,14 @@ class Supervisor(MPServer):  # type: ignore[misc]
         super().__init__(target.path or "", **settings)
         # Set by Granian's handler of SIGHUP.
         self.reload_signal = False
+        self.wrks: list[Any] = []
+        self.interrupt_children: list[Any] = []
         self.listener = listener
         self.grace = grace
         self._on_ready = on_ready
         self._reload_folders = reload_folders
         self._load = partial(load_gateway, target)
-        self._leaving: list[Worker] = []
+        self._leaving: list[Any] = []
         self._due: dict[int, float] = {}
         self._in_a_hurry = False
 
@@ -141,7 +144,9 @@ class Supervisor(MPServer):  # type: ignore[misc]
 
     def _init_shared_socket(self) -> None:
         self._sso = self.listener
-        self._shd = SocketHolder(self.listener.fileno(), False, self.backlog)
+        # Its type stub leaves the arguments out: descriptor, whether it is a Unix socket, backlog.
+        holder: Any = SocketHolder
+        self._shd = holder(self.listener.fileno(), False, self.backlog)
         self._ssp = None
 
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> Worker:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
@@ -360,7 +361,7 @@ def _asgi_gateway(app: Any, link: _Link) -> Callable[..., Any]:
     def gateway(scope: Any, receive: Any, send: Any) -> Any:
         kind = scope["type"]
         if kind == "lifespan":
-            send = _announcing(send, link)
+            receive, send = sockets.before_shutdown(receive), _announcing(send, link)
         elif kind == "websocket":
             return sockets.run(app, scope, receive, send)
         elif link.leaving and scope["http_version"] != "2":
@@ -373,6 +374,10 @@ def _asgi_gateway(app: Any, link: _Link) -> Callable[..., Any]:
 #: What a WebSocket of a worker that leaves is closed with: Service Restart (IANA's registry of the
 #: close codes of RFC 6455). Its client knows that it can connect again at once.
 _RESTART = {"type": "websocket.close", "code": 1012, "reason": "restarting"}
+
+
+#: How long the handlers of closed WebSockets may take to end when the worker does, in seconds.
+_HANDLERS_END = 2.0
 
 
 class _OpenSockets:
@@ -394,6 +399,25 @@ class _OpenSockets:
             await app(scope, receive, socket.send)
         finally:
             self._open.discard(socket)
+
+    def before_shutdown(self, receive: Any) -> Any:
+        """Hold back the news of the shutdown until their handlers have come to an end.
+
+        :param receive: the lifespan's; the loop ends when the application has shut down, and what
+            a handler does at its end (``finally``, teardown) would be lost then.
+        """
+
+        async def wait() -> Any:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                import asyncio
+
+                deadline = time.monotonic() + _HANDLERS_END
+                while self._open and time.monotonic() < deadline:  # noqa: ASYNC110 (at the end only)
+                    await asyncio.sleep(0.01)
+            return message
+
+        return wait
 
     def close_all(self) -> None:
         """Close them, from another thread."""
