@@ -227,6 +227,22 @@ def test_a_program_is_run_as_python_would_run_it(program, served, tmp_path):
     assert served[0]["app"].root_path == str(tmp_path)
 
 
+def test_a_program_in_a_package_may_import_from_beside_it(served, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "shop_of_a_test"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "stock.py").write_text("COUNT = 7")
+    program = package / "server.py"
+    program.write_text(
+        "from kolben import Flask\nfrom .stock import COUNT\n"
+        "app = Flask(__name__)\napp.config['COUNT'] = COUNT"
+    )
+    result = CliRunner().invoke(cli, ["run", str(program)])
+    assert result.exception is None
+    assert served[0]["app"].config["COUNT"] == 7
+
+
 def test_a_program_without_an_application_is_one_clear_line(program, served):
     result = program("x = 1")
     assert result.exit_code == 2

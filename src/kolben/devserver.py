@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from werkzeug import serving
 from werkzeug.serving import WSGIRequestHandler, is_running_from_reloader
 
 from .helpers import get_debug_flag, get_load_dotenv
-from .locate import NoAppException, find_best_app
+from .locate import NoAppException, find_best_app, prepare_import
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -392,8 +393,15 @@ def run_program(path: str, command_line: CommandLine) -> None:
 
 
 def _run_as_main(path: str) -> ModuleType:
-    """Run a file as ``python file`` does: as the module ``__main__``, compiled afresh."""
+    """Run a file as ``python file`` does: as the module ``__main__``, compiled afresh.
+
+    A file of a package is run as ``python -m`` would run it, so that its relative imports work.
+    """
     module = ModuleType("__main__")
+    package = prepare_import(path).rpartition(".")[0]
+    if package:
+        import_module(package)
+        module.__package__ = package
     loader = SourceFileLoader("__main__", path)
     module.__file__ = path
     module.__loader__ = loader
