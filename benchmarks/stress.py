@@ -278,7 +278,7 @@ class Load:
         self.done: collections.Counter[str] = collections.Counter()
         self.wrong: list[str] = []
         self.lost: list[tuple[float, str]] = []
-        self.again = 0
+        self.again: list[float] = []
         self.stopped = False
 
     async def run(self, clients: dict[Client, int]) -> None:
@@ -292,7 +292,7 @@ class Load:
                 await asyncio.wait_for(client(connection), 30)
                 self.done[client.__name__] += 1
             except Idle:
-                self.again += 1
+                self.again.append(time.monotonic())
                 connection.close()
             except (Lost, OSError) as error:
                 self.lost.append((time.monotonic(), f"{client.__name__}: {error!r}"))
@@ -416,12 +416,14 @@ def report(
     print(f"{interface}: {sum(load.done.values())} done ({done})")
     print(f"  {disturbance.reloads} reloads, {len(disturbance.kills)} workers killed")
     print(f"  wrong answers: {len(load.wrong)} {load.wrong[:5]}")
-    print(f"  lost with a killed worker: {len(load.lost) - len(unexplained)}")
-    print(f"  asked again on a new connection: {load.again}")
+    again = sum(not disturbance.explains(when) for when in load.again)
+    with_killed = len(load.lost) - len(unexplained) + len(load.again) - again
+    print(f"  lost with a killed worker: {with_killed}")
+    print(f"  asked again on a new connection: {again}")
     print(f"  lost otherwise: {len(unexplained)} {unexplained[:5]}")
     fine = not load.wrong and not unexplained and set(after) == set(before) and len(after) == 2
     # More would be requests that were taken and dropped.
-    fine &= load.again <= 2 * (disturbance.reloads + len(disturbance.kills) + 1)
+    fine &= again <= 2 * (disturbance.reloads + 1)
     for worker, (first, open_first) in before.items():
         last, open_last = after.get(worker, 0), descriptors(worker)
         print(

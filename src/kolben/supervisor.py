@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import threading
 import time
 from functools import partial
@@ -128,7 +129,7 @@ class Supervisor(MPServer):  # type: ignore[misc]
         self.grace = grace
         self._on_ready = on_ready
         self._reload_folders = reload_folders
-        self._load = partial(load_gateway, target)
+        self._load = partial(load_gateway, target, os.fstat(listener.fileno()).st_ino)
         self._leaving: list[Any] = []
         self._due: dict[int, float] = {}
         self._in_a_hurry = False

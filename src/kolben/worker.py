@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -211,12 +212,13 @@ def examine(target: Target, connection: Connection) -> None:
 # --- Inside a worker ------------------------------------------------------------------------------
 
 
-def load_gateway(target: Target, control: Connection) -> Callable[..., Any]:
+def load_gateway(target: Target, listener: int, control: Connection) -> Callable[..., Any]:
     """Load the application and return what the server calls for each request.
 
     The main process is told when the worker is ready, or why it never will be.
 
     :param target: says which application, and what to put around it.
+    :param listener: the inode of the socket that the workers accept from.
     :param control: the connection to the main process.
     :returns: a WSGI or an ASGI application.
     :raises SystemExit: when the application can not be loaded.
@@ -235,7 +237,7 @@ def load_gateway(target: Target, control: Connection) -> Callable[..., Any]:
     except LoadError as error:
         control.send(str(error))
         sys.exit(1)
-    link = _Link(control)
+    link = _Link(control, listener)
     threading.Thread(target=link.listen, name="kolben-control", daemon=True).start()
     return _asgi_gateway(app, link) if target.interface == "asgi" else _wsgi_gateway(app, link)
 
@@ -269,8 +271,9 @@ class _Link:
     #: How often to look whether there still is a main process, in seconds.
     LOOK = 1.0
 
-    def __init__(self, control: Connection) -> None:
+    def __init__(self, control: Connection, listener: int) -> None:
         self.control = control
+        self.listener = listener
         self.parent = os.getppid()
         #: Whether this worker is about to be stopped.
         self.leaving = False
@@ -297,8 +300,28 @@ class _Link:
 
     def _leave(self) -> None:
         self.leaving = True
+        _stop_accepting(self.listener)
         if self.on_leave is not None:
             self.on_leave()
+
+
+def _stop_accepting(inode: int) -> None:
+    """Leave the listening socket to the other workers.
+
+    Granian accepts until it ends, and a connection that it accepts at that moment is lost. So each of
+    this process' descriptors of the socket becomes one of another socket, which nobody knows: to
+    accept from it finds no connection.
+
+    :param inode: the listening socket's.
+    """
+    folder = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+    with socket.create_server(("127.0.0.1", 0)) as unknown:
+        unknown.setblocking(False)
+        for descriptor in map(int, os.listdir(folder)):
+            # That of the listing itself is closed already.
+            with contextlib.suppress(OSError):
+                if os.fstat(descriptor).st_ino == inode:
+                    os.dup2(unknown.fileno(), descriptor, inheritable=False)
 
 
 def _wsgi_gateway(app: Any, link: _Link) -> Callable[..., Any]:
@@ -393,12 +416,12 @@ class _OpenSockets:
             import asyncio
 
             self._loop = asyncio.get_running_loop()
-        socket = _Socket(self, send)
-        self._open.add(socket)
+        own = _Socket(self, send)
+        self._open.add(own)
         try:
-            await app(scope, receive, socket.send)
+            await app(scope, receive, own.send)
         finally:
-            self._open.discard(socket)
+            self._open.discard(own)
 
     def before_shutdown(self, receive: Any) -> Any:
         """Hold back the news of the shutdown until their handlers have come to an end.
@@ -428,9 +451,9 @@ class _OpenSockets:
             asyncio.run_coroutine_threadsafe(self._close_all(), self._loop)
 
     async def _close_all(self) -> None:
-        for socket in list(self._open):
-            if socket.accepted:
-                await socket.restart()
+        for each in list(self._open):
+            if each.accepted:
+                await each.restart()
 
 
 class _Socket:
