@@ -405,12 +405,18 @@ def test_a_worker_that_dies_is_replaced(serve: Callable[..., Server]) -> None:
 SOCKET = (
     PLAIN
     + """
+import asyncio
+
 from flask import websocket
 
 @app.websocket("/echo")
 async def echo():
-    async for message in websocket:
-        await websocket.send(message)
+    try:
+        async for message in websocket:
+            await websocket.send(message)
+    finally:
+        await asyncio.sleep(0.2)
+        print("The handler has cleaned up.", flush=True)
 """
 )
 
@@ -427,6 +433,7 @@ def test_a_worker_that_leaves_tells_its_websockets(serve: Callable[..., Server])
         with pytest.raises(websockets.exceptions.ConnectionClosed):
             socket.recv(timeout=10)
         assert socket.close_code == 1012
+    server.wait_for("The handler has cleaned up.", server.log)
     with client.connect(f"ws://127.0.0.1:{server.port}/echo") as socket:
         socket.send("again")
         assert socket.recv(timeout=10) == "again"
