@@ -308,6 +308,15 @@ def test_the_search_goes_on_behind_a_rule_for_another_method() -> None:
     assert index.match("/1", "PUT") is None
 
 
+def test_rules_with_two_slashes_in_a_row_are_left_to_werkzeug() -> None:
+    index = index_of(route("/a//b"), route("/a//<x>"), route("/a/<x>/c"), merge_slashes=False)
+    assert "/a//b" not in index.exact
+    for path in ("/a//b", "/a//1", "/a//c", "/a/x//c", "/none//b"):
+        assert index.match(path, "GET") is None
+    assert index.match("/a/x/c", "GET") == ("view", {"x": "x"})
+    assert index.match("/a/x/d", "GET") is NOT_FOUND
+
+
 def test_defaults_join_the_values() -> None:
     index = index_of(
         route("/pages/", "pages", defaults={"page": 1}), route("/pages/<int:page>", "pages")
@@ -472,6 +481,9 @@ def test_two_indexes_of_one_map_are_both_current() -> None:
         ("list", {"page": 2}, "", "/list/2"),
         ("any", {"item": "x"}, "", "/any/x"),
         ("double", {"n": 123}, "", "/double/246"),
+        ("two", {"a": "-7", "b": "x/y z"}, "/app", "/app/two/-7/x/y%20z/end"),
+        ("two", {"a": True, "b": "é1", "q": 1}, "", "/two/1/%C3%A91/end?q=1"),
+        ("bare", {"any": "//a-b"}, "", "/a-b"),
     ],
 )
 def test_urls_are_built(endpoint: str, values: dict[str, Any], script_name: str, url: str) -> None:
@@ -484,6 +496,8 @@ def test_urls_are_built(endpoint: str, values: dict[str, Any], script_name: str,
         route("/list/<int:page>", "list"),
         route("/any/<any(x, y):item>", "any"),
         route("/double/<double:n>", "double"),
+        route("/two/<int:a>/<b>/end", "two"),
+        route("/<path:any>", "bare"),
         converters={"double": Doubling},
     )
     for _ in range(2):
@@ -557,7 +571,10 @@ def calls_of(function: Callable[[], object]) -> int:
     return calls
 
 
-@pytest.mark.parametrize("shape", ["/r{}/<int:x>/edit", "/x/<name>/r{}", "/r{}/<name>", "/r{}"])
+@pytest.mark.parametrize(
+    "shape",
+    ["/r{}/<int:x>/edit", "/x/<name>/r{}", "/r{}/<name>", "/r{}", "/r{}/<int:x>/y", "/<x>/r{}/y"],
+)
 def test_a_match_costs_the_same_with_more_rules(shape: str) -> None:
     costs = []
     for size in (10, 300):

@@ -295,6 +295,40 @@ def test_what_the_index_answers_is_werkzeugs_answer(data: st.DataObject) -> None
         event(f"{'answered' if ours is not None else 'asked'}: {_name(theirs)}")
 
 
+@st.composite
+def deep_maps(draw: st.DrawFn) -> Map:
+    """Return a map of rules with several whole segments each, some of which compete."""
+    segment = st.sampled_from(["a", "b", "", "<{}>", "<int:{}>", "<int:{}>", "<nothing:{}>"])
+    url_map = Map(
+        converters=CONVERTERS,
+        strict_slashes=draw(st.booleans()),
+        merge_slashes=draw(st.booleans()),
+    )
+    for parts in draw(st.lists(st.lists(segment, min_size=1, max_size=4), min_size=1, max_size=6)):
+        text = "/" + "/".join(part.format(f"v{at}") for at, part in enumerate(parts))
+        method = draw(st.sampled_from(["GET", "GET", "POST"]))
+        url_map.add(routing.Rule(text, endpoint=text, methods=[method]))
+    return url_map
+
+
+@relaxed
+@given(st.data())
+def test_the_first_ways_lead_where_werkzeugs_search_leads(data: st.DataObject) -> None:
+    url_map = data.draw(deep_maps())
+    adapter = url_map.bind("localhost")
+    index = routing.RouteIndex(url_map, lambda rule: rule)
+    texts = st.lists(st.sampled_from(["a", "a", "b", "1", "1", "x", ""]), max_size=5)
+    for _ in range(8):
+        path = "/" + "/".join(data.draw(texts))
+        method = data.draw(st.sampled_from(["GET", "GET", "POST", "PUT"]))
+        ours, theirs = index.match(path, method), ask_werkzeug(adapter, path, method)
+        if isinstance(ours, tuple):
+            same(ours, theirs)
+        elif ours is not None:
+            assert theirs is NotFound
+        event(f"{'answered' if ours is not None else 'asked'}: {_name(theirs)}")
+
+
 def _name(answer: Any) -> str:
     return answer.__name__ if isinstance(answer, type) else "a match"
 
