@@ -48,7 +48,7 @@ COMMANDS = {
     },
     "gunicorn": {
         "sync": "gunicorn --bind 127.0.0.1:PORT --workers 2 --threads 8 servers_app:app",
-        "async": "gunicorn --bind 127.0.0.1:PORT --workers 2 --worker-class asgi servers_app:async_app.asgi_app",
+        "async": "gunicorn --bind 127.0.0.1:PORT --workers 2 --worker-class asgi servers_app:async_app",
     },
     "uvicorn": {
         "async": "uvicorn --port PORT --workers 2 --no-access-log servers_app:async_app.asgi_app",

@@ -384,6 +384,15 @@ async def stress(interface: str, seconds: float) -> bool:
         server.wait()
 
 
+async def least_memory(pid: int) -> dict[int, int]:
+    """What each worker occupies at least: uploads that are on their way come on top."""
+    samples = []
+    for _ in range(10):
+        samples.append({worker: memory(worker) for worker in workers_of(pid)})
+        await asyncio.sleep(0.3)
+    return {worker: min(sample.get(worker, 0) for sample in samples) for worker in samples[-1]}
+
+
 async def measure(interface: str, port: int, pid: int, seconds: float) -> bool:
     load = Load(port)
     clients = PLAIN | (AWAITING if interface == "asgi" else {})
@@ -393,10 +402,11 @@ async def measure(interface: str, port: int, pid: int, seconds: float) -> bool:
     await disturbance.run(seconds * 0.6)
     # Old workers have gone by now, and the new ones have seen every kind of request.
     await asyncio.sleep(seconds * 0.15 + 11)
-    before = {worker: (memory(worker), descriptors(worker)) for worker in workers_of(pid)}
+    least = await least_memory(pid)
+    before = {worker: (size, descriptors(worker)) for worker, size in least.items()}
     await asyncio.sleep(seconds * 0.25)
+    after = await least_memory(pid)
     load.stopped = True
-    after = {worker: memory(worker) for worker in workers_of(pid)}
     await running
     await asyncio.sleep(2)
     return report(interface, load, disturbance, pid, before, after, main_before)
