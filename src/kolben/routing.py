@@ -218,13 +218,15 @@ class _Endings(Generic[T]):
     """Who answers if the path ends here: by method, then for every other method.
 
     :ivar refusing: whether there is a rule at all, so that no answer may mean a 405.
+    :ivar plain: those in *by_method* who need but the texts of the variables and builtin types.
     """
 
-    __slots__ = ("by_method", "otherwise", "refusing")
+    __slots__ = ("by_method", "otherwise", "plain", "refusing")
 
     def __init__(self) -> None:
         self.by_method: dict[str, _Ending[T]] = {}
         self.otherwise: _Ending[T] | None = None
+        self.plain: dict[str, _Answer[T]] = {}
         self.refusing = False
 
     def add(self, methods: Iterable[str] | None, ending: _Ending[T]) -> None:
@@ -253,8 +255,8 @@ class _UnknownShapeError(Exception):
     """Werkzeug's tree has something in it that the index does not know."""
 
 
-#: No text passes.
-_NO_TEST: Final = frozenset[str]().__contains__
+#: A test that no text passes, and so leads nowhere.
+_NOWHERE: tuple[Callable[[str], object], Any] = (frozenset[str]().__contains__, None)
 
 
 class _Node(Generic[T]):
@@ -264,15 +266,13 @@ class _Node(Generic[T]):
     :ivar variable: the other ways, in the order in which to try them.
     :ivar here: who answers if the path ends here.
     :ivar lenient: who answers if nothing but a slash is left, and nobody else wants it.
-    :ivar plain: who answers by method if the path ends here, as far as the texts of the variables
-        and builtin conversions give the values: the target and `_Answer.variables`.
     :ivar barren: whether a segment that neither *static* nor *first* takes proves that no rule
         matches, if the search never left another way out.
     :ivar first: the test of the first way in *variable*, and where it leads, if its segment is a
         single variable that is not empty; else a test that nothing passes.
     """
 
-    __slots__ = ("barren", "first", "here", "lenient", "plain", "static", "variable")
+    __slots__ = ("barren", "first", "here", "lenient", "static", "variable")
 
     def __init__(self) -> None:
         self.static: dict[str, _Node[T]] = {}
@@ -280,8 +280,7 @@ class _Node(Generic[T]):
         self.here: _Endings[T] = _NOBODY
         self.lenient: _Endings[T] = _NOBODY
         self.barren = False
-        self.plain: dict[str, tuple[T, tuple[tuple[str, _Convert], ...]]] = {}
-        self.first: tuple[Callable[[str], object], _Node[T]] = _NO_TEST, self
+        self.first: tuple[Callable[[str], object], _Node[T]] = _NOWHERE
 
 
 _GROUP = "__werkzeug_"
@@ -387,25 +386,25 @@ class _Planter(Generic[T]):
             after = node.static[text] = self.node(child, sure=sure and not state.dynamic)
             if not text:
                 # More would take two slashes in a row: such paths are left to Werkzeug.
-                after.static, after.variable, after.first = {}, (), (_NO_TEST, after)
+                after.static, after.variable, after.first = {}, (), _NOWHERE
         for way in node.variable[:1]:
             if way.whole and not way.final and not way.test(""):
                 node.first = way.test, way.node
-        node.barren = sure and (not node.variable or (only and node.first[0] is not _NO_TEST))
+        node.barren = sure and (not node.variable or (only and node.first is not _NOWHERE))
         slashed = state.static[""].rules if "" in state.static else []
         if state.rules or slashed:
             node.here = self._endings_of(state.rules)
             # The path lacks just the slash at the end: Werkzeug redirects, or doesn't mind.
             for rule in _for_http(slashed):
                 node.here.add(rule.methods, _ASK if rule.strict_slashes else self._ending(rule))
+            node.here.plain = {
+                method: ending
+                for method, ending in node.here.by_method.items()
+                if isinstance(ending, _Answer) and ending.is_plain and not ending.runs_user_code
+            }
         lenient = [rule for rule in state.rules if not rule.strict_slashes]
         if lenient:
             node.lenient = self._endings_of(lenient)
-        node.plain = {
-            method: (ending.target, ending.variables)
-            for method, ending in node.here.by_method.items()
-            if isinstance(ending, _Answer) and ending.is_plain and not ending.runs_user_code
-        }
         return node
 
     def _endings_of(self, rules: list[werkzeug.routing.Rule]) -> _Endings[T]:
@@ -625,20 +624,19 @@ class RouteIndex(Generic[T]):
                 texts.append(segment)
                 node = further
         else:
-            plainly = node.plain.get(method)
-            if plainly is not None:
-                target, variables = plainly
+            answer = node.here.plain.get(method)
+            if answer is not None:
                 values: dict[str, Any] = {}
                 at = 0
                 try:
                     # PERF: counted by hand; 0.26 µs for two integers, 0.43 with zip().
-                    for name, convert in variables:
+                    for name, convert in answer.variables:
                         text = texts[at]
                         values[name] = text if convert is None else convert(text)
                         at += 1
                 except ValueError:
                     return None
-                return target, values
+                return answer.target, values
         # Werkzeug adds or removes slashes at the start of a path, and merges them.
         if self._start is None or segments.pop(0) or not segments or "//" in path:
             return None
@@ -710,20 +708,20 @@ class RouteIndex(Generic[T]):
             self._start = planter.node(domain.static[""], sure=self._complete)
             self._root.static[""] = self._start
             # Werkzeug adds the slash that the empty path lacks.
-            self._start.plain = {}
+            self._start.here.plain = {}
             self.runs_user_code = planter.runs_user_code
             self._fill_tables(self._start)
 
     def _fill_tables(self, start: _Node[T]) -> None:
         for path, node in _static_nodes(start, ""):
             targets = {
-                method: target
-                for method, (target, variables) in node.plain.items()
-                if not variables
+                method: answer.target
+                for method, answer in node.here.plain.items()
+                if not answer.variables
             }
             if targets:
                 self.exact[path] = targets
-            if node.variable:
+            if node.first is not _NOWHERE:
                 follows = _one_variable(node)
                 if follows is not None:
                     self._one_variable[path] = follows
@@ -733,9 +731,9 @@ def _one_variable(node: _Node[T]) -> _OneVariable[T] | None:
     """Return the row of the second table for a static *node*, if there is one."""
     test, end = node.first
     by_method = {
-        method: (target, *variables[0])
-        for method, (target, variables) in end.plain.items()
-        if len(variables) == 1
+        method: (answer.target, *answer.variables[0])
+        for method, answer in end.here.plain.items()
+        if len(answer.variables) == 1
     }
     return _OneVariable(node.static, test, by_method) if by_method else None
 
