@@ -788,6 +788,11 @@ class _ServeCommand(click.Command):
 
         return serve_command.make_context(info_name, args, parent, **extra)
 
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from .serve import serve_command
+
+        return serve_command.get_params(ctx)
+
 
 #: What :class:`FlaskGroup` has of its own.
 DEFAULT_COMMANDS: tuple[click.Command, ...] = (
