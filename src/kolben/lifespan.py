@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import inspect
 import os
+import sys
 import threading
 import typing as t
 from functools import partial
@@ -412,8 +413,22 @@ def _lifetime_of_process(app: ServedApp) -> Lifetime:
     running.wait()
     # At the end, when no thread can be started any more, plain functions need one that is there.
     workers.submit(bool, lambda value, error: None)
-    atexit.register(lifetime.stop_at_exit)
+    _call_at_exit(lifetime.stop_at_exit)
     return lifetime
+
+
+def _call_at_exit(function: Callable[[], None]) -> None:
+    """Call a function, which a second call does no harm, when this process ends.
+
+    Before Python 3.13 the end of a :mod:`multiprocessing` child, which the workers of some servers
+    are, is known to that module alone.
+    """
+    atexit.register(function)
+    multiprocessing: t.Any = sys.modules.get("multiprocessing")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, function, exitpriority=10)
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:

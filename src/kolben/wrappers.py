@@ -633,15 +633,16 @@ class Response(ResponseBase):
         else:
             measured = False
         pairs = self.headers._list[:]
+        located = False
         for name, value in pairs:
             if len(name) not in _LOOK_CLOSER:
                 continue
             name = name.lower()
             if name == "content-length":
                 measured = True
-            elif name == "content-location" or (
-                name == "location" and not _is_plain_location(value)
-            ):
+            elif name == "location" and not located and _is_plain_location(value):
+                located = True  # of several, Werkzeug sends one
+            elif name == "location" or name == "content-location":
                 return None
         if not measured:
             return None
