@@ -749,7 +749,7 @@ after_lists = st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size
 def test_answers_equal_those_of_wsgi(
     result, view_async, before_hooks, after_hooks, handlers, method, path, cookie
 ):
-    app = Flask("program", static_folder=None)
+    app = Flask("random_program", static_folder=None)
     app.secret_key = "secret"
     app.logger.disabled = True
     for name, is_async in before_hooks:
