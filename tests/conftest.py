@@ -72,3 +72,4 @@ def enabled_loggers() -> Generator[None, None, None]:
     for logger in list(logging.root.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):
             logger.disabled = False
+    logging.getLogger("program").propagate = True
