@@ -607,7 +607,7 @@ class Flask(ServedApp):
         :return: the response to send.
         """
         context = _request_context()
-        if context._looked and "_after_request_functions" in context.__dict__:
+        if context._has_after_functions:
             for function in context._after_request_functions:
                 response = self.ensure_sync(function)(response)
         hooks = self.after_request_funcs
@@ -616,14 +616,14 @@ class Flask(ServedApp):
                 for hook in reversed(hooks.get(name, ())):
                     response = self.ensure_sync(hook)(response)
         self._save_session(context, response)
-        if context._looked and JOBS_KEY in context.__dict__:
+        if context._has_after_functions and JOBS_KEY in context.__dict__:
             context.__dict__[JOBS_KEY].follow(response)
         return response
 
     def _save_session(self, context: RequestContext, response: Response) -> None:
         if (
             self._opens_session_late
-            and not (context._looked and "_session" in context.__dict__)
+            and not context._has_session
             and not (
                 "HTTP_COOKIE" in context.environ and self._must_resend_session(context.environ)
             )
@@ -825,7 +825,7 @@ class Flask(ServedApp):
         finally:
             # Teardown functions are told what ended the request, not what its answer ran into.
             if (
-                (context._looked and context._has_files())
+                (context._has_request and context.request._has_files)
                 or context._holds
                 or self.teardown_request_funcs
                 or self.teardown_appcontext_funcs
@@ -839,7 +839,7 @@ class Flask(ServedApp):
             else:
                 _current.reset(context._token)
                 context._token = None
-                if context._looked:
+                if context._has_request:
                     # PERF: apart, environ and request are freed at once; the collector takes 2 us.
                     environ["werkzeug.request"] = None
 

@@ -261,7 +261,7 @@ async def _answer(
         raise
     finally:
         if (
-            (context._looked and context._has_files())
+            (context._has_request and context.request._has_files)
             or context._holds
             or app.teardown_request_funcs
             or app.teardown_appcontext_funcs
@@ -272,7 +272,7 @@ async def _answer(
         ):
             await _leave(app, context, app._to_report(failure))
         else:
-            if context._looked:
+            if context._has_request:
                 # A circle otherwise, which keeps the body until the garbage collector comes.
                 context.environ["werkzeug.request"] = None
             _current.reset(context._token)
@@ -315,7 +315,7 @@ async def respond(
             pass
         elif route is None and context._routing[2] is not None:
             raise context._routing[2]
-        elif route is None or (context._looked and "request" in context.__dict__):
+        elif route is None or context._has_request:
             result = await _dispatch(app, context)
         elif route.answers_options and environ["REQUEST_METHOD"] == "OPTIONS":
             result = app.make_default_options_response()
@@ -326,7 +326,8 @@ async def respond(
         result = await _handle_user_exception(app, context, error)
     if (
         app.after_request_funcs
-        or context._looked
+        or context._has_session
+        or context._has_after_functions
         or request_finished.receivers
         or type(result) not in _NO_APPS
     ):
@@ -354,7 +355,7 @@ async def _finish_carefully(
     """Finish a request, where the result or the hooks may run plain code of any length."""
     if _is_wsgi_app(result):
         result = await in_thread(app.make_response, result)
-    if app.after_request_funcs or "_after_request_functions" in context.__dict__:
+    if app.after_request_funcs or context._has_after_functions:
         return await _finish_with_hooks(app, context, result)
     if request_finished.receivers:
         return await in_thread(app.finalize_request, result)
@@ -429,7 +430,7 @@ async def _finish_with_hooks(app: Flask, context: ASGIRequestContext, result: t.
     names = (*context._blueprints(), None)
     reverse = {name: hooks[::-1] for name, hooks in app.after_request_funcs.items()}
     hooks: list[t.Any] = [
-        *context.__dict__.get("_after_request_functions", ()),
+        *(context._after_request_functions if context._has_after_functions else ()),
         *_listed(reverse, names),
     ]
     if request_finished.receivers or not _all_async(hooks):
@@ -471,8 +472,7 @@ async def _tear_down_request(
         reverse = {name: hooks[::-1] for name, hooks in app.teardown_request_funcs.items()}
         hooks = _listed(reverse, names)
         await _tear_down(app, app.do_teardown_request, hooks, request_tearing_down, error)
-    request = context.__dict__.get("request")
-    if request is not None and hasattr(request, "close"):
+    if context._has_request and hasattr(request := context.request, "close"):
         request.close()
 
 

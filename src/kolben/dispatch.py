@@ -126,7 +126,7 @@ def respond(  # noqa: C901 (one piece, from top to bottom: a call for each step 
             result = app.preprocess_request()
         if result is not None:
             pass
-        elif context._looked and "request" in context.__dict__:
+        elif context._has_request:
             # A hook that has seen the request may have changed what was matched, and the errors
             # of unusual paths are found with its help: both are the named step's business.
             result = app.dispatch_request()
@@ -171,7 +171,8 @@ def _finish(
     saved: list[tuple[str, str]] | None = None
     if (
         app.after_request_funcs
-        or (context._looked and not _FINISHES.isdisjoint(context.__dict__))
+        or context._has_session
+        or context._has_after_functions
         or request_finished.receivers
         or ("HTTP_COOKIE" in environ and app._must_resend_session(environ))
     ) and (saved := _session_alone(app, context, result)) is None:
@@ -218,7 +219,7 @@ def _session_alone(
     kind = type(result)
     if (
         app.after_request_funcs
-        or "_after_request_functions" in context.__dict__
+        or context._has_after_functions
         or request_finished.receivers
         or app.response_class is not Response
         or not (
@@ -237,10 +238,6 @@ _BODIES = frozenset(code for code in _STATUS if code >= 200 and code not in {204
 def _text_response(text: str) -> Response:
     # PERF: with all its arguments CPython calls our initialiser directly (0.15 us).
     return Response(text, None, None, None, None, False)
-
-
-#: What a request's context has got where there is something left to do with the response.
-_FINISHES = frozenset({"_session", "_after_request_functions"})
 
 
 @lru_cache(maxsize=64)

@@ -413,7 +413,6 @@ class WebSocketContext(ASGIRequestContext):
     @lazy
     def websocket(self) -> WebSocket:
         """The WebSocket."""
-        self._looked = True
         app = self.app
         websocket = app.websocket_class(self.environ)
         websocket.json_module = app.json
@@ -424,6 +423,7 @@ class WebSocketContext(ASGIRequestContext):
             websocket.view_args = view_args
         elif error is not None:
             websocket.routing_exception = error
+        self._has_request = True
         return websocket
 
     @lazy
@@ -463,7 +463,7 @@ class WebSocketContext(ASGIRequestContext):
 
         :return: the cookies to send, each as the value of a ``Set-Cookie`` header.
         """
-        if "_session" not in self.__dict__:
+        if not self._has_session:
             return []
         interface = self.app.session_interface
         session = self._session
