@@ -31,6 +31,7 @@ from .config import DEFAULTS
 from .ctx import AppContext, RequestContext, _scopes, _unset
 from .debughelpers import FormDataRoutingRedirect
 from .dispatch import (
+    DECIDES,
     STEPS,
     Answer,
     Route,
@@ -78,7 +79,7 @@ from .urls import (
     quote_anchor,
 )
 from .websockets import WebSocket, explain_mismatch
-from .wrappers import Request, Response
+from .wrappers import Request, Response, text_response
 
 if t.TYPE_CHECKING:
     from types import TracebackType
@@ -144,6 +145,7 @@ class Flask(ServedApp):
     _short_way: bool | None = None
     _opens_session_late = False
     _routes: RouteIndex[Route]
+    _unrouted: Route
 
     def __init__(
         self,
@@ -198,7 +200,7 @@ class Flask(ServedApp):
     def __setattr__(self, name: str, value: t.Any) -> None:
         # Replacing a step of the way of a request, or what it is made of, on this one
         # application is part of what extensions may do, at any time.
-        if name in _DECIDES:
+        if name in DECIDES:
             self.__dict__["_short_way"] = None
         object.__setattr__(self, name, value)
 
@@ -594,7 +596,7 @@ class Flask(ServedApp):
         """
         text: t.Any = rv
         if type(text) is str and self.response_class is Response:
-            return Response(text, None, None, None, None, False)
+            return text_response(text)
         return wrap_result(self, rv)
 
     def process_response(self, response: Response) -> Response:
@@ -621,14 +623,10 @@ class Flask(ServedApp):
         return response
 
     def _save_session(self, context: RequestContext, response: Response) -> None:
-        if (
-            self._opens_session_late
-            and not context._has_session
-            and not (
-                "HTTP_COOKIE" in context.environ and self._must_resend_session(context.environ)
-            )
-        ):
-            return
+        if self._opens_session_late and not context._has_session:
+            environ = context.environ
+            if "HTTP_COOKIE" not in environ or not self._must_resend_session(environ):
+                return
         interface = self.session_interface
         if not interface.is_null_session(context._session):
             interface.save_session(self, context._session, response)
@@ -874,6 +872,7 @@ class Flask(ServedApp):
         self._got_first_request = True
         self._opens_session_late = type(self.session_interface) is SecureCookieSessionInterface
         self._routes = index_routes(self)
+        self._unrouted = Route(None)
         self._short_way = takes_short_way(self, _STEPS)
 
     def _preserve(self, environ: WSGIEnvironment, context: RequestContext) -> None:
@@ -889,7 +888,6 @@ class Flask(ServedApp):
 
 
 _STEPS = {name: getattr(Flask, name) for name in STEPS}
-_DECIDES = frozenset((*STEPS, "url_map", "subdomain_matching", "_got_first_request"))
 
 
 def _request_context() -> RequestContext:

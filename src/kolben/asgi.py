@@ -16,7 +16,7 @@ from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.routing import RoutingException
 from werkzeug.wrappers import Response as BaseResponse
 
-from . import lifespan
+from . import lifespan, tables
 from .app import _PRESERVE, Flask
 from .asgi_body import Body
 from .asgi_scope import ASGIRequestContext, Scope, logger, make_environ, split_path
@@ -199,10 +199,9 @@ def _prepare(app: Flask) -> None:
 
 
 def _is_async(app: Flask, route: Route) -> bool:
-    view = app.view_functions.get(route.endpoint)
-    if view is not route.view and view is not None:
-        route.use_view(app)
-    return view is None or route.is_async
+    if route.mark is not tables.mark:
+        route.prepare(app)
+    return route.is_async or route.endpoint not in app.view_functions
 
 
 # -- the way of a plain view ----------------------------------------------------------------
@@ -298,7 +297,7 @@ async def respond(
     environ: WSGIEnvironment = {"REQUEST_METHOD": context.scope["method"]}
     try:
         if found is None or found is NOT_FOUND:
-            route, values = _match_slowly(context, found)
+            route, values = _match_slowly(app, context, found)
         else:
             route, values = found
             context._routing = (route.rule, values, None)
@@ -313,9 +312,9 @@ async def respond(
             result = await _preprocess(app, context)
         if result is not None:
             pass
-        elif route is None and context._routing[2] is not None:
+        elif route.rule is None and context._routing[2] is not None:
             raise context._routing[2]
-        elif route is None or context._has_request:
+        elif route.rule is None or context._has_request:
             result = await _dispatch(app, context)
         elif route.answers_options and environ["REQUEST_METHOD"] == "OPTIONS":
             result = app.make_default_options_response()

@@ -224,7 +224,8 @@ class RequestContext:
         return self._make_app_context()
 
     def _make_app_context(self) -> AppContext:
-        context = self.app.app_context()
+        app = self.app
+        context = AppContext(app) if app._short_way else app.app_context()
         context._torn_down_by_request = True
         return context
 

@@ -13,15 +13,17 @@ The engine knows no server: it takes a context and returns what is to be sent.
 from __future__ import annotations
 
 import typing as t
-from functools import lru_cache
+from functools import lru_cache, partial
 from inspect import CO_COROUTINE, iscoroutinefunction
 
 from werkzeug.exceptions import NotFound
 
+from . import tables
+from .ctx import _scopes
 from .routing import NOT_FOUND, NoRoute, RouteIndex
 from .signals import request_finished, request_started
 from .streaming import streams_body
-from .wrappers import _STATUS, Response, _content_type, _decode_wsgi
+from .wrappers import _STATUS, Response, _content_type, _decode_wsgi, text_response
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -40,27 +42,62 @@ class Route:
     :param rule: the rule.
     """
 
-    __slots__ = ("answers_options", "call", "endpoint", "is_async", "rule", "streams_body", "view")
+    __slots__ = (
+        "after",
+        "answers_options",
+        "before",
+        "call",
+        "endpoint",
+        "is_async",
+        "mark",
+        "rule",
+        "streams_body",
+    )
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule | None) -> None:
         self.rule = rule
-        self.endpoint: str = rule.endpoint
+        self.endpoint: str = "" if rule is None else rule.endpoint
         self.answers_options = bool(getattr(rule, "provide_automatic_options", False))
-        # The view that `call` was made from. The application's table of views is the user's to
-        # change at any time, so it is compared at each request.
-        self.view: t.Any = None
+        # What the rest was prepared from is as it was then if this is still the tables' mark.
+        self.mark: object = None
+        # The view, and the hooks before and after it, all ready to be called plainly.
         self.call: t.Callable[..., t.Any]
+        self.before: tuple[t.Callable[[], t.Any], ...] = ()
+        self.after: tuple[t.Callable[[t.Any], t.Any], ...] = ()
         # What a server that is asynchronous itself has to know of the view.
         self.is_async = False
         self.streams_body = False
 
-    def use_view(self, app: Flask) -> None:
-        """Take over the view that the application has for the endpoint now."""
-        view = app.view_functions[self.endpoint]
-        self.call = app.ensure_sync(view)
-        self.is_async = is_coroutine_function(view)
-        self.streams_body = streams_body(view)
-        self.view = view
+    def prepare(self, app: Flask) -> None:
+        """Take over the view and the hooks that the application has for the endpoint now."""
+        mark = tables.mark
+        view = app.view_functions.get(self.endpoint)
+        if view is None:
+            self.call = partial(_no_view, self.endpoint)
+        else:
+            self.call = app.ensure_sync(view)
+            self.is_async = is_coroutine_function(view)
+            self.streams_body = streams_body(view)
+        inwards = _scopes(self.endpoint)[0]
+        before = tables.listed(app.before_request_funcs, inwards)
+        if before is None or app.url_value_preprocessors:
+            self.before = _STEP_BY_STEP
+        else:
+            self.before = tuple(app.ensure_sync(hook) for hook in before)
+        after = tables.listed(app.after_request_funcs, inwards)
+        if after is None:
+            self.after = _STEP_BY_STEP
+        else:
+            self.after = tuple(app.ensure_sync(hook) for hook in reversed(after))
+        self.mark = mark
+
+
+#: Stands for hooks that can not be prepared: the named steps find out at each request.
+_STEP_BY_STEP: tuple[t.Any, ...] = (None,)
+
+
+def _no_view(endpoint: str, /, **values: t.Any) -> t.NoReturn:
+    raise KeyError(endpoint)
 
 
 def is_coroutine_function(function: t.Callable[..., t.Any]) -> bool:
@@ -107,45 +144,73 @@ def respond(  # noqa: C901 (one piece, from top to bottom: a call for each step 
     path = environ.get("PATH_INFO", "")
     by_method = index.exact.get(path)
     if by_method is not None and (static := by_method.get(method)) is not None:
-        route: Route | None = static
+        route: Route = static
         values: dict[str, t.Any] = {}
     else:
-        found = index.match(_decode_wsgi(path), method)
+        found = index.match(path if path.isascii() else _decode_wsgi(path), method)
         if found is None or found is NOT_FOUND:
-            route, values = _match_slowly(context, found)
+            route, values = _match_slowly(app, context, found)
         else:
             route, values = found
-    if route is not None:
+    if route.rule is not None:
         context._routing = (route.rule, values, None)
 
     try:
         if request_started.receivers:
             request_started.send(app, _async_wrapper=app.ensure_sync)
-        result = None
-        if app.before_request_funcs or app.url_value_preprocessors:
-            result = app.preprocess_request()
+        if route.mark is not tables.mark:
+            route.prepare(app)
+        result = _call_before(app, route.before) if route.before else None
         if result is not None:
             pass
         elif context._has_request:
             # A hook that has seen the request may have changed what was matched, and the errors
             # of unusual paths are found with its help: both are the named step's business.
             result = app.dispatch_request()
-        elif route is None:
+        elif route.rule is None:
             raise t.cast("NotFound", context._routing[2])
         elif method == "OPTIONS" and route.answers_options:
             result = app.make_default_options_response()
         else:
-            if app.view_functions[route.endpoint] is not route.view:
-                route.use_view(app)
             result = route.call(**values)
     except Exception as error:
         result = app.handle_user_exception(error)
-    return _finish(app, context, environ, result)
+    after = route.after
+    if context._has_request and context.request.url_rule is not route.rule:
+        after = _STEP_BY_STEP  # whoever has seen the request has given it another rule
+    return _finish(app, context, environ, result, after)
+
+
+def _call_before(app: Flask, hooks: tuple[t.Callable[[], t.Any], ...]) -> t.Any:
+    """Do as `Flask.preprocess_request`, with the hooks of the route."""
+    if hooks is _STEP_BY_STEP:
+        return app.preprocess_request()
+    for hook in hooks:
+        result = hook()
+        if result is not None:
+            return result
+    return None
+
+
+def _call_after(
+    app: Flask,
+    context: RequestContext,
+    response: Response,
+    hooks: tuple[t.Callable[[t.Any], t.Any], ...],
+) -> Response:
+    """Do as `Flask.process_response`, with the hooks of the route."""
+    if hooks is _STEP_BY_STEP or context._has_after_functions:
+        return app.process_response(response)
+    for hook in hooks:
+        response = hook(response)
+    if context._has_session or "HTTP_COOKIE" in context.environ or not app._opens_session_late:
+        app._save_session(context, response)
+    return response
 
 
 def _match_slowly(
-    context: RequestContext, found: NoRoute | None
-) -> tuple[Route | None, dict[str, t.Any]]:
+    app: Flask, context: RequestContext, found: NoRoute | None
+) -> tuple[Route, dict[str, t.Any]]:
     """Deal with a path for which the index has no route.
 
     What the index can not prove is asked of Werkzeug: redirects, 405 and whatever is rare.
@@ -154,32 +219,36 @@ def _match_slowly(
     """
     if found is NOT_FOUND:
         context._routing = (None, None, NotFound())
-        return None, {}
+        return app._unrouted, {}
     if context.url_adapter is not None:
         context.match_request()
     request = context.request
     rule = request.url_rule
     if rule is None or request.routing_exception is not None:
-        return None, {}
+        return app._unrouted, {}
     return Route(rule), t.cast("dict[str, t.Any]", request.view_args)
 
 
 def _finish(
-    app: Flask, context: RequestContext, environ: WSGIEnvironment, result: t.Any
+    app: Flask,
+    context: RequestContext,
+    environ: WSGIEnvironment,
+    result: t.Any,
+    hooks: tuple[t.Callable[[t.Any], t.Any], ...] = (),
 ) -> Answer | Response:
     """Turn what the view returned into what is sent, after the hooks that want to see it."""
     saved: list[tuple[str, str]] | None = None
     if (
-        app.after_request_funcs
+        hooks
         or context._has_session
         or context._has_after_functions
         or request_finished.receivers
         or ("HTTP_COOKIE" in environ and app._must_resend_session(environ))
-    ) and (saved := _session_alone(app, context, result)) is None:
+    ) and (hooks or (saved := _session_alone(app, context, result)) is None):
         # PERF: text straight into the response class spares 0.6 us of looking what it is.
         plain = type(result) is str and app.response_class is Response
-        response = _text_response(result) if plain else app.make_response(result)
-        response = app.process_response(response)
+        response = text_response(result) if plain else app.make_response(result)
+        response = _call_after(app, context, response, hooks)
         if request_finished.receivers:
             request_finished.send(app, _async_wrapper=app.ensure_sync, response=response)
         return response
@@ -218,8 +287,7 @@ def _session_alone(
     """
     kind = type(result)
     if (
-        app.after_request_funcs
-        or context._has_after_functions
+        context._has_after_functions
         or request_finished.receivers
         or app.response_class is not Response
         or not (
@@ -233,11 +301,6 @@ def _session_alone(
 
 #: The status codes whose responses have the body that they are given.
 _BODIES = frozenset(code for code in _STATUS if code >= 200 and code not in {204, 304})
-
-
-def _text_response(text: str) -> Response:
-    # PERF: with all its arguments CPython calls our initialiser directly (0.15 us).
-    return Response(text, None, None, None, None, False)
 
 
 @lru_cache(maxsize=64)
@@ -267,6 +330,17 @@ STEPS = (
     "session_interface",
 )
 
+#: The tables that :meth:`Route.prepare` reads. Others in their place would not tell of changes.
+TABLES = {
+    "view_functions": tables.ViewTable,
+    "before_request_funcs": tables.HookTable,
+    "after_request_funcs": tables.HookTable,
+    "url_value_preprocessors": tables.HookTable,
+}
+
+#: The attributes of an application that decide whether it takes the short way.
+DECIDES = frozenset((*STEPS, *TABLES, "url_map", "subdomain_matching", "_got_first_request"))
+
 
 def takes_short_way(app: Flask, steps: t.Mapping[str, t.Any]) -> bool:
     """Tell whether :func:`respond` may answer for *app*: whether it overrides no step.
@@ -276,6 +350,8 @@ def takes_short_way(app: Flask, steps: t.Mapping[str, t.Any]) -> bool:
     """
     own = app.__dict__
     kind = type(app)
-    return not app.subdomain_matching and all(
-        name not in own and getattr(kind, name) is step for name, step in steps.items()
+    return (
+        not app.subdomain_matching
+        and all(name not in own and getattr(kind, name) is step for name, step in steps.items())
+        and all(type(getattr(app, name)) is table for name, table in TABLES.items())
     )

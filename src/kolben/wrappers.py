@@ -128,7 +128,7 @@ class Request(RequestBase):
 
     # PERF: asking __dict__ whether something was made already has CPython build that dictionary
     # (0.1 us), so the body's state is kept in attributes, most of them here.
-    _cached_data: bytes | None = None
+    _cached_data: t.Any = None
     _stream: t.IO[bytes] | None = None
     _is_read = False  # in one go, so that nothing is left for the stream
     _has_files = False  # which are closed with the request
@@ -218,7 +218,7 @@ class Request(RequestBase):
         return _declared_length(self.environ)
 
     @property
-    def stream(self) -> t.IO[bytes]:  # type: ignore[override]
+    def stream(self) -> t.IO[bytes]:
         """The body as a file, which ends where the body ends; what was read of it is gone.
 
         :raises RequestEntityTooLarge: if the body is longer than ``MAX_CONTENT_LENGTH``.
@@ -653,7 +653,7 @@ class Response(ResponseBase):
                 return short
         return super().get_wsgi_response(environ)
 
-    def _short_wsgi_response(
+    def _short_wsgi_response(  # noqa: C901 (a call for each header costs 0.05 us)
         self, environ: WSGIEnvironment
     ) -> tuple[t.Iterable[bytes], str, list[tuple[str, str]]] | None:
         """The same for a body in one piece, or one that is handed through as it is, with headers
@@ -678,15 +678,16 @@ class Response(ResponseBase):
         pairs = self.headers._list[:]
         located = False
         for name, value in pairs:
-            if len(name) not in _LOOK_CLOSER:
-                continue
-            name = name.lower()
-            if name == "content-length":
+            if name == "Content-Length":
                 measured = True
-            elif name == "location" and not located and _is_plain_location(value):
-                located = True  # of several, Werkzeug sends one
-            elif name == "location" or name == "content-location":
-                return None
+            elif len(name) in _LOOK_CLOSER:
+                name = name.lower()
+                if name == "content-length":
+                    measured = True
+                elif name == "location" and not located and _is_plain_location(value):
+                    located = True  # of several, Werkzeug sends one
+                elif name == "location" or name == "content-location":
+                    return None
         if not measured:
             return None
         if environ["REQUEST_METHOD"] == "HEAD":
@@ -720,6 +721,29 @@ class Response(ResponseBase):
         start_response(status, headers)
         return body
 
+
+def text_response(text: str) -> Response:
+    """Make what ``Response(text)`` makes.
+
+    PERF: 0.6 us, where the initialiser that allows for everything else takes 1.0.
+    """
+    mimetype = Response.default_mimetype
+    if mimetype is None or not Response.automatically_set_content_length:
+        return Response(text)
+    body = text.encode()
+    response: t.Any = _new_response(Response)
+    response.headers = headers = _new_headers(ResponseHeaders)
+    headers._list = [
+        ("Content-Type", _content_type(mimetype)),
+        ("Content-Length", str(len(body))),
+    ]
+    response._status, response._status_code = _STATUS[Response.default_status]
+    response.response = [body]
+    response._on_close = []
+    return t.cast("Response", response)
+
+
+_new_response: t.Any = Response.__new__
 
 # What the short ways do in place of: a subclass that overrides one of these takes the long way.
 _SHORTENED = (

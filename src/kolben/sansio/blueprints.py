@@ -6,6 +6,7 @@ import typing as t
 from functools import update_wrapper
 
 from kolben import typing as ft
+from kolben.tables import HookList
 
 from .app import (
     T_template_filter,
@@ -493,7 +494,7 @@ class Blueprint(Scaffold):
     def _app_hook(self, where: str, table_of: t.Callable[[App], _HookTable], f: _T_hook) -> _T_hook:
         """Record that a function joins the hooks of the whole application."""
         _require_callable(where, f)
-        self.record_once(lambda state: table_of(state.app).setdefault(None, []).append(f))
+        self.record_once(lambda state: table_of(state.app).setdefault(None, HookList()).append(f))
         return f
 
 
@@ -507,7 +508,7 @@ def _scope(name: str, scope: str | None) -> str:
 
 def _merge_hooks(table: _HookTable, own: _HookTable, name: str) -> None:
     for scope, functions in own.items():
-        table.setdefault(_scope(name, scope), []).extend(functions)
+        table.setdefault(_scope(name, scope), HookList()).extend(functions)
 
 
 def _nested_options(

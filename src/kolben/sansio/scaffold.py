@@ -15,6 +15,7 @@ from werkzeug.utils import cached_property
 
 from kolben import typing as ft
 from kolben.helpers import get_root_path
+from kolben.tables import HookList, HookTable, ViewTable
 from kolben.templating import _default_template_ctx_processor
 from kolben.views import View
 from kolben.websockets import WebSocketView
@@ -101,17 +102,17 @@ class Scaffold:
 
     def _make_tables(self) -> None:
         #: View functions by endpoint.
-        self.view_functions: dict[str, ft.RouteCallable] = {}
+        self.view_functions: dict[str, ft.RouteCallable] = ViewTable()
         #: Error handlers: scope -> HTTP code or None -> exception class -> handler.
         self.error_handler_spec: _ErrorHandlerSpec = defaultdict(lambda: defaultdict(dict))
         #: Functions called before each request, by scope.
         self.before_request_funcs: dict[ft.AppOrBlueprintKey, list[ft.BeforeRequestCallable]] = (
-            defaultdict(list)
+            HookTable()
         )
         #: Functions called with each response, by scope.
         self.after_request_funcs: dict[
             ft.AppOrBlueprintKey, list[ft.AfterRequestCallable[t.Any]]
-        ] = defaultdict(list)
+        ] = HookTable()
         #: Functions called at the end of each request, by scope.
         self.teardown_request_funcs: dict[ft.AppOrBlueprintKey, list[ft.TeardownCallable]] = (
             defaultdict(list)
@@ -127,7 +128,7 @@ class Scaffold:
         #: Functions that see the variables of the URL before the view, by scope.
         self.url_value_preprocessors: dict[
             ft.AppOrBlueprintKey, list[ft.URLValuePreprocessorCallable]
-        ] = defaultdict(list)
+        ] = HookTable()
         #: Functions that add variables to URLs that are built, by scope.
         self.url_default_functions: dict[ft.AppOrBlueprintKey, list[ft.URLDefaultCallable]] = (
             defaultdict(list)
@@ -460,7 +461,7 @@ _HANDLED = "An error handler is registered for an exception class or an HTTP err
 def _hook(where: str, table: dict[ft.AppOrBlueprintKey, list[t.Any]], f: _T_hook) -> _T_hook:
     """Add a function to the hooks of the object itself, and give it back to the decorator."""
     _require_callable(where, f)
-    table.setdefault(None, []).append(f)
+    table.setdefault(None, HookList()).append(f)
     return f
 
 
