@@ -277,7 +277,8 @@ class RequestContext:
 
     def _blueprints(self) -> list[str]:
         """What ``request.blueprints`` is."""
-        return list(_scopes(self._endpoint())[1][:-1])  # type: ignore[arg-type]
+        endpoint = self._endpoint()
+        return list(_scopes(endpoint)[1][:-1]) if "." in endpoint else []  # type: ignore[arg-type]
 
     def copy(self) -> RequestContext:
         """Return a context with the same request and session, to be pushed elsewhere.

@@ -20,7 +20,7 @@ from kolben.json.provider import DefaultJSONProvider, JSONProvider
 from kolben.logging import create_logger
 from kolben.routing import Rule
 from kolben.templating import DispatchingJinjaLoader, Environment
-from kolben.wrappers import _is_plain_location
+from kolben.wrappers import Response, _is_plain_location, text_response
 
 from .scaffold import (
     Scaffold,
@@ -40,7 +40,6 @@ if t.TYPE_CHECKING:
 
     from kolben.sessions import SessionInterface
     from kolben.testing import FlaskClient, FlaskCliRunner
-    from kolben.wrappers import Response
 
     from .blueprints import Blueprint
 
@@ -453,7 +452,7 @@ class App(Scaffold):
             return True
         trap_bad_request = self.config["TRAP_BAD_REQUEST_ERRORS"]
         if trap_bad_request is None:
-            return self.debug and isinstance(e, BadRequestKeyError)
+            return isinstance(e, BadRequestKeyError) and self.debug
         return bool(trap_bad_request) and isinstance(e, BadRequest)
 
     def should_ignore_error(self, error: BaseException | None) -> bool:
@@ -475,7 +474,10 @@ class App(Scaffold):
         # where Werkzeug's takes 4.0 us).
         before, between, after = _redirect_page()
         page = f"{before}{location}{between}{location}{after}"
-        response = self.response_class(page, code, mimetype="text/html")
+        if self.response_class is Response and Response.default_mimetype == "text/html":
+            response = text_response(page, code)
+        else:
+            response = self.response_class(page, code, mimetype="text/html")
         response.headers["Location"] = location
         return response
 
