@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from .formparser import find_cookie
 from .globals import _current, _cv_app, _cv_request, _get_current
-from .lazy import lazy
+from .lazy import lazy, lazy_kept
 from .signals import appcontext_popped, appcontext_pushed
 from .wrappers import Request, _split_blueprint_path
 
@@ -192,7 +192,7 @@ class RequestContext:
         """This context: the one in force while it is on top."""
         return self
 
-    @lazy
+    @lazy_kept
     def request(self) -> Request:
         """The request object, of the application's ``request_class``."""
         app = self.app
@@ -207,6 +207,7 @@ class RequestContext:
         elif error is not None:
             request.routing_exception = error
         self._has_request = True
+        self.request = request
         return request
 
     @lazy
@@ -218,7 +219,7 @@ class RequestContext:
             self.request.routing_exception = error
             return None
 
-    @lazy
+    @lazy_kept
     def app_context(self) -> AppContext:
         """The application context of this request."""
         return self._make_app_context()
@@ -227,6 +228,7 @@ class RequestContext:
         app = self.app
         context = AppContext(app) if app._short_way else app.app_context()
         context._torn_down_by_request = True
+        self.app_context = context
         return context
 
     def _announce_app_context(self) -> None:

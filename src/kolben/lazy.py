@@ -12,6 +12,7 @@ if t.TYPE_CHECKING:
     from werkzeug.utils import cached_property
 
     lazy = cached_property
+    lazy_kept = cached_property
 else:
 
     class lazy:  # noqa: N801 (used as a decorator, beside property)
@@ -35,3 +36,12 @@ else:
             # that can do without one (0.1 us less for an object with two of these).
             setattr(instance, self.name, value)
             return value
+
+    class lazy_kept(lazy):  # noqa: N801
+        """The same for a method that assigns the result to the attribute itself.
+
+        PERF: 0.1 us less, for what most requests look at.
+        """
+
+        def __get__(self, instance: t.Any, owner: type | None = None) -> t.Any:
+            return self if instance is None else self.compute(instance)

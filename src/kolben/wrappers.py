@@ -24,7 +24,7 @@ from . import json
 from .debughelpers import attach_enctype_error_multidict
 from .formparser import SMALL_BODY, FormDataParser, parse_cookies, parse_query, parse_urlencoded
 from .globals import _get_current, current_app as current_app
-from .lazy import lazy
+from .lazy import lazy, lazy_kept
 from .streaming import AsyncBody, BodyStream, as_iterable
 
 if t.TYPE_CHECKING:
@@ -129,6 +129,7 @@ class Request(RequestBase):
     # PERF: asking __dict__ whether something was made already has CPython build that dictionary
     # (0.1 us), so the body's state is kept in attributes, most of them here.
     _cached_data: t.Any = None
+    _query_string: bytes | None = None
     _stream: t.IO[bytes] | None = None
     _is_read = False  # in one go, so that nothing is left for the stream
     _has_files = False  # which are closed with the request
@@ -176,10 +177,17 @@ class Request(RequestBase):
         """The path of the URL, below ``root_path``."""
         return "/" + _decode_wsgi(self.environ.get("PATH_INFO") or "").lstrip("/")
 
-    @lazy
+    @property
     def query_string(self) -> bytes:
         """What follows the ``?`` of the URL, as the client sent it."""
-        return t.cast("str", self.environ.get("QUERY_STRING", "")).encode("latin1")
+        given = self._query_string
+        if given is None:
+            return t.cast("str", self.environ.get("QUERY_STRING", "")).encode("latin1")
+        return given
+
+    @query_string.setter
+    def query_string(self, value: bytes) -> None:
+        self._query_string = value
 
     @lazy
     def headers(self) -> Headers:
@@ -191,12 +199,13 @@ class Request(RequestBase):
         """The address of the client."""
         return self.environ.get("REMOTE_ADDR")
 
-    @lazy
+    @lazy_kept
     def args(self) -> MultiDict[str, str]:
         """The parameters in the URL, after the ``?`` (WHATWG URL, section 5.1)."""
-        given = self.__dict__.get("query_string")
+        given = self._query_string
         text = self.environ.get("QUERY_STRING", "") if given is None else given.decode("latin1")
-        return parse_query(text, self.parameter_storage_class)
+        self.args = args = parse_query(text, self.parameter_storage_class)
+        return args
 
     @lazy
     def cookies(self) -> ImmutableMultiDict[str, str]:
@@ -362,13 +371,14 @@ class Request(RequestBase):
     def max_form_parts(self, value: int | None) -> None:
         self._max_form_parts = value
 
-    @lazy
+    @lazy_kept
     def form(self) -> MultiDict[str, str]:  # type: ignore[override]
         """The fields of a form in the body; empty for a body of another type."""
         context = _get_current(None)
         if context is None or not context.app.debug:
             short = self._load_short_form()
             if short is not None:
+                self.form = short
                 return short
         self._load_form_data()
         form: MultiDict[str, str] = self.__dict__["form"]
@@ -653,6 +663,7 @@ class Response(ResponseBase):
         if self._short_ways:
             short = self._short_wsgi_response(environ)
             if short is not None:
+                self.form = short
                 return short
         return super().get_wsgi_response(environ)
 
