@@ -31,7 +31,7 @@ from .asgi_send import (
 )
 from .concurrency import in_thread, server_loop, workers
 from .dispatch import Answer, Route, _finish, _match_slowly, index_routes, is_coroutine_function
-from .globals import _current, _get_current
+from .globals import _get_current, _reset_current, _set_current
 from .routing import NOT_FOUND, NoRoute
 from .signals import (
     appcontext_popped,
@@ -242,7 +242,7 @@ async def _answer(
     """Answer on the event loop; the twin of `Flask.wsgi_app`."""
     context = ASGIRequestContext(app, scope)
     context.body = body
-    context._token = _current.set(context)
+    context._token = _set_current(context)
     failure: BaseException | None = None
     try:
         if appcontext_pushed.receivers:
@@ -260,7 +260,7 @@ async def _answer(
         raise
     finally:
         if (
-            (context._has_request and context.request._has_files)
+            ((request := context._request) is not None and request._has_files)
             or context._holds
             or app.teardown_request_funcs
             or app.teardown_appcontext_funcs
@@ -271,10 +271,10 @@ async def _answer(
         ):
             await _leave(app, context, app._to_report(failure))
         else:
-            if context._has_request:
+            if context._request is not None:
                 # A circle otherwise, which keeps the body until the garbage collector comes.
                 context.environ["werkzeug.request"] = None
-            _current.reset(context._token)
+            _reset_current(context._token)
             context._token = None
 
 
@@ -314,7 +314,7 @@ async def respond(
             pass
         elif route.rule is None and context._routing[2] is not None:
             raise context._routing[2]
-        elif route.rule is None or context._has_request:
+        elif route.rule is None or context._request is not None:
             result = await _dispatch(app, context)
         elif route.answers_options and environ["REQUEST_METHOD"] == "OPTIONS":
             result = app.make_default_options_response()
@@ -325,7 +325,7 @@ async def respond(
         result = await _handle_user_exception(app, context, error)
     if (
         app.after_request_funcs
-        or context._has_session
+        or context._opened_session is not None
         or context._has_after_functions
         or request_finished.receivers
         or type(result) not in _NO_APPS
@@ -454,7 +454,7 @@ async def _leave(app: Flask, context: ASGIRequestContext, error: BaseException |
         if not held:
             await _tear_down_request(app, context, error)
     finally:
-        _current.reset(token)
+        _reset_current(token)
         if not held:
             await _tear_down_app_context(app, context, error)
 
@@ -471,7 +471,8 @@ async def _tear_down_request(
         reverse = {name: hooks[::-1] for name, hooks in app.teardown_request_funcs.items()}
         hooks = _listed(reverse, names)
         await _tear_down(app, app.do_teardown_request, hooks, request_tearing_down, error)
-    if context._has_request and hasattr(request := context.request, "close"):
+    request = context._request
+    if request is not None and hasattr(request, "close"):
         request.close()
 
 
@@ -488,12 +489,12 @@ async def _tear_down_app_context(
     app_context = context.app_context
     app_context.request_context = None
     app_context._torn_down_by_request = False
-    token = _current.set(app_context)
+    token = _set_current(app_context)
     try:
         hooks = app.teardown_appcontext_funcs[::-1]
         await _tear_down(app, app.do_teardown_appcontext, hooks, appcontext_tearing_down, error)
     finally:
-        _current.reset(token)
+        _reset_current(token)
     if appcontext_popped.receivers:
         await _send_signal(app, appcontext_popped)
 

@@ -9,7 +9,7 @@ import typing as t
 
 from werkzeug.exceptions import BadRequest
 
-from .ctx import RequestContext
+from .ctx import NOT_ROUTED, RequestContext
 from .lazy import lazy
 from .streaming import BODY_KEY, FileBody
 
@@ -153,8 +153,16 @@ class ASGIRequestContext(RequestContext):
     body: Body | None = None
 
     def __init__(self, app: Flask, scope: Scope) -> None:
+        # As in the class above, without the environ.
         self.app = app
         self.scope = scope
+        self._request = None
+        self._opened_session = None
+        self._app_context = None
+        self._routing = NOT_ROUTED
+        self._token = None
+        self._has_after_functions = False
+        self._holds = 0
 
     @lazy
     def environ(self) -> WSGIEnvironment:

@@ -241,7 +241,7 @@ async def _deny(context: WebSocketContext, response: Response) -> None:
 
 async def _save_late_session(app: Flask, context: WebSocketContext) -> None:
     """Save what was changed in the session after the accept, where no cookie is needed for it."""
-    session = context._session if context._has_session else None
+    session = context._opened_session
     if session is None or not session.modified or not context.websocket.accepted:
         return
     if isinstance(app.session_interface, SecureCookieSessionInterface):

@@ -163,7 +163,7 @@ def respond(  # noqa: C901 (one piece, from top to bottom: a call for each step 
         result = _call_before(app, route.before) if route.before else None
         if result is not None:
             pass
-        elif context._has_request:
+        elif context._request is not None:
             # A hook that has seen the request may have changed what was matched, and the errors
             # of unusual paths are found with its help: both are the named step's business.
             result = app.dispatch_request()
@@ -172,7 +172,8 @@ def respond(  # noqa: C901 (one piece, from top to bottom: a call for each step 
         elif method == "OPTIONS" and route.answers_options:
             result = app.make_default_options_response()
         else:
-            result = route.call(**values)
+            # PERF: a call with an empty dictionary of arguments takes 0.1 us more.
+            result = route.call(**values) if values else route.call()
     except Exception as error:
         result = app.handle_user_exception(error)
         if route.rule is None:
@@ -180,7 +181,8 @@ def respond(  # noqa: C901 (one piece, from top to bottom: a call for each step 
             # the garbage collector has to look for (1.5 us a request).
             error.__traceback__ = None
     after = route.after
-    if context._has_request and context.request.url_rule is not route.rule:
+    request = context._request
+    if request is not None and request.url_rule is not route.rule:
         after = _STEP_BY_STEP  # whoever has seen the request has given it another rule
     return _finish(app, context, environ, result, after)
 
@@ -207,7 +209,11 @@ def _call_after(
         return app.process_response(response)
     for hook in hooks:
         response = hook(response)
-    if context._has_session or "HTTP_COOKIE" in context.environ or not app._opens_session_late:
+    if (
+        context._opened_session is not None
+        or "HTTP_COOKIE" in context.environ
+        or not app._opens_session_late
+    ):
         app._save_session(context, response)
     return response
 
@@ -244,7 +250,7 @@ def _finish(
     saved: list[tuple[str, str]] | None = None
     if (
         hooks
-        or context._has_session
+        or context._opened_session is not None
         or context._has_after_functions
         or request_finished.receivers
         or ("HTTP_COOKIE" in environ and app._must_resend_session(environ))

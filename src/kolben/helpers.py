@@ -376,7 +376,8 @@ def _app_and_environ() -> tuple[Flask, WSGIEnvironment]:
     # PERF: a file can be sent without making the request object (0.4 us), but if there is one,
     # it may have been given another environment.
     context = _find_request_context()
-    return context.app, (context.request.environ if context._has_request else context.environ)
+    made = context._request
+    return context.app, (context.environ if made is None else made.environ)
 
 
 def send_file(

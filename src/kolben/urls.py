@@ -85,7 +85,7 @@ def build_quickly(
     index = app._routes
     if index.url_map is not app.url_map or index.url_map._remap is not index.stamp:
         return None
-    if context._has_request and context.__dict__.get("url_adapter", ...) is None:
+    if context._request is not None and context.__dict__.get("url_adapter", ...) is None:
         return None  # a host without URLs
     script_name = context.environ.get("SCRIPT_NAME", "")
     if not script_name.isascii():

@@ -423,13 +423,17 @@ class WebSocketContext(ASGIRequestContext):
             websocket.view_args = view_args
         elif error is not None:
             websocket.routing_exception = error
-        self._has_request = True
+        self._request = t.cast("t.Any", websocket)
         return websocket
 
-    @lazy
-    def request(self) -> WebSocket:
+    @property
+    def request(self) -> t.Any:
         """The handshake, which is the WebSocket itself; so extensions find what they look for."""
         return self.websocket
+
+    @request.setter
+    def request(self, request: t.Any) -> None:
+        self.websocket = request
 
     @property
     def leave_timeout(self) -> float:
@@ -463,7 +467,7 @@ class WebSocketContext(ASGIRequestContext):
 
         :return: the cookies to send, each as the value of a ``Set-Cookie`` header.
         """
-        if not self._has_session:
+        if self._opened_session is None:
             return []
         interface = self.app.session_interface
         session = self._session
