@@ -33,7 +33,6 @@ from .debughelpers import FormDataRoutingRedirect
 from .dispatch import (
     DECIDES,
     STEPS,
-    Answer,
     Route,
     index_routes,
     is_coroutine_function,
@@ -161,7 +160,7 @@ class Flask(ServedApp):
         instance_relative_config: bool = False,
         root_path: str | None = None,
     ) -> None:
-        # PERF: not as attributes of the class, which would make reading these four times as slow.
+        # PERF: not as attributes of the class: reading these would take 0.08 us, not 0.02.
         self.__dict__.update(_short_way=None, _opens_session_late=False)
         super().__init__(
             import_name=import_name,
@@ -332,10 +331,8 @@ class Flask(ServedApp):
         from .testing import FlaskClient
 
         client_class: t.Any = self.test_client_class or FlaskClient
-        return t.cast(
-            "FlaskClient",
-            client_class(self, self.response_class, use_cookies=use_cookies, **kwargs),
-        )
+        kwargs["use_cookies"] = use_cookies
+        return t.cast("FlaskClient", client_class(self, self.response_class, **kwargs))
 
     def async_test_client(self, use_cookies: bool = True) -> AsyncClient:
         """Return a client for ``async def`` tests: ``await client.get("/")``, and WebSockets.
@@ -637,11 +634,11 @@ class Flask(ServedApp):
     def _session_headers(self, context: RequestContext) -> list[tuple[str, str]] | None:
         """Return the headers that save the session; None where it takes a response object."""
         session = context._session
-        interface = t.cast("SecureCookieSessionInterface", self.session_interface)
+        interface: t.Any = self.session_interface
         # PERF: asking for a session's class among those with abstract methods takes 0.2 us.
         if type(session) is not SecureCookieSession and interface.is_null_session(session):
             return []
-        return interface.session_headers(self, session)
+        return t.cast("list[tuple[str, str]] | None", interface.session_headers(self, session))
 
     def _must_resend_session(self, environ: WSGIEnvironment) -> bool:
         """Tell whether a session nobody looked at is sent anew, to postpone its end."""
@@ -804,11 +801,12 @@ class Flask(ServedApp):
         context = RequestContext(self, environ, None, None)
         context._token = _set_current(context)
         failure: BaseException | None = None
+        body: t.Iterable[bytes]
         try:
             if appcontext_pushed.receivers:
                 context._announce_app_context()
             try:
-                answer: Answer | Response = respond(self, context, environ)
+                answer: t.Any = respond(self, context, environ)
             except Exception as error:
                 failure = error
                 answer = self.handle_exception(error)
@@ -820,7 +818,7 @@ class Flask(ServedApp):
             elif type(answer) is Response and (short := answer._short_wsgi_response(environ)):
                 body, status, headers = short
             else:
-                return t.cast("Response", answer)(environ, start_response)
+                return t.cast("t.Iterable[bytes]", answer(environ, start_response))
             start_response(status, headers)
             return body
         finally:

@@ -168,18 +168,19 @@ def respond(  # noqa: C901 (one piece, from top to bottom: a call for each step 
             # of unusual paths are found with its help: both are the named step's business.
             result = app.dispatch_request()
         elif route.rule is None:
-            raise t.cast("NotFound", context._routing[2])
+            error: t.Any = context._routing[2]
+            raise error
         elif method == "OPTIONS" and route.answers_options:
             result = app.make_default_options_response()
         else:
             # PERF: a call with an empty dictionary of arguments takes 0.1 us more.
             result = route.call(**values) if values else route.call()
-    except Exception as error:
-        result = app.handle_user_exception(error)
+    except Exception as raised:
+        result = app.handle_user_exception(raised)
         if route.rule is None:
             # PERF: the context holds this error, whose traceback holds the context: a circle that
             # the garbage collector has to look for (1.5 us a request).
-            error.__traceback__ = None
+            raised.__traceback__ = error = None
     after = route.after
     request = context._request
     if request is not None and request.url_rule is not route.rule:

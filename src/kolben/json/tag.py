@@ -37,7 +37,7 @@ from uuid import UUID
 from markupsafe import Markup
 from werkzeug.http import http_date, parse_date
 
-from kolben.globals import _current
+from kolben.globals import _get_current
 from kolben.json import _dumps_compact, dumps as dumps, loads
 from kolben.json.provider import DefaultJSONProvider
 
@@ -322,7 +322,7 @@ class TaggedJSONSerializer:
 
 def _reads_standard_json() -> bool:
     """Tell whether ``loads`` is that of the standard library."""
-    context = _current.get(None)
+    context = _get_current(None)
     if context is None:
         return True
     provider = context.app.json
