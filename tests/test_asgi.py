@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import inspect
 import itertools
 import re
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import kolben
-from gateways import Asked, Gateway, call_asgi
+from gateways import PATIENCE, Asked, Gateway, call_asgi
 from kolben import Blueprint, Flask, Response, abort, current_app, g, request, session
+from kolben.streaming import stream_body
 from kolben.views import MethodView, View
 
 FORM = [("content-type", "application/x-www-form-urlencoded")]
@@ -136,6 +140,101 @@ def test_body_cut_off_is_400_and_nothing_is_left(app, is_async):
     reply = Gateway("asgi").post(app, "/", [b"012", b"345"], missing=4)
     assert reply.status == 400
     assert statuses == [400, "/"]
+
+
+@both("is_async")
+def test_client_that_leaves_is_no_error_of_the_server(app, is_async, caplog):
+    """Above all not one that asyncio reports, as an exception that nobody has looked at."""
+
+    @app.post("/")
+    @stream_body
+    def view():
+        with pytest.raises(ClientDisconnected):
+            request.get_data()
+        return "seen"
+
+    @app.post("/async")
+    @stream_body
+    async def async_view():
+        with pytest.raises(ClientDisconnected):
+            async for _ in request.body_stream():
+                pass
+        return "seen"
+
+    path = "/async" if is_async else "/"
+    assert Gateway("asgi").post(app, path, [b"012", b"345"], missing=4).text == "seen"
+    gc.collect()
+    assert not caplog.records
+
+
+FILE = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\ncontent\r\n--x--\r\n'
+
+
+@both("is_async")
+@pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.parametrize("view", ["data", "file", "stream"])
+def test_request_is_freed_without_the_garbage_collector(app, is_async, pieces, view):
+    """Until that comes, a circle would keep what a request holds: uploads and connections."""
+
+    def stream():
+        request.files["f"].read()
+        return Response(iter(["some", "pieces"]))
+
+    views = {
+        "data": lambda: request.get_data(),
+        "file": lambda: request.files["f"].read(),
+        "stream": stream,
+    }
+    app.post("/")(make(is_async, views[view]))
+
+    class Receive:
+        """Gives the pieces of the body; the server's own would hold the connection."""
+
+        def __init__(self):
+            size = len(FILE) // pieces
+            self.ends = [*range(size, size * pieces, size), len(FILE)]
+            self.begin = 0
+
+        async def __call__(self):
+            if not self.ends:
+                await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(0)
+            begin, self.begin = self.begin, self.ends.pop(0)
+            body = FILE[begin : self.begin]
+            return {"type": "http.request", "body": body, "more_body": bool(self.ends)}
+
+    statuses = []
+
+    async def send(message):
+        statuses.append(message.get("status"))
+
+    async def main():
+        length = (b"content-length", b"%d" % len(FILE))
+        headers = [length, *((k.encode(), v.encode()) for k, v in MULTIPART)]
+        receive = Receive()
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+        await app(scope, receive, send)
+        scope.clear()
+        return weakref.ref(receive)
+
+    async def several():
+        # The first one of an application makes what it keeps.
+        await main()
+        gc.collect()
+        gc.disable()
+        try:
+            kept = await main()
+            # A worker thread may have to let go of its job yet.
+            for _ in range(100):
+                if kept() is None:
+                    break
+                await asyncio.sleep(0.01)
+            return kept() is None
+        finally:
+            gc.enable()
+
+    assert asyncio.run(several())
+    assert 200 in statuses
 
 
 @both("is_async")

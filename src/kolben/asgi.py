@@ -472,8 +472,11 @@ async def _tear_down_request(
         hooks = _listed(reverse, names)
         await _tear_down(app, app.do_teardown_request, hooks, request_tearing_down, error)
     request = context._request
-    if request is not None and hasattr(request, "close"):
-        request.close()
+    if request is not None:
+        if hasattr(request, "close"):
+            request.close()
+        # As in the twin: apart, the two need no garbage collector.
+        context.environ["werkzeug.request"] = None
 
 
 async def _tear_down_app_context(

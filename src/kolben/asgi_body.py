@@ -199,15 +199,24 @@ class Body:
         """Stop receiving, and drop what is stored."""
         if self._begun is not None:
             self._begun[0].close()
-        if self._arrival is not None:
-            await ended(self._arrival, cancel=True)
+        # What this holds and what holds this would keep each other, and the server's `receive`,
+        # until the garbage collector comes.
+        self._input = None
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None:
+            await ended(arrival, cancel=True)
         if self._file is not None:
             self._file.close()
 
     @property
     def is_open(self) -> bool:
         """Whether there is something to close."""
-        return not (self._arrival is None and self._file is None and self._begun is None)
+        return not (
+            self._arrival is None
+            and self._file is None
+            and self._begun is None
+            and not isinstance(self._input, BodyInput)
+        )
 
     def _take(self) -> bytes:
         data, self._buffer = self._buffer, b""
@@ -223,7 +232,9 @@ class Body:
             raise RequestTimeout
         if self._arrival is arrival:
             self._arrival = None
-        if not self.gone:
+        if self.gone:
+            arrival.exception()  # looked at, so that it is not reported as forgotten
+        else:
             arrival.result()
 
     async def _receive_in_time(self) -> None:
