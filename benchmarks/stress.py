@@ -1,13 +1,28 @@
 """`kolben serve` under mixed load, with reloads and killed workers in between.
 
-    python benchmarks/stress.py [--seconds 60] [--interface wsgi] [--interface asgi]
+    python benchmarks/stress.py [--seconds 60] [--interface wsgi] [--interface asgi] [--leak BYTES]
 
-Good, bad, slow and cut-off requests, uploads, streams and WebSockets, all at once. In the first part of
-the time the code is loaded anew every few seconds and now and then a worker is killed; in the second one
-the same load goes on undisturbed, and the memory and descriptors of the processes are watched.
+Good, bad, slow and cut-off requests, uploads, streams and WebSockets, all at once. For half of the time
+the code is loaded anew every few seconds and now and then a worker is killed. Then the same load goes on
+undisturbed: for a tenth of the time and 11 seconds the last workers become warm, and for the rest their
+memory and descriptors are watched. In all that is the given time, at most 600 seconds, and less than
+half a minute, for each interface.
 
-Fails when an answer is wrong, when a request is lost that no killed worker had at hand, or when memory
-or descriptors grow.
+Fails when an answer is wrong, when a request is lost that no killed worker had at hand, when the server
+logs something that it has no reason to, or when memory or descriptors grow.
+
+Memory is read while the load pauses and nothing is under way, five times, and what is judged is how much
+of it is added for each action of a client:
+
+- objects: Python's small blocks in use. After a garbage collection this is the same number again within
+  some hundreds, so that one object kept for every twenty actions shows.
+- bytes: what malloc has given out, all larger objects among it. Its caches count, some 100 KB.
+- private: what the processes really occupy. Only here the server's own memory shows, which is Rust's.
+  But it holds free memory, too. It grows by some MiB for minutes, because each worker thread has an arena
+  of malloc, which keeps as much as the largest upload that this thread has had needs. For this it has the
+  largest allowance: it is there to notice what leaks fast outside of Python.
+
+``--leak 200`` keeps 200 bytes for each request, to see that this is noticed: the script then must fail.
 """
 
 from __future__ import annotations
@@ -15,17 +30,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import collections
+import contextlib
 import hashlib
+import itertools
 import json
 import os
 import random
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 
@@ -34,9 +53,44 @@ KILL_EVERY = 11.0
 #: How long after a kill a lost connection is put down to it, in seconds.
 SHADOW = 1.0
 
-# What may grow from the beginning to the end of the quiet part.
-MAX_GROWTH = 6 * 1024 * 1024
+#: How often the memory is read in the quiet part.
+READINGS = 5
+#: How long the server has, when the load pauses, to notice which clients have gone, in seconds.
+SETTLE = 1.0
+
 MAX_MORE_DESCRIPTORS = 2
+#: What the main process may grow by from the beginning to the end, in bytes.
+MAX_MAIN_GROWTH = 6 * 1024 * 1024
+
+
+class Limit(NamedTuple):
+    """What all workers together may grow by in the quiet part."""
+
+    per_action: float
+    #: This much more, however few actions there are.
+    allowance: float
+
+
+LIMITS = {
+    "objects": Limit(0.05, 1000),
+    "bytes": Limit(20, 1024 * 1024),
+    "private": Limit(50, 10 * 1024 * 1024),
+}
+
+
+class Reading(NamedTuple):
+    """What a worker has in use while nothing is under way."""
+
+    #: Actions of all clients so far.
+    done: int
+    objects: int
+    bytes: int
+    private: int
+    descriptors: int
+
+
+#: The readings of each worker, in their order.
+Readings = dict[int, list[Reading]]
 
 
 class Wrong(Exception):
@@ -215,6 +269,13 @@ async def slow(c: Connection) -> None:
     expect((status, json.loads(body)) == (200, {"double": [2, 4]}), status, body)
 
 
+HALF_UPLOAD = (
+    b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n"
+    b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+) + bytes(600_000)
+
+
 async def cut_off(c: Connection) -> None:
     c.close()
     writer = await c.open()
@@ -224,6 +285,7 @@ async def cut_off(c: Connection) -> None:
                 b"GET /text/1 HTTP/1.1\r\nHo",
                 b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n"
                 + b"x" * 5000,
+                HALF_UPLOAD,
                 b"GET /pieces/100000 HTTP/1.1\r\nHost: h\r\n\r\n",
                 b"GET /wait HTTP/1.1\r\nHost: h\r\n\r\n",
             )
@@ -280,14 +342,32 @@ class Load:
         self.lost: list[tuple[float, str]] = []
         self.again: list[float] = []
         self.stopped = False
+        self.going = asyncio.Event()
+        self.going.set()
+        self.busy = 0
+        self.idle = asyncio.Event()
 
     async def run(self, clients: dict[Client, int]) -> None:
         tasks = [self._repeat(client) for client, count in clients.items() for _ in range(count)]
         await asyncio.gather(*tasks)
 
+    @contextlib.asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Let everything that is under way come to its end, and begin nothing meanwhile."""
+        self.going.clear()
+        try:
+            await self.idle.wait()
+            await asyncio.sleep(SETTLE)
+            yield
+        finally:
+            self.going.set()
+
     async def _repeat(self, client: Client) -> None:
         connection = Connection(self.port)
         while not self.stopped:
+            await self.going.wait()
+            self.busy += 1
+            self.idle.clear()
             try:
                 await asyncio.wait_for(client(connection), 30)
                 self.done[client.__name__] += 1
@@ -303,6 +383,10 @@ class Load:
             except (Wrong, ValueError) as error:
                 self.wrong.append(f"{client.__name__}: {error!r}")
                 connection.close()
+            finally:
+                self.busy -= 1
+                if not self.busy:
+                    self.idle.set()
             await asyncio.sleep(0.002)
         connection.close()
 
@@ -353,12 +437,16 @@ class Disturbance:
         return any(0 <= when - kill <= SHADOW for kill in self.kills)
 
 
-async def stress(interface: str, seconds: float) -> bool:
+async def stress(interface: str, seconds: float, leak: int = 0) -> bool:
     server = subprocess.Popen(  # noqa: ASYNC220 (before there is anything to wait for)
         [sys.executable, "-m", "kolben", "serve", str(HERE / "stress_app.py"), "--port", "0",
          "--workers", "2", "--interface", interface],
         stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "STRESS_ASYNC": "1" if interface == "asgi" else ""},
+        env={
+            **os.environ,
+            "STRESS_ASYNC": "1" if interface == "asgi" else "",
+            "STRESS_LEAK": str(leak),
+        },
     )  # fmt: skip
     try:
         assert server.stderr is not None
@@ -378,19 +466,57 @@ async def stress(interface: str, seconds: float) -> bool:
             if not re.search(r"INFO|ended with status -9|middle of a request", line)
         ]
         print(*(f"  log: {line}" for line in unexpected[:20]), sep="\n")
-        return result and status == 0
+        return result and status == 0 and not unexpected
     finally:
         server.kill()
         server.wait()
 
 
-async def least_memory(pid: int) -> dict[int, int]:
-    """What each worker occupies at least: uploads that are on their way come on top."""
-    samples = []
-    for _ in range(10):
-        samples.append({worker: memory(worker) for worker in workers_of(pid)})
-        await asyncio.sleep(0.3)
-    return {worker: min(sample.get(worker, 0) for sample in samples) for worker in samples[-1]}
+async def in_use(port: int, pids: list[int]) -> dict[int, dict[str, int]]:
+    """Ask each worker what it has in use. Which one a connection gets to is chance."""
+    found: dict[int, dict[str, int]] = {}
+
+    async def ask() -> None:
+        connection = Connection(port)
+        _, _, body = await connection.ask("GET", "/memory")
+        connection.close()
+        answer = json.loads(body)
+        found[answer["pid"]] = answer
+
+    for _ in range(100):
+        await asyncio.gather(ask(), ask(), ask())
+        if found.keys() >= set(pids):
+            return found
+    sys.exit("A worker takes no connections.")
+
+
+async def read_memory(load: Load, pid: int, readings: Readings) -> None:
+    """Let the load pause, and add a reading of each worker."""
+    async with load.paused():
+        workers = workers_of(pid)
+        answers = await in_use(load.port, workers)
+        await asyncio.sleep(SETTLE)  # those connections are to be closed, too
+        for worker in workers:
+            objects, in_bytes = answers[worker]["objects"], answers[worker]["bytes"]
+            reading = Reading(
+                load.done.total(), objects, in_bytes, memory(worker), descriptors(worker)
+            )
+            readings.setdefault(worker, []).append(reading)
+
+
+def growth(readings: Readings, figure: str) -> float:
+    """How much is added for each action, in all workers together.
+
+    :param readings: of each worker as many.
+    :param figure: the name of one.
+    :returns: the median of the slopes between any two readings, on which a single jump has no effect.
+    """
+    together = list(zip(*readings.values(), strict=True))
+    points = [(at[0].done, sum(getattr(reading, figure) for reading in at)) for at in together]
+    return statistics.median(
+        (after - before) / max(1, done_after - done_before)
+        for (done_before, before), (done_after, after) in itertools.combinations(points, 2)
+    )
 
 
 async def measure(interface: str, port: int, pid: int, seconds: float) -> bool:
@@ -399,31 +525,25 @@ async def measure(interface: str, port: int, pid: int, seconds: float) -> bool:
     running = asyncio.create_task(load.run(clients))
     main_before = resident(pid), descriptors(pid)
     disturbance = Disturbance(pid)
-    await disturbance.run(seconds * 0.6)
-    # Old workers have gone by now, and the new ones have seen every kind of request.
-    await asyncio.sleep(seconds * 0.15 + 11)
-    least = await least_memory(pid)
-    before = {worker: (size, descriptors(worker)) for worker, size in least.items()}
-    await asyncio.sleep(seconds * 0.25)
-    after = await least_memory(pid)
+    await disturbance.run(seconds * 0.5)
+    # Old workers have gone after this, and the new ones have seen every kind of request.
+    await asyncio.sleep(seconds * 0.1 + 11)
+    readings: Readings = {}
+    await read_memory(load, pid, readings)
+    for _ in range(READINGS - 1):
+        await asyncio.sleep(seconds * 0.4 / (READINGS - 1))
+        await read_memory(load, pid, readings)
     load.stopped = True
     await running
-    await asyncio.sleep(2)
-    return report(interface, load, disturbance, pid, before, after, main_before)
+    fine = report(interface, load, disturbance)
+    fine &= report_workers(readings)
+    return report_main(pid, main_before) and fine
 
 
-def report(
-    interface: str,
-    load: Load,
-    disturbance: Disturbance,
-    pid: int,
-    before: dict[int, tuple[int, int]],
-    after: dict[int, int],
-    main_before: tuple[int, int],
-) -> bool:
+def report(interface: str, load: Load, disturbance: Disturbance) -> bool:
     unexplained = [what for when, what in load.lost if not disturbance.explains(when)]
     done = ", ".join(f"{name} {count}" for name, count in sorted(load.done.items()))
-    print(f"{interface}: {sum(load.done.values())} done ({done})")
+    print(f"{interface}: {load.done.total()} done ({done})")
     print(f"  {disturbance.reloads} reloads, {len(disturbance.kills)} workers killed")
     print(f"  wrong answers: {len(load.wrong)} {load.wrong[:5]}")
     again = sum(not disturbance.explains(when) for when in load.again)
@@ -431,33 +551,54 @@ def report(
     print(f"  lost with a killed worker: {with_killed}")
     print(f"  asked again on a new connection: {again}")
     print(f"  lost otherwise: {len(unexplained)} {unexplained[:5]}")
-    fine = not load.wrong and not unexplained and set(after) == set(before) and len(after) == 2
     # More would be requests that were taken and dropped.
-    fine &= again <= 2 * (disturbance.reloads + 1)
-    for worker, (first, open_first) in before.items():
-        last, open_last = after.get(worker, 0), descriptors(worker)
+    return not load.wrong and not unexplained and again <= 2 * (disturbance.reloads + 1)
+
+
+def report_workers(readings: Readings) -> bool:
+    fine = len(readings) == 2 and all(len(each) == READINGS for each in readings.values())
+    if not fine:
+        print("  workers have died in the quiet part")
+        return False
+    actions = 0
+    for worker, each in readings.items():
+        first, last = each[0], each[-1]
+        actions = last.done - first.done
         print(
-            f"  worker {worker}: {first / 2**20:.1f} -> {last / 2**20:.1f} MiB,"
-            f" {open_first} -> {open_last} descriptors"
+            f"  worker {worker}: {first.objects} -> {last.objects} objects,"
+            f" {first.bytes / 2**20:.1f} -> {last.bytes / 2**20:.1f} MiB in use,"
+            f" {first.private / 2**20:.1f} -> {last.private / 2**20:.1f} MiB private,"
+            f" {first.descriptors} -> {last.descriptors} descriptors"
         )
-        fine &= last - first <= MAX_GROWTH and open_last - open_first <= MAX_MORE_DESCRIPTORS
-    main_after = resident(pid), descriptors(pid)
-    print(
-        f"  main process: {main_before[0] / 2**20:.1f} -> {main_after[0] / 2**20:.1f} MiB,"
-        f" {main_before[1]} -> {main_after[1]} descriptors"
-    )
-    fine &= main_after[1] - main_before[1] <= MAX_MORE_DESCRIPTORS
-    fine &= main_after[0] - main_before[0] <= MAX_GROWTH
+        fine &= last.descriptors - first.descriptors <= MAX_MORE_DESCRIPTORS
+    print(f"  added for each of the {actions} actions in the quiet part:")
+    for figure, limit in LIMITS.items():
+        slope = growth(readings, figure)
+        most = limit.per_action + limit.allowance / max(1, actions)
+        print(f"    {figure} {slope:.3f}, at most {most:.3f}{'' if slope <= most else ': LEAK'}")
+        fine &= slope <= most
     return fine
+
+
+def report_main(pid: int, before: tuple[int, int]) -> bool:
+    after = resident(pid), descriptors(pid)
+    print(
+        f"  main process: {before[0] / 2**20:.1f} -> {after[0] / 2**20:.1f} MiB,"
+        f" {before[1]} -> {after[1]} descriptors"
+    )
+    return after[1] - before[1] <= MAX_MORE_DESCRIPTORS and after[0] - before[0] <= MAX_MAIN_GROWTH
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60, help="for each interface")
     parser.add_argument("--interface", action="append", choices=("wsgi", "asgi"))
+    parser.add_argument(
+        "--leak", type=int, default=0, metavar="BYTES", help="keep so much for each request"
+    )
     options = parser.parse_args()
     results = [
-        asyncio.run(stress(interface, min(options.seconds, 600)))
+        asyncio.run(stress(interface, min(options.seconds, 600), options.leak))
         for interface in options.interface or ("wsgi", "asgi")
     ]
     print("passed" if all(results) else "FAILED")

@@ -1,7 +1,10 @@
 """The application that `stress.py` puts under stress; everything it answers can be checked."""
 
+import ctypes
+import gc
 import hashlib
 import os
+import sys
 import time
 
 from kolben import Flask, Response, request, session, websocket
@@ -50,6 +53,47 @@ def wait():
 @app.get("/wrong")
 def wrong():
     raise RuntimeError("on purpose")
+
+
+# --- Memory ---------------------------------------------------------------------------------------
+
+
+class MallocInfo(ctypes.Structure):
+    """``struct mallinfo2`` of the GNU C library, mallinfo(3)."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd",
+            "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+        )
+    ]  # fmt: skip
+
+
+def bytes_in_use():
+    """How many bytes malloc has given out in this process; 0 where it can not tell (not glibc)."""
+    try:
+        mallinfo2 = ctypes.CDLL(None).mallinfo2
+    except (AttributeError, OSError, TypeError):
+        return 0
+    mallinfo2.restype = MallocInfo
+    found = mallinfo2()
+    return found.uordblks + found.hblkhd
+
+
+@app.get("/memory")
+def memory():
+    """What is in use in this process, and not what the allocators keep in reserve."""
+    gc.collect()
+    return {"pid": os.getpid(), "objects": sys.getallocatedblocks(), "bytes": bytes_in_use()}
+
+
+if leak := int(os.environ.get("STRESS_LEAK", "0")):
+    leaked = []
+
+    @app.before_request
+    def forget():
+        leaked.append(bytes(leak))
 
 
 app.logger.disabled = True
