@@ -617,12 +617,13 @@ class Flask(ServedApp):
             for name in _scopes(context._endpoint())[1]:
                 for hook in reversed(hooks.get(name, ())):
                     response = self.ensure_sync(hook)(response)
-        self._save_session(context, response)
-        if context._has_after_functions and JOBS_KEY in context.__dict__:
-            context.__dict__[JOBS_KEY].follow(response)
+        self._conclude(context, response)
         return response
 
-    def _save_session(self, context: RequestContext, response: Response) -> None:
+    def _conclude(self, context: RequestContext, response: Response) -> None:
+        """Let background tasks wait for the end of the response, and save the session."""
+        if context._has_after_functions and JOBS_KEY in context.__dict__:
+            context.__dict__[JOBS_KEY].follow(response)
         if self._opens_session_late and context._opened_session is None:
             environ = context.environ
             if "HTTP_COOKIE" not in environ or not self._must_resend_session(environ):

@@ -437,7 +437,7 @@ async def _finish_with_hooks(app: Flask, context: ASGIRequestContext, result: t.
     response = app.make_response(result)
     for hook in hooks:
         response = await hook(response)
-    app._save_session(context, response)
+    app._conclude(context, response)
     return response
 
 

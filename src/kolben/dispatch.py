@@ -212,10 +212,11 @@ def _call_after(
         response = hook(response)
     if (
         context._opened_session is not None
+        or context._has_after_functions
         or "HTTP_COOKIE" in context.environ
         or not app._opens_session_late
     ):
-        app._save_session(context, response)
+        app._conclude(context, response)
     return response
 
 
