@@ -312,10 +312,10 @@ async def respond(
             result = await _preprocess(app, context)
         if result is not None:
             pass
-        elif route.rule is None and context._routing[2] is not None:
-            raise context._routing[2]
-        elif route.rule is None or context._request is not None:
+        elif context._request is not None:
             result = await _dispatch(app, context)
+        elif context._routing[2] is not None:
+            raise context._routing[2]
         elif route.answers_options and environ["REQUEST_METHOD"] == "OPTIONS":
             result = app.make_default_options_response()
         else:

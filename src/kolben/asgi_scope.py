@@ -9,9 +9,10 @@ import typing as t
 
 from werkzeug.exceptions import BadRequest
 
-from .ctx import NOT_ROUTED, RequestContext
+from .ctx import RequestContext
 from .lazy import lazy
 from .streaming import BODY_KEY, FileBody
+from .wrappers import NOT_ROUTED
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

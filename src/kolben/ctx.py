@@ -18,24 +18,20 @@ from .formparser import find_cookie
 from .globals import _current, _cv_app, _cv_request, _get_current
 from .lazy import lazy
 from .signals import appcontext_popped, appcontext_pushed
-from .wrappers import Request, _split_blueprint_path
+from .wrappers import NOT_ROUTED, Request, Routing, _split_blueprint_path
 
 if t.TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
 
     from _typeshed.wsgi import WSGIEnvironment
-    from werkzeug.routing import MapAdapter, Rule
+    from werkzeug.routing import MapAdapter
 
     from . import typing as ft
     from .app import Flask
     from .sessions import SessionMixin
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
-
-#: The rule that matched and the values of its variables, or why none did.
-Routing: t.TypeAlias = "tuple[Rule | None, dict[str, t.Any] | None, HTTPException | None]"
-NOT_ROUTED: Routing = (None, None, None)
 
 # Stands for "not given" where None means "there was no error".
 _unset: t.Any = object()
@@ -206,12 +202,7 @@ class RequestContext:
         # PERF: with all its arguments CPython calls our initialiser directly (0.1 us).
         request = Request(self.environ, True, False) if kind is Request else kind(self.environ)
         request.json_module = app.json
-        rule, view_args, error = self._routing
-        if rule is not None:
-            request.url_rule = rule
-            request.view_args = view_args
-        elif error is not None:
-            request.routing_exception = error
+        request._routing = self._routing
         self._request = request
         return request
 

@@ -146,14 +146,14 @@ def respond(  # noqa: C901 (one piece, from top to bottom: a call for each step 
     if by_method is not None and (static := by_method.get(method)) is not None:
         route: Route = static
         values: dict[str, t.Any] = {}
+        context._routing = (route.rule, values, None)
     else:
         found = index.match(path if path.isascii() else _decode_wsgi(path), method)
         if found is None or found is NOT_FOUND:
             route, values = _match_slowly(app, context, found)
         else:
             route, values = found
-    if route.rule is not None:
-        context._routing = (route.rule, values, None)
+            context._routing = (route.rule, values, None)
 
     try:
         if request_started.receivers:
@@ -183,7 +183,7 @@ def respond(  # noqa: C901 (one piece, from top to bottom: a call for each step 
             raised.__traceback__ = error = None
     after = route.after
     request = context._request
-    if request is not None and request.url_rule is not route.rule:
+    if request is not None and request._routing is not context._routing:
         after = _STEP_BY_STEP  # whoever has seen the request has given it another rule
     return _finish(app, context, environ, result, after)
 
@@ -206,7 +206,8 @@ def _call_after(
     hooks: tuple[t.Callable[[t.Any], t.Any], ...],
 ) -> Response:
     """Do as `Flask.process_response`, with the hooks of the route."""
-    if hooks is _STEP_BY_STEP or context._has_after_functions:
+    prepared = hooks is not _STEP_BY_STEP and not context._has_after_functions
+    if not prepared:
         return app.process_response(response)
     for hook in hooks:
         response = hook(response)
@@ -235,6 +236,7 @@ def _match_slowly(
     if context.url_adapter is not None:
         context.match_request()
     request = context.request
+    context._routing = request._routing
     rule = request.url_rule
     if rule is None or request.routing_exception is not None:
         return app._unrouted, {}

@@ -502,6 +502,7 @@ _PERMANENT = tuple(
 )
 _FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
 _TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
+_PADDING = (b"", b"===", b"==", b"=")
 _COMPRESS_FROM = 64
 # As many symbols as fit into one block of the small tables, so that no block is cut otherwise.
 _SMALL = 1000
@@ -543,8 +544,7 @@ def _encode(data: bytes) -> bytes:
 
 
 def _decode(data: bytes) -> bytes:
-    # More padding than is needed does no harm.
-    return a2b_base64(data.translate(_FROM_URLSAFE) + b"==")
+    return a2b_base64(data.translate(_FROM_URLSAFE) + _PADDING[len(data) % 4])
 
 
 @functools.lru_cache(maxsize=4)

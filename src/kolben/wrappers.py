@@ -35,6 +35,10 @@ if t.TYPE_CHECKING:
     from werkzeug.datastructures import FileStorage, MultiDict
     from werkzeug.routing import Rule
 
+#: The rule that matched and the values of its variables, or why none did.
+Routing: t.TypeAlias = "tuple[Rule | None, dict[str, t.Any] | None, HTTPException | None]"
+NOT_ROUTED: Routing = (None, None, None)
+
 HeadersInput = t.Mapping[str, "str | t.Iterable[str]"] | t.Iterable[tuple[str, str]]
 
 
@@ -114,15 +118,6 @@ class Request(RequestBase):
     json_module: t.Any = json
     form_data_parser_class = FormDataParser
 
-    #: The URL rule that matched; None where none did or before matching.
-    url_rule: Rule | None
-
-    #: The values of the rule's variables, as passed to the view; None where no rule matched.
-    view_args: dict[str, t.Any] | None
-
-    #: Why no URL rule matched, to be raised when the request is dispatched.
-    routing_exception: HTTPException | None
-
     _max_content_length: int | None = None
     _max_form_memory_size: int | None = None
     _max_form_parts: int | None = None
@@ -141,15 +136,41 @@ class Request(RequestBase):
         self.environ = environ
         # PERF: CPython writes an attribute in 0.02 us instead of 0.08 where the class has none of
         # that name, so what is written again by whoever matches or reads the body is set here.
-        self.url_rule = None
-        self.view_args = None
-        self.routing_exception = None
+        self._routing = NOT_ROUTED
         self._cached_data: t.Any = None
         self._stream: t.Any = None  # a stream, or _READ
         if shallow:
             self.shallow = True
         elif populate_request:
             environ["werkzeug.request"] = self
+
+    @property
+    def url_rule(self) -> Rule | None:
+        """The URL rule that matched; None where none did or before matching."""
+        return self._routing[0]
+
+    @url_rule.setter
+    def url_rule(self, rule: Rule | None) -> None:
+        self._routing = (rule, *self._routing[1:])
+
+    @property
+    def view_args(self) -> dict[str, t.Any] | None:
+        """The values of the rule's variables, as passed to the view; None where no rule matched."""
+        return self._routing[1]
+
+    @view_args.setter
+    def view_args(self, values: dict[str, t.Any] | None) -> None:
+        rule, _, error = self._routing
+        self._routing = rule, values, error
+
+    @property
+    def routing_exception(self) -> HTTPException | None:
+        """Why no URL rule matched, to be raised when the request is dispatched."""
+        return self._routing[2]
+
+    @routing_exception.setter
+    def routing_exception(self, error: HTTPException | None) -> None:
+        self._routing = (*self._routing[:2], error)
 
     @lazy
     def method(self) -> str:

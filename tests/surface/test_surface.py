@@ -24,7 +24,6 @@ EXCEPTIONS = {
     "{package}.debughelpers.App": _LAYER,
     "{package}.debughelpers.BaseLoader": "Jinja2's own name, imported for an annotation",
     "{package}.debughelpers.Blueprint": _LAYER,
-    "{package}.sansio.app.Response": _LAYER,
 }
 
 
