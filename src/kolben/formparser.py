@@ -85,6 +85,8 @@ def _decode_fields(raw: bytes) -> dict[str, list[str]] | None:
     separators meanwhile, so that an escaped one is not taken for one. Five fields with two escapes
     take 1.9 us, where splitting each at its escapes takes 3.4.
     """
+    if raw.find(b"%1") >= 0:
+        return None  # an escaped control character looks like a separator
     decoded = a2b_qp(raw.translate(_TO_QUOTED_PRINTABLE))
     if len(decoded) != len(raw) - 2 * raw.count(b"%"):
         return None  # a percent sign that is no escape
@@ -98,10 +100,7 @@ def _decode_fields(raw: bytes) -> dict[str, list[str]] | None:
         for name, equals, value in [field.partition("\x1f") for field in fields]
         if equals
     }
-    wanted = len(values) == len(fields) == text.count("\x1f")
-    # An escaped control character looks like one more separator.
-    sent = raw.count(b"&") + 1 == raw.count(b"=") == len(fields)
-    return values if wanted and sent else None
+    return values if len(values) == len(fields) == text.count("\x1f") else None
 
 
 # PERF: as a number; looking for one byte by b"%" takes 0.25 us more, through an exception.

@@ -403,22 +403,22 @@ class Request(RequestBase):
     @lazy_kept
     def form(self) -> MultiDict[str, str]:  # type: ignore[override]
         """The fields of a form in the body; empty for a body of another type."""
-        context = _get_current(None)
-        if context is None or not context.app.debug:
-            short = self._load_short_form()
-            if short is not None:
-                self.form = short
-                return short
-        self._load_form_data()
-        form: MultiDict[str, str] = self.__dict__["form"]
+        form = self._load_short_form()
+        if form is None:
+            self._load_long_form()
+            form = t.cast("MultiDict[str, str]", self.__dict__["form"])
+        self.form = form
         return form
 
-    @lazy
+    @lazy_kept
     def files(self) -> MultiDict[str, FileStorage]:  # type: ignore[override]
         """The files of a form in the body, each with ``filename`` and :meth:`save`."""
         self._load_form_data()
         files: MultiDict[str, FileStorage] | None = self.__dict__.get("files")
-        return self.parameter_storage_class() if files is None else files
+        if files is None:
+            self.files = files = self.parameter_storage_class()
+            self._explain_missing_files()
+        return files
 
     @property
     def endpoint(self) -> str | None:
@@ -446,12 +446,21 @@ class Request(RequestBase):
             return
         form = self._load_short_form()
         if form is None:
-            self._take_small_body()
-            super()._load_form_data()
-            self._stream = self.__dict__.pop("stream", None)
-            self._has_files = bool(self.__dict__.get("files"))
+            self._load_long_form()
         else:
             self.form = form
+
+    def _load_long_form(self) -> None:
+        self._take_small_body()
+        super()._load_form_data()
+        self._stream = self.__dict__.pop("stream", None)
+        self._has_files = bool(self.__dict__.get("files"))
+        self._explain_missing_files()
+
+    def _explain_missing_files(self) -> None:
+        """Have ``files`` say in debug mode that a form without ``enctype="multipart/form-data"``
+        sends the names of files only.
+        """
         context = _get_current(None)
         if (
             context is not None
@@ -459,7 +468,6 @@ class Request(RequestBase):
             and self.mimetype != "multipart/form-data"
             and not self.files
         ):
-            # A form without enctype="multipart/form-data" sends the names of files only.
             attach_enctype_error_multidict(self)
 
     def _take_small_body(self) -> None:
