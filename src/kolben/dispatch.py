@@ -138,7 +138,7 @@ def respond(  # noqa: C901 (one piece, from top to bottom: a call for each step 
     :raises Exception: whatever no error handler has dealt with.
     """
     index = app._routes
-    if index.url_map is not app.url_map or index.url_map._remap is not index.stamp:
+    if index.url_map._remap is not index.stamp:  # a rule was added
         index = app._routes = index_routes(app)
     method = environ["REQUEST_METHOD"]
     path = environ.get("PATH_INFO", "")
@@ -272,15 +272,15 @@ def _finish(
     # PERF: text and JSON need no response object where nobody has asked for one: 0.35 us
     # against 1.9 us with the object.
     status = "200 OK"
-    kind = type(result)
+    value = result
+    kind = type(value)
     if kind is Response:
         made: Response = result
         return made
-    if kind is tuple and len(result) == 2 and type(result[1]) is int and result[1] in _BODIES:
-        value, status = result[0], _STATUS[result[1]][0]
+    if kind is tuple and len(value) == 2 and type(value[1]) is int and value[1] in _BODIES:
+        value, code = result
+        status = _STATUS[code][0]
         kind = type(value)
-    else:
-        value = result
     if kind is str and (mimetype := Response.default_mimetype):
         body = value.encode()
     elif (kind is dict or kind is list) and (provider := app.json).has_body:
