@@ -609,3 +609,27 @@ def test_an_application_that_never_ran_is_freed_without_the_garbage_collector() 
         assert ref() is None
     finally:
         gc.enable()
+
+
+def test_g_is_that_of_the_application_context_whoever_looks_first() -> None:
+    app = kolben.Flask(__name__)
+    seen = []
+
+    @app.get("/")
+    def index() -> str:
+        kolben.g.first = 1
+        seen.append(app_ctx.g.first)
+        app_ctx.g.second = 2
+        seen.append(kolben.g.second)
+        with app.app_context():
+            seen.append(kolben.g.get("first"))
+        seen.append(kolben.g.get("first"))
+        return ""
+
+    @app.teardown_appcontext
+    def teardown(error: BaseException | None) -> None:
+        seen.append(kolben.g.get("first"))
+
+    app.test_client().get("/")
+
+    assert seen == [1, 2, None, 1, 1]

@@ -160,6 +160,7 @@ class ASGIRequestContext(RequestContext):
         self._request = None
         self._opened_session = None
         self._app_context = None
+        self._g = None
         self._routing = NOT_ROUTED
         self._token = None
         self._has_after_functions = False

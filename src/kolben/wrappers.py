@@ -50,10 +50,10 @@ class ResponseHeaders(Headers):
     """
 
     def __setitem__(self, key: t.Any, value: t.Any) -> None:
-        if type(key) is str and type(value) is str and "\n" not in value and "\r" not in value:
-            name = key.lower()
+        if type(key) is str and type(value) is str and value.isprintable():  # so, no line breaks
+            name, length = key.lower(), len(key)
             for present, _ in self._list:
-                if len(present) == len(key) and present.lower() == name:
+                if len(present) == length and present.lower() == name:
                     break
             else:
                 self._list.append((key, value))
