@@ -632,4 +632,4 @@ def test_g_is_that_of_the_application_context_whoever_looks_first() -> None:
 
     app.test_client().get("/")
 
-    assert seen == [1, 2, None, 1, 1]
+    assert seen == [1, 2, None, None, 1, 1]

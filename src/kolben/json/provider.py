@@ -296,6 +296,8 @@ class MsgspecJSONProvider(DefaultJSONProvider):
       :attr:`default` is not asked about them;
     * characters outside of ASCII are written as they are: :attr:`ensure_ascii` has no effect;
     * :meth:`dumps` without options puts no spaces after commas and colons;
+    * a response outside of debug mode does not end in a line break, for which all of it would have
+      to be copied;
     * NaN and the infinities, which are no JSON, become ``null``;
     * large and small floats are written with another exponent: ``1e16`` for ``1e+16``;
     * sets (as lists), bytes (as Base64) and members of an enumeration (as their value) are written
@@ -355,7 +357,7 @@ class MsgspecJSONProvider(DefaultJSONProvider):
         return super().loads(s, **kwargs)
 
     def response(self, *args: t.Any, **kwargs: t.Any) -> Response:
-        """Return a response whose body is JSON, ended by a line break, with :attr:`mimetype`.
+        """Return a response whose body is JSON, with :attr:`mimetype`.
 
         The arguments are those of :meth:`DefaultJSONProvider.response`.
         """
@@ -367,9 +369,9 @@ class MsgspecJSONProvider(DefaultJSONProvider):
     def body(self, obj: t.Any) -> bytes:
         """Return the body that :meth:`response` would give its response for this one object."""
         data = self.dump_bytes(obj)
-        if not (self.compact or (self.compact is None and not self._app.debug)):
-            data = self._format(data, indent=2)
-        return data + b"\n"
+        if self.compact or (self.compact is None and not self._app.debug):
+            return data
+        return self._format(data, indent=2) + b"\n"
 
 
 MsgspecJSONProvider._genuine = (
