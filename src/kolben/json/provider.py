@@ -110,7 +110,7 @@ class JSONProvider:
             cls.dumps,
             cls.response,
             cls._prepare_response_obj,
-        ) == cls._genuine and self.__dict__.keys().isdisjoint(_REPLACEABLE)
+        ) == cls._genuine and _REPLACEABLE.isdisjoint(self.__dict__)
 
     def body(self, obj: t.Any) -> bytes:
         """Return the body that :meth:`response` would give its response for this one object.
