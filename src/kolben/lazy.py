@@ -12,7 +12,13 @@ if t.TYPE_CHECKING:
     from werkzeug.utils import cached_property
 
     lazy = cached_property
-    lazy_kept = cached_property
+
+    class lazy_kept(t.Generic[T]):  # noqa: N801
+        """A property that is assigned to by its own method."""
+
+        def __init__(self, compute: t.Callable[[t.Any], T]) -> None: ...
+        def __get__(self, instance: t.Any, owner: type | None = None) -> T: ...
+        def __set__(self, instance: t.Any, value: T) -> None: ...
 else:
 
     class lazy:  # noqa: N801 (used as a decorator, beside property)

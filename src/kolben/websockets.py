@@ -433,7 +433,7 @@ class WebSocketContext(ASGIRequestContext):
 
     @request.setter
     def request(self, request: t.Any) -> None:
-        self.websocket = request
+        self.__dict__["websocket"] = request
 
     @property
     def leave_timeout(self) -> float:
