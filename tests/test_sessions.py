@@ -823,3 +823,15 @@ def test_an_application_may_keep_its_settings_elsewhere() -> None:
     assert open_cookie(app, cookie_of(header)) == {"n": 1}
     app.secret_key = "another"
     assert open_cookie(app, cookie_of(header)) == {}
+
+
+def test_a_number_in_place_of_a_flag_is_not_taken_for_the_flag() -> None:
+    app = make_app()
+    written = []
+    for flag in (True, 1, True):
+        app.config["SESSION_COOKIE_HTTPONLY"] = flag
+        with app.test_request_context():
+            kolben.session["a"] = 1
+            response = app.process_response(app.response_class())
+            written.append(response.headers["Set-Cookie"].split("; ")[1:])
+    assert written == [["HttpOnly", "Path=/"], ["HttpOnly=1", "Path=/"], ["HttpOnly", "Path=/"]]

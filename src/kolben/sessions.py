@@ -405,7 +405,7 @@ class SecureCookieSessionInterface(SessionInterface):
         settings = _settings(app.config)
         # Everything in an entry follows from the settings in it, whoever has the number now.
         known = _prepared.get(id(app))
-        if known is None or known[0] != settings:
+        if known is None or known[0] != settings or not _same_flags(known[0], settings):
             if len(_prepared) >= _MOST_PREPARED:
                 _prepared.clear()
             known = _prepared[id(app)] = settings, self._prepare_anew(app)
@@ -472,11 +472,18 @@ _settings = itemgetter(
     "SESSION_COOKIE_NAME",
     "SESSION_COOKIE_DOMAIN",
     "SESSION_COOKIE_PATH",
+    "SESSION_COOKIE_SAMESITE",
     "SESSION_COOKIE_SECURE",
     "SESSION_COOKIE_HTTPONLY",
-    "SESSION_COOKIE_SAMESITE",
     "SESSION_COOKIE_PARTITIONED",
 )
+
+
+def _same_flags(some: tuple[t.Any, ...], others: tuple[t.Any, ...]) -> bool:
+    """Tell flags from numbers that are equal to them: Werkzeug writes True as ``Secure``, but 1 as
+    ``Secure=1``.
+    """
+    return some[-3] is others[-3] and some[-2] is others[-2] and some[-1] is others[-1]
 
 
 @functools.lru_cache(maxsize=64)
