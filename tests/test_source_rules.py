@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     for names in (
         # What knows nothing of requests and applications.
         "signals typing globals lazy locate forwarded routing concurrency shadow asgi_entry",
-        "stand_in tables",
+        "stand_in tables memory",
         "config logging formparser debughelpers observability results streaming",
         "json json.provider json.tag",
         # What users touch.

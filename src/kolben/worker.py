@@ -18,6 +18,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from .locate import NoAppException
+from .memory import Caretaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -288,12 +289,17 @@ class _Link:
             pass  # it has ended, which `listen` notices
 
     def listen(self) -> None:
-        """Wait for the word that this worker is to leave, or for the end of the main process."""
+        """Wait for the word that this worker is to leave, or for the end of the main process.
+
+        Meanwhile, in this thread because it has time, give back memory that is not used.
+        """
+        caretaker = Caretaker()
         while os.getppid() == self.parent:
             try:
                 if self.control.poll(self.LOOK):
                     self.control.recv()
                     self._leave()
+                caretaker.look()
             except (EOFError, OSError):
                 break
         os.kill(os.getpid(), signal.SIGTERM)
