@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import platform
 import signal
 import socket
 import ssl
@@ -400,6 +401,46 @@ def test_a_worker_that_dies_is_replaced(serve: Callable[..., Server]) -> None:
         pids.add(server.text("/pid"))
     assert len(pids) == 3
     assert server.process.poll() is None
+
+
+FILLED = """
+from kolben import memory
+
+memory.Caretaker.INTERVAL = memory.Caretaker.WORK = 0
+kept = []
+
+@app.get("/fill")
+def fill():
+    # What is kept stands between the holes.
+    kept.append([bytes(8192) for _ in range(5000)][::20])
+    return ""
+
+@app.get("/resident")
+def resident():
+    with open("/proc/self/statm") as statm:
+        return statm.read().split()[1]
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc_trim of glibc")
+@pytest.mark.parametrize("program", [PLAIN, ASYNC], ids=["wsgi", "asgi"])
+def test_workers_give_back_memory_that_they_do_not_use(
+    serve: Callable[..., Server], program: str
+) -> None:
+    server = serve(program + FILLED, "--workers", "1")
+
+    def is_given_back() -> bool:
+        server.text("/fill")
+        filled = int(server.text("/resident"))
+        # Of 10,000 pages those go that are not kept.
+        return eventually(lambda: int(server.text("/resident")) < filled - 5000, 5)
+
+    assert is_given_back()
+    old = server.text("/pid")
+    server.signal(signal.SIGHUP)
+    server.wait_for("New workers have taken over")
+    assert eventually(lambda: server.text("/pid") != old)
+    assert is_given_back()
 
 
 SOCKET = (
