@@ -19,8 +19,8 @@ of it is added for each action of a client:
 - bytes: what malloc has given out, all larger objects among it. Its caches count, some 100 KB.
 - private: what the processes really occupy. Only here the server's own memory shows, which is Rust's. But
   it holds what malloc keeps in reserve, too: each thread has an arena of 2 to 4 MiB, and with threads that
-  take uploads these grow, in programs on Flask as well, until the worker gives it back, every half
-  minute. Hence the large allowance: this is there to notice what leaks fast outside of Python.
+  take uploads these grow, in programs on Flask as well, until the worker gives it back, every
+  ten seconds. Hence the large allowance: this is there to notice what leaks fast outside of Python.
 
 ``--leak 200`` keeps 200 bytes for each request, to see that this is noticed: the script then must fail.
 """

@@ -98,9 +98,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def test_a_process_at_work_gives_back_every_half_minute(world: World) -> None:
-    world.run(Caretaker(), 100, work=0.3)
-    assert world.given_back == [1030, 1060, 1090]
+def test_a_process_at_work_gives_back_every_ten_seconds(world: World) -> None:
+    world.run(Caretaker(), 39, work=0.3)
+    assert world.given_back == [1010, 1020, 1030]
 
 
 def test_an_idle_process_does_nothing(world: World) -> None:
@@ -110,10 +110,10 @@ def test_an_idle_process_does_nothing(world: World) -> None:
     # What it has done before is not forgotten, nor is it done twice.
     world.run(caretaker, 1, work=0.1)
     world.run(caretaker, 60, work=0)
-    assert world.given_back == [1630]
+    assert world.given_back == [1610]
 
 
 def test_where_it_takes_long_it_is_done_less_often(world: World) -> None:
     world.takes = 0.125
     world.run(Caretaker(), 300, work=0.3)
-    assert world.given_back == [1030, 1155.125, 1280.25]
+    assert world.given_back == [1010, 1135.125, 1260.25]

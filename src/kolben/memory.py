@@ -46,7 +46,7 @@ class Caretaker:
     """Calls :func:`give_back` now and then, in a process that has been at work."""
 
     #: How long to wait before the next time, in seconds.
-    INTERVAL = 30.0
+    INTERVAL = 10.0
     #: At least so many times what the last time took: 0.3 ms beside uploads, and about 0.1 ms for each
     #: MiB that goes back. So long the threads wait that ask for memory of the same arena.
     SHARE = 1000
