@@ -221,12 +221,14 @@ async def waiting(c: Connection) -> None:
 
 async def upload(c: Connection) -> None:
     content = random.randbytes(random.randrange(1, 8 * 1024 * 1024))
+    # Long, as a shorter one is found in random content sooner or later.
+    boundary = random.randbytes(16).hex()
     body = (
-        b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'.encode()
         + content
-        + b"\r\n--b--\r\n"
+        + f"\r\n--{boundary}--\r\n".encode()
     )
-    kind = "Content-Type: multipart/form-data; boundary=b\r\n"
+    kind = f"Content-Type: multipart/form-data; boundary={boundary}\r\n"
     status, _, answer = await c.ask("POST", "/upload", body, kind)
     expect((status, answer) == (200, hashlib.sha256(content).hexdigest().encode()), status, answer)
 

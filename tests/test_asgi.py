@@ -172,7 +172,7 @@ FILE = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nco
 
 @both("is_async")
 @pytest.mark.parametrize("pieces", [1, 3])
-@pytest.mark.parametrize("view", ["data", "file", "stream"])
+@pytest.mark.parametrize("view", ["data", "file", "stream", "missing"])
 def test_request_is_freed_without_the_garbage_collector(app, is_async, pieces, view):
     """Until that comes, a circle would keep what a request holds: uploads and connections."""
 
@@ -185,7 +185,10 @@ def test_request_is_freed_without_the_garbage_collector(app, is_async, pieces, v
         "file": lambda: request.files["f"].read(),
         "stream": stream,
     }
-    app.post("/")(make(is_async, views[view]))
+    if view == "missing":
+        app.errorhandler(404)(make(is_async, lambda error: ("not here", 404)))
+    else:
+        app.post("/")(make(is_async, views[view]))
 
     class Receive:
         """Gives the pieces of the body; the server's own would hold the connection."""
@@ -234,7 +237,7 @@ def test_request_is_freed_without_the_garbage_collector(app, is_async, pieces, v
             gc.enable()
 
     assert asyncio.run(several())
-    assert 200 in statuses
+    assert (404 if view == "missing" else 200) in statuses
 
 
 @both("is_async")

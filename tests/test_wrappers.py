@@ -184,6 +184,50 @@ def test_a_client_that_leaves_early_is_an_error() -> None:
         Request(body(b"a=c", 5, CONTENT_TYPE="application/x-www-form-urlencoded")).form  # noqa: B018
 
 
+UPLOAD = (
+    b'--line\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+    + bytes(2_000_000)
+    + b"\r\n--line--\r\n"
+)
+
+
+def terminated(data: bytes, length: int | None, **changes: t.Any) -> dict[str, t.Any]:
+    """A request on a server that says where the body ends."""
+    environ = bare(**{"wsgi.input": io.BytesIO(data), "wsgi.input_terminated": True}, **changes)
+    return environ if length is None else {**environ, "CONTENT_LENGTH": str(length)}
+
+
+@pytest.mark.parametrize("end", [500, 1_000_000, len(UPLOAD) - 1])
+def test_an_upload_that_ends_early_is_an_error_wherever_the_server_ends_it(end: int) -> None:
+    kind = {"CONTENT_TYPE": "multipart/form-data; boundary=line"}
+    with pytest.raises(ClientDisconnected):
+        Request(terminated(UPLOAD[:end], len(UPLOAD), **kind)).files  # noqa: B018
+    with pytest.raises(ClientDisconnected):
+        Request(terminated(UPLOAD[:end], len(UPLOAD))).stream.read()
+    for length in (len(UPLOAD), None):
+        with Request(terminated(UPLOAD, length, **kind)) as request:
+            assert len(request.files["file"].read()) == 2_000_000
+
+
+@pytest.mark.parametrize("maximum", [None, 1_000_000])
+def test_a_body_that_middleware_has_decoded_is_read_beyond_its_encoded_length(
+    maximum: int | None,
+) -> None:
+    coded = {"HTTP_CONTENT_ENCODING": "gzip"}
+    form = {"CONTENT_TYPE": "application/x-www-form-urlencoded"}
+    text = {"CONTENT_TYPE": "application/json"}
+
+    def request(data: bytes, **more: str) -> Request:
+        made = Request(terminated(data, 3, **coded, **more))
+        made.max_content_length = maximum
+        return made
+
+    assert request(b"a=1&b=2", **form).form.to_dict() == {"a": "1", "b": "2"}
+    assert request(b'{"a": 1}', **text).get_json() == {"a": 1}
+    assert request(b"abcdef").get_data() == b"abcdef"
+    assert request(b"abcdef").stream.read() == b"abcdef"
+
+
 @pytest.mark.parametrize("read", ["form", "data", "json"])
 def test_a_long_body_is_refused_before_it_is_read(read: str) -> None:
     app = kolben.Flask(__name__)

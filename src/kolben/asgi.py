@@ -278,7 +278,7 @@ async def _answer(
             context._token = None
 
 
-async def respond(
+async def respond(  # noqa: C901 (one piece, from top to bottom, as its twin)
     app: Flask,
     context: ASGIRequestContext,
     headers: dict[bytes, bytes],
@@ -323,6 +323,9 @@ async def respond(
             result = await view(**values)
     except Exception as error:
         result = await _handle_user_exception(app, context, error)
+        if error is context._routing[2]:
+            # A circle otherwise: the context holds this error, and its traceback the context.
+            error.__traceback__ = None
     if (
         app.after_request_funcs
         or context._opened_session is not None

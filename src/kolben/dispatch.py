@@ -177,7 +177,7 @@ def respond(  # noqa: C901 (one piece, from top to bottom: a call for each step 
             result = route.call(**values) if values else route.call()
     except Exception as raised:
         result = app.handle_user_exception(raised)
-        if route.rule is None:
+        if raised is context._routing[2]:
             # PERF: the context holds this error, whose traceback holds the context: a circle that
             # the garbage collector has to look for (1.5 us a request).
             raised.__traceback__ = error = None

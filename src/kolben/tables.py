@@ -12,19 +12,29 @@ from __future__ import annotations
 
 import typing as t
 from collections import defaultdict
-from functools import update_wrapper
+from functools import wraps
 
 K = t.TypeVar("K")
 V = t.TypeVar("V")
-F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+C = t.TypeVar("C")
 
 #: Another object after each change of any table of any application.
 mark = object()
 
 
-def _marks_change(method: F) -> F:
-    """Make a method of a container that changes it set a new mark."""
+def _changed_by(*names: str) -> t.Callable[[type[C]], type[C]]:
+    """Make the named methods of a container, which change it, set a new mark."""
 
+    def decorate(container: type[C]) -> type[C]:
+        for name in names:
+            setattr(container, name, _marks_change(getattr(container, name)))
+        return container
+
+    return decorate
+
+
+def _marks_change(method: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+    @wraps(method)
     def change(*args: t.Any, **kwargs: t.Any) -> t.Any:
         global mark
         try:
@@ -33,39 +43,29 @@ def _marks_change(method: F) -> F:
             # Afterwards: whoever has read the old mark has read the old content, or looks again.
             mark = object()
 
-    return t.cast("F", update_wrapper(change, method))
+    return change
 
 
+_changing_dict = _changed_by(
+    "clear", "pop", "popitem", "setdefault", "update", "__setitem__", "__delitem__", "__ior__"
+)
+_changing_list = _changed_by(
+    "append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort",
+    "__setitem__", "__delitem__", "__iadd__", "__imul__",
+)  # fmt: skip
+
+
+@_changing_list
 class HookList(list[V]):
     """A list of functions that sets a new mark when it is changed."""
 
-    append = _marks_change(list.append)
-    clear = _marks_change(list.clear)
-    extend = _marks_change(list.extend)
-    insert = _marks_change(list.insert)
-    pop = _marks_change(list.pop)
-    remove = _marks_change(list.remove)
-    reverse = _marks_change(list.reverse)
-    sort = _marks_change(list.sort)
-    __setitem__ = _marks_change(list.__setitem__)
-    __delitem__ = _marks_change(list.__delitem__)
-    __iadd__ = _marks_change(list.__iadd__)
-    __imul__ = _marks_change(list.__imul__)
 
-
+@_changing_dict
 class ViewTable(dict[K, V]):
     """A dictionary that sets a new mark when it is changed."""
 
-    clear = _marks_change(dict.clear)
-    pop = _marks_change(dict.pop)
-    popitem = _marks_change(dict.popitem)
-    setdefault = _marks_change(dict.setdefault)
-    update = _marks_change(dict.update)
-    __setitem__ = _marks_change(dict.__setitem__)
-    __delitem__ = _marks_change(dict.__delitem__)
-    __ior__ = _marks_change(dict.__ior__)
 
-
+@_changing_dict
 class HookTable(defaultdict[K, list[V]]):
     """A table of :class:`HookList` by scope, that sets a new mark when it is changed.
 
@@ -74,15 +74,6 @@ class HookTable(defaultdict[K, list[V]]):
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*(args or (HookList,)), **kwargs)
-
-    clear = _marks_change(dict.clear)
-    pop = _marks_change(dict.pop)
-    popitem = _marks_change(dict.popitem)
-    setdefault = _marks_change(dict.setdefault)
-    update = _marks_change(dict.update)
-    __setitem__ = _marks_change(dict.__setitem__)
-    __delitem__ = _marks_change(dict.__delitem__)
-    __ior__ = _marks_change(dict.__ior__)
 
 
 def listed(table: t.Mapping[K, t.Iterable[V]], scopes: t.Iterable[K]) -> list[V] | None:

@@ -18,7 +18,7 @@ from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, R
 from werkzeug.http import HTTP_STATUS_CODES, dump_cookie, parse_options_header
 from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Request as RequestBase, Response as ResponseBase
-from werkzeug.wsgi import get_content_length, get_input_stream
+from werkzeug.wsgi import LimitedStream, get_content_length, get_input_stream
 
 from . import json
 from .debughelpers import attach_enctype_error_multidict
@@ -92,6 +92,10 @@ def _parse_content_type(value: str) -> tuple[str, dict[str, str]]:
 
 
 _URLENCODED = "application/x-www-form-urlencoded"
+
+# With a body of this kind, middleware may have put the decoded one in its place, whose length nobody
+# has declared.
+_ENCODED = "HTTP_CONTENT_ENCODING"
 
 # Stands for the stream of a body that was read in one go, of which nothing is left.
 _READ: t.Any = object()
@@ -259,6 +263,7 @@ class Request(RequestBase):
         """The body as a file, which ends where the body ends; what was read of it is gone.
 
         :raises RequestEntityTooLarge: if the body is longer than ``MAX_CONTENT_LENGTH``.
+        :raises ClientDisconnected: from reading, if the body ends before its declared length.
         """
         stream: t.IO[bytes] | None = self._stream
         if stream is None or stream is _READ:
@@ -272,7 +277,13 @@ class Request(RequestBase):
     def _open_stream(self) -> t.IO[bytes]:
         if self.shallow:
             raise RuntimeError("A request that was made with shallow=True does not read its body.")
-        return get_input_stream(self.environ, max_content_length=self.max_content_length)
+        environ = self.environ
+        stream = get_input_stream(environ, max_content_length=self.max_content_length)
+        length = _declared_length(environ)
+        if length is None or _ENCODED in environ or not environ.get("wsgi.input_terminated"):
+            return stream
+        # Where the server ends the body, Werkzeug takes the end that it comes to for the right one.
+        return t.cast("t.IO[bytes]", LimitedStream(environ["wsgi.input"], length))
 
     def get_data(  # type: ignore[override]
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
@@ -321,13 +332,14 @@ class Request(RequestBase):
 
         PERF: 0.5 us, where the limited stream that Werkzeug reads through takes 4 us.
         """
-        length = _declared_length(self.environ)
-        if length is None or self.shallow or self._stream is not None:
+        environ = self.environ
+        length = _declared_length(environ)
+        if length is None or self.shallow or self._stream is not None or _ENCODED in environ:
             return None
         maximum = self.max_content_length
         if maximum is not None and length > maximum:
             raise RequestEntityTooLarge
-        stream = self.environ["wsgi.input"]
+        stream = environ["wsgi.input"]
         data: bytes = stream.read(length)
         while len(data) < length:
             more = stream.read(length - len(data))
