@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import inspect
+import operator
 import threading
 import typing as t
 import weakref
@@ -276,6 +277,107 @@ def test_signals_connected_later_are_sent(app: kolben.Flask) -> None:
     assert log == [(name, True) for name in names]
     send(app)
     assert len(log) == len(names)
+
+
+def test_what_a_view_connects_or_registers_counts_for_its_own_request(app: kolben.Flask) -> None:
+    log: list[str] = []
+    receivers: list[t.Any] = []
+
+    def after(response: kolben.Response) -> kolben.Response:
+        log.append("after")
+        return response
+
+    def view() -> str:
+        for name in (
+            "request_started", "request_finished", "request_tearing_down",
+            "appcontext_tearing_down", "appcontext_popped",
+        ):  # fmt: skip
+            receivers.append(lambda sender, name=name, **values: log.append(name))
+            getattr(kolben, name).connect(receivers[-1], app)
+        app.after_request_funcs[None].append(after)
+        app.teardown_request_funcs[None].append(lambda error: log.append("teardown_request"))
+        app.teardown_appcontext_funcs.append(lambda error: log.append("teardown_appcontext"))
+        return "view"
+
+    app.view_functions["index"] = view
+    send(app, "/7")
+    assert send(app)[2] == b"view"
+    at_end = [
+        "after", "request_finished", "teardown_request", "request_tearing_down",
+        "teardown_appcontext", "appcontext_tearing_down", "appcontext_popped",
+    ]  # fmt: skip
+    assert log == at_end
+    log.clear()
+    send(app, "/7")
+    assert log == ["request_started", *at_end]
+
+
+LIST_ADDITIONS: dict[str, t.Callable[[list[t.Any], t.Any], None]] = {
+    "append": lambda table, f: table.append(f),
+    "extend": lambda table, f: table.extend([f]),
+    "insert": lambda table, f: table.insert(0, f),
+    "add in place": lambda table, f: operator.iadd(table, [f]),
+    "slice": lambda table, f: table.__setitem__(slice(0, 0), [f]),
+}
+
+
+@pytest.mark.parametrize("add", LIST_ADDITIONS.values(), ids=LIST_ADDITIONS)
+@pytest.mark.parametrize("table", ["teardown_appcontext_funcs", "teardown_request_funcs"])
+def test_teardown_functions_count_from_the_next_request_on(
+    app: kolben.Flask, table: str, add: t.Callable[[list[t.Any], t.Any], None]
+) -> None:
+    send(app)
+    log: list[t.Any] = []
+    functions = getattr(app, table)
+    functions = functions[None] if isinstance(functions, dict) else functions
+    add(functions, log.append)
+    send(app)
+    assert log == [None]
+    functions.clear()
+    send(app)
+    assert log == [None]
+
+
+def test_a_table_of_teardown_functions_may_be_replaced(app: kolben.Flask) -> None:
+    send(app)
+    log: list[t.Any] = []
+    app.teardown_appcontext_funcs = []
+    send(app)
+    app.teardown_appcontext_funcs.append(log.append)
+    send(app)
+    assert log == [None]
+
+
+SETTINGS: dict[str, t.Callable[[kolben.Flask, t.Any], None]] = {
+    "item": lambda app, value: app.config.__setitem__("TRUSTED_HOSTS", value),
+    "update": lambda app, value: app.config.update(TRUSTED_HOSTS=value),
+    "or": lambda app, value: t.cast("None", app.config.__ior__({"TRUSTED_HOSTS": value})),
+    "mapping": lambda app, value: t.cast("None", app.config.from_mapping(TRUSTED_HOSTS=value)),
+    "another": lambda app, value: setattr(app, "config", {**app.config, "TRUSTED_HOSTS": value}),
+}
+
+
+@pytest.mark.parametrize("change", SETTINGS.values(), ids=SETTINGS)
+def test_trusted_hosts_count_from_the_next_request_on(
+    app: kolben.Flask, change: t.Callable[[kolben.Flask, t.Any], None]
+) -> None:
+    assert send(app)[0] == "200 OK"
+    change(app, ["example.com"])
+    assert send(app)[0] == "400 BAD REQUEST"
+    assert send(app, base_url="http://example.com")[0] == "200 OK"
+    change(app, None)
+    assert send(app)[0] == "200 OK"
+
+
+def test_another_response_class_counts_from_the_next_request_on(app: kolben.Flask) -> None:
+    class Plain(kolben.Response):
+        default_mimetype = "text/plain"
+
+    send(app)
+    app.response_class = Plain
+    assert dict(send(app)[1])["Content-Type"] == "text/plain; charset=utf-8"
+    app.response_class = kolben.Response
+    assert dict(send(app)[1])["Content-Type"] == "text/html; charset=utf-8"
 
 
 # -- coroutine functions ---------------------------------------------------------------------

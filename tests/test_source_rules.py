@@ -24,8 +24,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         # What knows nothing of requests and applications.
-        "signals typing globals lazy locate forwarded routing concurrency shadow asgi_entry",
-        "stand_in tables memory",
+        "tables typing globals lazy locate forwarded routing concurrency shadow asgi_entry",
+        "signals stand_in memory",
         "config logging formparser debughelpers observability results streaming",
         "json json.provider json.tag",
         # What users touch.
@@ -43,7 +43,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 
 #: What runs for each request, as (module, functions). All others may run once.
 REQUEST_PATH: dict[str, str] = {
-    "dispatch": "respond _call_before _call_after _match_slowly _finish _session_alone",
+    "dispatch": "respond _match_slowly _finish _answer _session_alone",
     "globals": "_find_app_context _find_request_context _find_app _find_g _find_request"
     " _find_session",
     "ctx": "push pop match_request copy _leave _tear_down_request _tear_down_app_context",

@@ -7,7 +7,7 @@ import typing as t
 import pytest
 
 from kolben import Blueprint, Flask, g, request
-from kolben.tables import HookList, HookTable, ViewTable
+from kolben.tables import HookList, HookTable, Table
 
 Change = t.Callable[[t.Any, t.Callable[..., t.Any]], None]
 
@@ -231,5 +231,5 @@ def test_the_tables_are_the_dictionaries_and_lists_that_programs_expect(app: Fla
     assert isinstance(app.view_functions, dict)
     assert type(app.before_request_funcs) is HookTable
     assert type(app.before_request_funcs["new"]) is HookList
-    assert type(app.view_functions) is ViewTable
+    assert type(app.view_functions) is Table
     assert app.before_request_funcs == dict(app.before_request_funcs)

@@ -24,7 +24,7 @@ from werkzeug.serving import is_running_from_reloader as is_running_from_reloade
 from werkzeug.wrappers import Response as BaseResponse  # noqa: F401 (a name of this module, too)
 from werkzeug.wsgi import get_host as get_host
 
-from . import cli, devserver, typing as ft
+from . import cli, devserver, tables, typing as ft
 from .asgi_entry import asgi_entry
 from .concurrency import async_to_sync
 from .config import DEFAULTS
@@ -40,7 +40,7 @@ from .dispatch import (
     takes_short_way,
 )
 from .globals import (
-    _cv_request,
+    _find_request_context,
     _get_current,
     _reset_current,
     _set_current,
@@ -61,7 +61,6 @@ from .results import wrap_result
 from .sansio.app import App as App
 from .sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface
 from .signals import (
-    appcontext_popped,
     appcontext_pushed,
     appcontext_tearing_down,
     got_request_exception,
@@ -76,6 +75,7 @@ from .urls import (
     bind_to_server,
     build_quickly,
     is_odd_host,
+    plain_hosts,
     quote_anchor,
 )
 from .websockets import WebSocket, explain_mismatch
@@ -144,6 +144,7 @@ class Flask(ServedApp):
     # What the engine found out about this application; None where it has to look again.
     _short_way: bool | None
     _opens_session_late: bool
+    _quiet: object  # the tables' mark, while a request begins and ends with nothing to be done
     _routes: RouteIndex[Route]
     _unrouted: Route
 
@@ -161,7 +162,7 @@ class Flask(ServedApp):
         root_path: str | None = None,
     ) -> None:
         # PERF: not as attributes of the class: reading these would take 0.08 us, not 0.02.
-        self.__dict__.update(_short_way=None, _opens_session_late=False)
+        self.__dict__.update(_short_way=None, _opens_session_late=False, _quiet=None)
         super().__init__(
             import_name=import_name,
             static_url_path=static_url_path,
@@ -203,12 +204,16 @@ class Flask(ServedApp):
         # Replacing a step of the way of a request, or what it is made of, on this one
         # application is part of what extensions may do, at any time.
         if name in DECIDES:
-            self.__dict__["_short_way"] = None
+            self._look_again()
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
-        self.__dict__["_short_way"] = None
+        self._look_again()
         object.__delattr__(self, name)
+
+    def _look_again(self) -> None:
+        self.__dict__["_short_way"] = None
+        tables.touch()  # which ends what holds for `_quiet`, too
 
     # ---- static files and resources -----------------------------------------------------
 
@@ -448,7 +453,7 @@ class Flask(ServedApp):
         :raises RuntimeError: outside a request without ``SERVER_NAME``.
         """
         top = _get_current(None)
-        context = top if type(top) is RequestContext else _cv_request.get(None)
+        context = None if top is None else top.request_context
         injected = False
         if context is not None:
             if endpoint[:1] == ".":
@@ -509,7 +514,7 @@ class Flask(ServedApp):
 
         :return: what the first function that answered has returned, in place of the view.
         """
-        context = _request_context()
+        context = _find_request_context()
         names = _scopes(context._endpoint())[0]
         if self.url_value_preprocessors:
             request = context.request
@@ -530,7 +535,7 @@ class Flask(ServedApp):
 
         :raises HTTPException: if no URL rule matched.
         """
-        request = _request_context().request
+        request = _find_request_context().request
         if request.routing_exception is not None:
             self.raise_routing_exception(request)
         rule = t.cast("t.Any", request.url_rule)
@@ -556,12 +561,12 @@ class Flask(ServedApp):
         if loses_body:
             raise FormDataRoutingRedirect(request)
         if isinstance(error, WebsocketMismatch):
-            error = explain_mismatch(self, _request_context().url_adapter, error)
+            error = explain_mismatch(self, _find_request_context().url_adapter, error)
         raise t.cast("HTTPException", error)
 
     def make_default_options_response(self) -> Response:
         """Answer an OPTIONS request with the methods that the URL takes."""
-        adapter = _request_context().url_adapter
+        adapter = _find_request_context().url_adapter
         response = self.response_class()
         response.allow.update(t.cast("MapAdapter", adapter).allowed_methods())
         return response
@@ -608,7 +613,7 @@ class Flask(ServedApp):
         :param response: the response.
         :return: the response to send.
         """
-        context = _request_context()
+        context = _find_request_context()
         if context._has_after_functions:
             for function in context._after_request_functions:
                 response = self.ensure_sync(function)(response)
@@ -664,7 +669,7 @@ class Flask(ServedApp):
         # A proxied error without a code, and a redirect of the URL map's, are responses.
         if e.code is None or isinstance(e, RoutingException):
             return e
-        handler = self._find_error_handler(e, _request_context()._blueprints())
+        handler = self._find_error_handler(e, _find_request_context()._blueprints())
         if handler is None:
             return e
         result: ft.ResponseReturnValue = self.ensure_sync(handler)(e)
@@ -682,7 +687,7 @@ class Flask(ServedApp):
             e.show_exception = True
         if isinstance(e, HTTPException) and not self.trap_http_exception(e):
             return self.handle_http_exception(e)
-        handler = self._find_error_handler(e, _request_context()._blueprints())
+        handler = self._find_error_handler(e, _find_request_context()._blueprints())
         if handler is None:
             raise e
         result: ft.ResponseReturnValue = self.ensure_sync(handler)(e)
@@ -709,7 +714,7 @@ class Flask(ServedApp):
         self.log_exception(exc_info)
         server_error = InternalServerError(original_exception=e)
         result: ft.ResponseReturnValue | HTTPException = server_error
-        handler = self._find_error_handler(server_error, _request_context()._blueprints())
+        handler = self._find_error_handler(server_error, _find_request_context()._blueprints())
         if handler is not None:
             result = self.ensure_sync(handler)(server_error)
         return self.finalize_request(result, from_error_handler=True)
@@ -722,7 +727,7 @@ class Flask(ServedApp):
 
         :param exc_info: the error, as :func:`sys.exc_info` returns it.
         """
-        request = _request_context().request
+        request = _find_request_context().request
         self.logger.error("Exception on %s [%s]", request.path, request.method, exc_info=exc_info)
 
     # ---- the end of a request ------------------------------------------------------------
@@ -739,7 +744,7 @@ class Flask(ServedApp):
             exc = sys.exc_info()[1]
         hooks = self.teardown_request_funcs
         if hooks:
-            for name in _scopes(_request_context()._endpoint())[1]:
+            for name in _scopes(_find_request_context()._endpoint())[1]:
                 for hook in reversed(hooks.get(name, ())):
                     self.ensure_sync(hook)(exc)
         if request_tearing_down.receivers:
@@ -791,11 +796,13 @@ class Flask(ServedApp):
         :param start_response: takes status and headers.
         """
         if (
-            not self._short_way
+            (
+                tables.mark is not self._quiet
+                and (not self._short_way or self.config["TRUSTED_HOSTS"] is not None)
+            )
             or _get_current(None) is not None
             or "HTTP_UPGRADE" in environ
-            or self.config["TRUSTED_HOSTS"] is not None
-            or is_odd_host(environ.get("HTTP_HOST", ""))
+            or ((host := environ.get("HTTP_HOST", "")) not in plain_hosts and is_odd_host(host))
         ):
             return self._answer_step_by_step(environ, start_response)
         # PERF: all four arguments, so that CPython calls the initialiser directly (0.1 us).
@@ -804,7 +811,7 @@ class Flask(ServedApp):
         failure: BaseException | None = None
         body: t.Iterable[bytes]
         try:
-            if appcontext_pushed.receivers:
+            if tables.mark is not self._quiet and appcontext_pushed.receivers:
                 context._announce_app_context()
             try:
                 answer: t.Any = respond(self, context, environ)
@@ -825,21 +832,17 @@ class Flask(ServedApp):
         finally:
             # Teardown functions are told what ended the request, not what its answer ran into.
             if (
-                ((request := context._request) is not None and request._has_files)
+                tables.mark is not self._quiet
                 or context._holds
-                or self.teardown_request_funcs
-                or self.teardown_appcontext_funcs
                 or _PRESERVE in environ
-                or request_tearing_down.receivers
-                or appcontext_tearing_down.receivers
-                or appcontext_popped.receivers
+                or ((request := context._request) is not None and request._has_files)
             ):
                 self._preserve(environ, context)
                 context._leave(context._token, self._to_report(failure), True)
             else:
                 _reset_current(context._token)
                 context._token = None
-                if context._request is not None:
+                if request is not None:
                     # PERF: apart, environ and request are freed at once; the collector takes 2 us.
                     environ["werkzeug.request"] = None
 
@@ -890,11 +893,3 @@ class Flask(ServedApp):
 
 
 _STEPS = {name: getattr(Flask, name) for name in STEPS}
-
-
-def _request_context() -> RequestContext:
-    """The request context in force, itself rather than a proxy."""
-    context = _get_current(None)
-    if type(context) is RequestContext:
-        return context
-    return _cv_request.get()

@@ -159,12 +159,9 @@ class ASGIRequestContext(RequestContext):
         self.scope = scope
         self._request = None
         self._opened_session = None
-        self._app_context = None
         self._g = None
         self._routing = NOT_ROUTED
         self._token = None
-        self._has_after_functions = False
-        self._holds = 0
 
     @lazy
     def environ(self) -> WSGIEnvironment:

@@ -14,6 +14,8 @@ from datetime import timedelta
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.utils import import_string
 
+from .tables import Table
+
 if t.TYPE_CHECKING:
     import typing_extensions as te
 
@@ -84,7 +86,7 @@ class ConfigAttribute(t.Generic[T]):
         obj.config[self.__name__] = value
 
 
-class Config(dict[str, t.Any]):
+class Config(Table[str, t.Any]):
     """A dictionary with ways to fill it. Only names in upper case are taken from files and objects.
 
     :param root_path: the folder that relative file names are relative to.

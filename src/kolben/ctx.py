@@ -15,7 +15,7 @@ from functools import lru_cache, update_wrapper
 from werkzeug.exceptions import HTTPException
 
 from .formparser import find_cookie
-from .globals import _current, _cv_app, _cv_request, _get_current
+from .globals import _NO_REQUEST, _current, _cv_app, _cv_request, _get_current
 from .lazy import lazy
 from .signals import appcontext_popped, appcontext_pushed
 from .wrappers import NOT_ROUTED, Request, Routing, _split_blueprint_path
@@ -101,6 +101,19 @@ class AppContext:
 
     _app_context = app_context
 
+    # Here, too, so that what looks for g and the request need not ask what kind of context it has.
+    _request: Request | None = None
+
+    def _make_request(self) -> Request:
+        """Return the request that this context was pushed in."""
+        if self.request_context is None:
+            raise RuntimeError(_NO_REQUEST)
+        return self.request_context.request
+
+    @property
+    def _g(self) -> _AppCtxGlobals:
+        return self.g
+
     @lazy
     def url_adapter(self) -> MapAdapter | None:
         """Builds URLs outside a request; None unless ``SERVER_NAME`` is configured."""
@@ -159,6 +172,9 @@ class RequestContext:
     flashes: list[tuple[str, str]] | None = None
 
     # What most requests never change is a class attribute.
+    _app_context: AppContext | None = None
+    _has_after_functions = False
+    _holds = 0
     _tokens: list[tuple[Token[AppContext | RequestContext], bool]] | tuple[()] = ()
     _left = False  # popped while held: the last release() has to tear down
     _owns_app_context = True
@@ -176,13 +192,10 @@ class RequestContext:
         self._opened_session = session
         # PERF: CPython reads and writes an attribute four times as fast where the class has none
         # of that name (0.02 us instead of 0.08), so what each request changes is set here.
-        self._app_context: AppContext | None = None
         self._g: _AppCtxGlobals | None = None
         self._routing: Routing = NOT_ROUTED
         # Set while the engine has made this the current context without push().
         self._token: Token[AppContext | RequestContext] | None = None
-        self._has_after_functions = False
-        self._holds = 0
 
     @property
     def request_context(self) -> RequestContext:
@@ -202,9 +215,13 @@ class RequestContext:
     def _make_request(self) -> Request:
         app = self.app
         kind = app.request_class
-        # PERF: with all its arguments CPython calls our initialiser directly (0.1 us).
-        request = Request(self.environ, True, False) if kind is Request else kind(self.environ)
-        request.json_module = app.json
+        if kind is Request:
+            # PERF: with all its arguments CPython calls our initialiser directly (0.1 us).
+            request = Request(self.environ, True, False)
+            request._json_module = app.json
+        else:
+            request = kind(self.environ)
+            request.json_module = app.json
         request._routing = self._routing
         self._request = request
         return request
@@ -229,20 +246,21 @@ class RequestContext:
         context = AppContext(app) if app._short_way else app.app_context()
         context._torn_down_by_request = True
         if self._g is not None:
-            context.g = self._g
+            context.g, self._g = self._g, None
         self._app_context = context
         return context
 
-    def _make_g(self) -> _AppCtxGlobals:
-        """Return the :data:`kolben.g` of a request that has no application context yet."""
-        g = self._g
-        if g is None:
-            app = self.app
-            if not app._short_way:
-                return self._make_app_context().g
+    def _find_g(self) -> _AppCtxGlobals:
+        """Return the :data:`kolben.g` of this request, which nobody has looked at yet or which
+        belongs to its application context.
+        """
+        context = self._app_context
+        app = self.app
+        if context is None and app._short_way:
             namespace = app.app_ctx_globals_class
             self._g = g = namespace()
-        return g
+            return g
+        return self.app_context.g
 
     def _announce_app_context(self) -> None:
         """Send ``appcontext_pushed``, whose receivers are not in the request yet."""

@@ -54,9 +54,10 @@ def parse_query(query_string: str, cls: type[t.Any] = ImmutableMultiDict) -> t.A
     """
     if not query_string.isascii():
         query_string = query_string.encode("latin-1").decode("utf-8", _KEEP_QUOTED)
-    elif "%" in query_string and (values := _decode_fields(query_string.encode())) is not None:
-        return _gathered(values, cls)
-    return _parse_fields(query_string, cls)
+    if "%" not in query_string:
+        return _parse_plain(query_string, cls)
+    values = _decode_fields(query_string.encode()) if query_string.isascii() else None
+    return _parse_quoted(query_string, cls) if values is None else _gathered(values, cls)
 
 
 @t.overload
@@ -71,9 +72,10 @@ def parse_urlencoded(body: bytes, cls: type[t.Any] = ImmutableMultiDict) -> t.An
     :return: the fields in the order sent.
     :raises UnicodeDecodeError: if the body is not UTF-8.
     """
-    if _PERCENT in body and (values := _decode_fields(body)) is not None:
-        return _gathered(values, cls)
-    return _parse_fields(body.decode(), cls)
+    if _PERCENT not in body:
+        return _parse_plain(body.decode(), cls)
+    values = _decode_fields(body)
+    return _parse_quoted(body.decode(), cls) if values is None else _gathered(values, cls)
 
 
 def _decode_fields(raw: bytes) -> dict[str, list[str]] | None:
@@ -110,17 +112,8 @@ _PERCENT = ord("%")
 _TO_QUOTED_PRINTABLE = bytes.maketrans(b"&=%+\x1e\x1f\r\n", b"\x1e\x1f= \xff\xff\xff\xff")
 
 
-def _gathered(values: dict[str, list[str]], cls: type[t.Any]) -> t.Any:
-    if cls is ImmutableMultiDict or cls is MultiDict:
-        return _multi_dict(values, cls)
-    return cls(values)
-
-
-def _parse_fields(text: str, cls: type[t.Any]) -> t.Any:
-    if cls is not ImmutableMultiDict and cls is not MultiDict:
-        return cls(parse_qsl(text, keep_blank_values=True, errors=_KEEP_QUOTED))
-    if "%" in text:
-        return _multi_dict(_parse_quoted(text), cls)
+def _parse_plain(text: str, cls: type[t.Any]) -> t.Any:
+    """Parse fields that have no escapes."""
     # PERF: one pass that fills the lists a MultiDict is made of: 1.3 us for five plain fields,
     # where adding a list of pairs to it takes 4.8.
     values: dict[str, list[str]] = {}
@@ -131,16 +124,29 @@ def _parse_fields(text: str, cls: type[t.Any]) -> t.Any:
                 values[name] = [value]
         elif field:
             values[name].append(value)
-    return _multi_dict(values, cls)
+    if cls is not ImmutableMultiDict:
+        return _multi_dict(values, cls) if cls is MultiDict else _parse_quoted(text, cls)
+    # PERF: as _multi_dict does, without the call (0.05 us).
+    result = _new_dict(QuickMultiDict)
+    _update_dict(result, values)
+    return result
 
 
-def _parse_quoted(text: str) -> dict[str, list[str]]:
+def _parse_quoted(text: str, cls: type[t.Any]) -> t.Any:
+    if cls is not ImmutableMultiDict and cls is not MultiDict:
+        return cls(parse_qsl(text, keep_blank_values=True, errors=_KEEP_QUOTED))
     values: dict[str, list[str]] = {}
     for field in text.replace("+", " ").split("&"):
         if field:
             name, _, value = field.partition("=")
             values.setdefault(_unquote(name), []).append(_unquote(value))
-    return values
+    return _multi_dict(values, cls)
+
+
+def _gathered(values: dict[str, list[str]], cls: type[t.Any]) -> t.Any:
+    if cls is ImmutableMultiDict or cls is MultiDict:
+        return _multi_dict(values, cls)
+    return cls([(name, value) for name, of_name in values.items() for value in of_name])
 
 
 def _unquote(text: str) -> str:

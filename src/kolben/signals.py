@@ -6,37 +6,47 @@ Each is sent with the application object as the sender. Connect with
 
 from __future__ import annotations
 
-from blinker import Namespace
+from blinker import NamedSignal, Namespace
+
+from .tables import Table
 
 # Signals of the framework itself. An extension that defines signals makes a namespace of its own.
 _signals = Namespace()
 
+
+def _signal(name: str) -> NamedSignal:
+    signal = _signals.signal(name)
+    # Tells the engine when there is another receiver, so that it need not look at each request.
+    signal.receivers = Table()
+    return signal
+
+
 #: A template was rendered. Receives ``template`` and ``context``.
-template_rendered = _signals.signal("template-rendered")
+template_rendered = _signal("template-rendered")
 
 #: A template is about to be rendered. Receives ``template`` and ``context``.
-before_render_template = _signals.signal("before-render-template")
+before_render_template = _signal("before-render-template")
 
 #: The request context is pushed and nothing of the request has been handled yet.
-request_started = _signals.signal("request-started")
+request_started = _signal("request-started")
 
 #: The response is ready to be sent. Receives ``response``.
-request_finished = _signals.signal("request-finished")
+request_finished = _signal("request-finished")
 
 #: The request context is being torn down, also after an error. Receives ``exc``, may be None.
-request_tearing_down = _signals.signal("request-tearing-down")
+request_tearing_down = _signal("request-tearing-down")
 
 #: An exception reached the application unhandled. Receives ``exception``.
-got_request_exception = _signals.signal("got-request-exception")
+got_request_exception = _signal("got-request-exception")
 
 #: The application context is being torn down, also after an error. Receives ``exc``, may be None.
-appcontext_tearing_down = _signals.signal("appcontext-tearing-down")
+appcontext_tearing_down = _signal("appcontext-tearing-down")
 
 #: An application context was pushed.
-appcontext_pushed = _signals.signal("appcontext-pushed")
+appcontext_pushed = _signal("appcontext-pushed")
 
 #: An application context was popped.
-appcontext_popped = _signals.signal("appcontext-popped")
+appcontext_popped = _signal("appcontext-popped")
 
 #: A message was flashed. Receives ``message`` and ``category``.
-message_flashed = _signals.signal("message-flashed")
+message_flashed = _signal("message-flashed")

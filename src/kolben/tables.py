@@ -1,4 +1,4 @@
-"""The tables of views and hooks, which tell when they were changed.
+"""The tables of views, hooks, settings and receivers of signals, which tell when they are changed.
 
 The engine prepares for each route what is to be called for it. The tables that it prepares this
 from are the application's owner's, to be changed at any time in any way in which a dictionary or a
@@ -22,6 +22,12 @@ C = t.TypeVar("C")
 mark = object()
 
 
+def touch() -> None:
+    """Set a new mark."""
+    global mark
+    mark = object()
+
+
 def _changed_by(*names: str) -> t.Callable[[type[C]], type[C]]:
     """Make the named methods of a container, which change it, set a new mark."""
 
@@ -36,12 +42,11 @@ def _changed_by(*names: str) -> t.Callable[[type[C]], type[C]]:
 def _marks_change(method: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
     @wraps(method)
     def change(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        global mark
         try:
             return method(*args, **kwargs)
         finally:
             # Afterwards: whoever has read the old mark has read the old content, or looks again.
-            mark = object()
+            touch()
 
     return change
 
@@ -61,7 +66,7 @@ class HookList(list[V]):
 
 
 @_changing_dict
-class ViewTable(dict[K, V]):
+class Table(dict[K, V]):
     """A dictionary that sets a new mark when it is changed."""
 
 

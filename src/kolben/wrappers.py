@@ -119,7 +119,6 @@ class Request(RequestBase):
     :param shallow: refuse to read the body.
     """
 
-    json_module: t.Any = json
     form_data_parser_class = FormDataParser
 
     _max_content_length: int | None = None
@@ -141,12 +140,22 @@ class Request(RequestBase):
         # PERF: CPython writes an attribute in 0.02 us instead of 0.08 where the class has none of
         # that name, so what is written again by whoever matches or reads the body is set here.
         self._routing = NOT_ROUTED
+        self._json_module: t.Any = json
         self._cached_data: t.Any = None
         self._stream: t.Any = None  # a stream, or _READ
         if shallow:
             self.shallow = True
         elif populate_request:
             environ["werkzeug.request"] = self
+
+    @property
+    def json_module(self) -> t.Any:
+        """Reads and writes JSON for this request: the application's provider."""
+        return self._json_module
+
+    @json_module.setter
+    def json_module(self, value: t.Any) -> None:
+        self._json_module = value
 
     @property
     def url_rule(self) -> Rule | None:
@@ -533,13 +542,19 @@ def _content_type(mimetype: str) -> str:
     return get_content_type(mimetype, "utf-8")
 
 
+# The ``Content-Type`` header of each type that is the default of something.
+_default_types: dict[str, tuple[str, str]] = {}
+
 _STATUS = {code: (f"{code} {name.upper()}", code) for code, name in HTTP_STATUS_CODES.items()}
 
 #: The status codes whose responses have the body that they are given.
 _BODIES = frozenset(code for code in _STATUS if code >= 200 and code not in {204, 304})
 
-# The headers that need attention on the way to the server have names of these lengths.
-_LOOK_CLOSER = {len(name) for name in ("Location", "Content-Length", "Content-Location")}
+# The headers that need attention on the way to the server, and names of others that were sent: most
+# applications send few. Those beyond the limit are not remembered.
+_SPECIAL_HEADERS = frozenset({"content-length", "location", "content-location"})
+_ordinary_headers: set[str] = set()
+_MOST_ORDINARY_HEADERS = 256
 
 
 # Typed, because the integer 1 is written out where True is only a flag.
@@ -740,16 +755,17 @@ class Response(ResponseBase):
         pairs = self.headers._list[:]
         located = False
         for name, value in pairs:
-            if name == "Content-Length":
+            if name in _ordinary_headers:
+                continue
+            lower = name.lower()
+            if lower == "content-length":
                 measured = True
-            elif len(name) in _LOOK_CLOSER:
-                name = name.lower()
-                if name == "content-length":
-                    measured = True
-                elif name == "location" and not located and _is_plain_location(value):
-                    located = True  # of several, Werkzeug sends one
-                elif name == "location" or name == "content-location":
-                    return None
+            elif lower == "location" and not located and _is_plain_location(value):
+                located = True  # of several, Werkzeug sends one
+            elif lower in _SPECIAL_HEADERS:
+                return None
+            elif len(_ordinary_headers) < _MOST_ORDINARY_HEADERS:
+                _ordinary_headers.add(name)
         if not measured:
             return None
         if environ["REQUEST_METHOD"] == "HEAD":
@@ -795,8 +811,12 @@ def text_response(text: str, status: int | None = None) -> Response:
     body = text.encode()
     response: t.Any = _new_response(Response)
     response.headers = headers = _new_headers(ResponseHeaders)
+    try:
+        type_header = _default_types[mimetype]
+    except KeyError:
+        type_header = _default_types[mimetype] = ("Content-Type", _content_type(mimetype))
     headers._list = [
-        ("Content-Type", _content_type(mimetype)),
+        type_header,
         ("Content-Length", str(len(body))),
     ]
     response._status, response._status_code = _STATUS[status or Response.default_status]

@@ -19,6 +19,7 @@ from kolben.helpers import _split_blueprint_path, get_debug_flag
 from kolben.json.provider import DefaultJSONProvider, JSONProvider
 from kolben.logging import create_logger
 from kolben.routing import Rule
+from kolben.tables import HookList
 from kolben.templating import DispatchingJinjaLoader, Environment
 from kolben.wrappers import Response, _is_plain_location, text_response
 
@@ -162,7 +163,7 @@ class App(Scaffold):
             t.Callable[[Exception, str, dict[str, t.Any]], str | None]
         ] = []
         #: Functions called when an application context ends.
-        self.teardown_appcontext_funcs: list[ft.TeardownCallable] = []
+        self.teardown_appcontext_funcs: list[ft.TeardownCallable] = HookList()
         #: Functions that add names to the namespace of the ``shell`` command.
         self.shell_context_processors: list[ft.ShellContextProcessorCallable] = []
         #: Blueprints by the name they are registered under, dotted where nested.

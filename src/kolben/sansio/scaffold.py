@@ -15,7 +15,7 @@ from werkzeug.utils import cached_property
 
 from kolben import typing as ft
 from kolben.helpers import get_root_path
-from kolben.tables import HookList, HookTable, ViewTable
+from kolben.tables import HookList, HookTable, Table
 from kolben.templating import _default_template_ctx_processor
 from kolben.views import View
 from kolben.websockets import WebSocketView
@@ -102,7 +102,7 @@ class Scaffold:
 
     def _make_tables(self) -> None:
         #: View functions by endpoint.
-        self.view_functions: dict[str, ft.RouteCallable] = ViewTable()
+        self.view_functions: dict[str, ft.RouteCallable] = Table()
         #: Error handlers: scope -> HTTP code or None -> exception class -> handler.
         self.error_handler_spec: _ErrorHandlerSpec = defaultdict(lambda: defaultdict(dict))
         #: Functions called before each request, by scope.
@@ -115,7 +115,7 @@ class Scaffold:
         ] = HookTable()
         #: Functions called at the end of each request, by scope.
         self.teardown_request_funcs: dict[ft.AppOrBlueprintKey, list[ft.TeardownCallable]] = (
-            defaultdict(list)
+            HookTable()
         )
         #: The same for WebSockets, each by scope.
         self.before_websocket_funcs: dict[ft.AppOrBlueprintKey, list[t.Any]] = {}
