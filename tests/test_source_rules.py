@@ -43,7 +43,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 
 #: What runs for each request, as (module, functions). All others may run once.
 REQUEST_PATH: dict[str, str] = {
-    "dispatch": "respond _match_slowly _finish _answer _session_alone",
+    "dispatch": "respond _match_slowly _finish _finish_with_hooks _answer _session_alone",
     "globals": "_find_app_context _find_request_context _find_app _find_g _find_request"
     " _find_session",
     "ctx": "push pop match_request copy _leave _tear_down_request _tear_down_app_context",

@@ -48,6 +48,8 @@ def install_as_flask() -> None:
     if not is_installed(_SHADOWED):
         # Last, so that a real distribution which turns up on sys.path later is found first.
         sys.meta_path.append(StandInFinder(FLASK_VERSION))
+    del own.__version__
+    own.__getattr__ = _flask_version  # type: ignore[method-assign]
     sys.modules[_SHADOWED] = own
 
 
@@ -114,22 +116,22 @@ class _AliasLoader:
         module.__spec__ = self.spec
 
 
-def module_version(own_version: str) -> str:
-    """The value of ``__version__``, for the package's ``__getattr__``.
+def _flask_version(name: str) -> str:
+    """Answer for ``__version__``, as a module's ``__getattr__``.
 
     Once ``kolben`` and ``flask`` are one module object it can have but one version: that of the
     Flask it stands in for, with the warning that Flask 3.1.3 gives. Kolben's own is what
     ``importlib.metadata.version("kolben")`` says.
 
-    :param own_version: Kolben's version.
-    :returns: one of the two versions.
+    :param name: the attribute that the module does not have.
+    :raises AttributeError: for another one.
     """
-    if not is_installed_as_flask():
-        return own_version
+    if name != "__version__":
+        raise AttributeError(f"module {_OWN!r} has no attribute {name!r}")
     warnings.warn(
         "The '__version__' attribute is deprecated and will be removed in Flask 3.2."
         " Use feature detection or 'importlib.metadata.version(\"flask\")' instead.",
         DeprecationWarning,
-        stacklevel=3,
+        stacklevel=2,
     )
     return FLASK_VERSION
