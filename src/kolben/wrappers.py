@@ -128,7 +128,6 @@ class Request(RequestBase):
     shallow = False
 
     _query_string: bytes | None = None
-    _read_json: t.Any = ...
     _has_files = False  # which are closed with the request
 
     def __init__(
@@ -142,6 +141,7 @@ class Request(RequestBase):
         self._routing = NOT_ROUTED
         self._json_module: t.Any = json
         self._cached_data: t.Any = None
+        self._read_json: t.Any = ...
         self._stream: t.Any = None  # a stream, or _READ
         if shallow:
             self.shallow = True
@@ -342,9 +342,16 @@ class Request(RequestBase):
         PERF: 0.5 us, where the limited stream that Werkzeug reads through takes 4 us.
         """
         environ = self.environ
-        length = _declared_length(environ)
-        if length is None or self.shallow or self._stream is not None or _ENCODED in environ:
+        declared: str = environ.get("CONTENT_LENGTH", "")
+        if (
+            not (declared.isascii() and declared.isdigit())
+            or "HTTP_TRANSFER_ENCODING" in environ
+            or _ENCODED in environ
+            or self._stream is not None
+            or self.shallow
+        ):
             return None
+        length = int(declared)
         maximum = self.max_content_length
         if maximum is not None and length > maximum:
             raise RequestEntityTooLarge
