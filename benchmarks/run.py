@@ -14,21 +14,20 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import environments
 import report
 import sockets
 from frameworks import BY_NAME, FRAMEWORKS, Failed, Worker, start
+from rounds import in_turn, medians
 from workloads import EVERY
 
 
 def interleave(
     workers: list[Worker], workload: str, rounds: int, seconds: float
 ) -> dict[str, float]:
-    """Return the median microseconds a request of each worker, in rounds A B C, A B C ..."""
-    times: dict[str, list[float]] = {}
+    """Return the median microseconds a request of each worker."""
     counts: dict[str, int] = {}
     for worker in workers:
         if workload not in worker.workloads:
@@ -38,12 +37,15 @@ def interleave(
             counts[worker.framework.name] = worker.calibrate(workload, seconds)
         except Failed as error:
             print(f"left out: {error}", file=sys.stderr)
-    for _ in range(rounds):
-        for worker in workers:
-            name = worker.framework.name
-            if name in counts:
-                times.setdefault(name, []).append(worker.time(workload, counts[name]))
-    return {name: median(values) for name, values in times.items()}
+    timed = [worker for worker in workers if worker.framework.name in counts]
+    if not timed:
+        return {}
+    return medians(
+        [
+            {w.framework.name: w.time(workload, counts[w.framework.name]) for w in order}
+            for order in in_turn(timed, rounds)
+        ]
+    )
 
 
 def in_process(names: list[str], workloads: list[str], rounds: int, seconds: float) -> report.Times:
@@ -126,7 +128,7 @@ def main() -> int:
         print("\nCPU µs a request, in-process (* best peer)\n")
         print(report.times_table(times))
     if options.socket or options.only_socket:
-        rates = over_sockets(names, min(rounds, 3), 1 if options.quick else 3)
+        rates = over_sockets(names, rounds, 1)
         for server, of_server in rates.items():
             print(f"\nOver a socket, {server}, one worker, {sockets.CONNECTIONS} connections\n")
             print(report.rates_table(of_server))

@@ -21,10 +21,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 import environments
 from frameworks import Framework
+from rounds import in_turn, medians
 from workloads import BY_NAME, Workload
 
 WORKLOADS = ("hello", "path", "json")
@@ -229,23 +229,25 @@ Rates = dict[str, dict[str, dict[str, float]]]
 
 def measure(server: str, frameworks: list[Framework], rounds: int, seconds: int) -> Rates:
     """Return, per workload and framework, the medians of each figure of `Load` on *server*."""
-    found: dict[str, dict[str, list[Load]]] = {name: {} for name in WORKLOADS}
+    found: Rates = {}
     with _serving(server, frameworks) as running, tempfile.TemporaryDirectory() as folder:
         for name in WORKLOADS:
             workload = BY_NAME[name]
             options = _script(workload, Path(folder))
             for each in running:
                 _load(each, workload, 1, options)
-            for _ in range(rounds):
-                for each in running:
-                    one = _load(each, workload, seconds, options)
-                    found[name].setdefault(each.framework.name, []).append(one)
-    return {
-        name: {
-            framework: {
-                what: median(getattr(one, what) for one in all_of) for what in ("rps", "p99", "cpu")
+            loads = [
+                {each.framework.name: _load(each, workload, seconds, options) for each in order}
+                for order in in_turn(running, rounds)
+            ]
+            figures = {
+                what: medians(
+                    [{n: getattr(one, what) for n, one in each.items()} for each in loads]
+                )
+                for what in ("rps", "p99", "cpu")
             }
-            for framework, all_of in rows.items()
-        }
-        for name, rows in found.items()
-    }
+            found[name] = {
+                each.framework.name: {what: of[each.framework.name] for what, of in figures.items()}
+                for each in running
+            }
+    return found
