@@ -813,6 +813,16 @@ def test_settings_changed_between_requests_count_at_once() -> None:
     assert header.endswith("; Secure; HttpOnly; Path=/sub")
 
 
+@pytest.mark.usefixtures("frozen")
+def test_settings_in_a_plain_dictionary_count_at_once() -> None:
+    app = make_app()
+    save(app, {"n": 1})
+    app.config = t.cast("t.Any", {**app.config})
+    save(app, {"n": 1})
+    app.config["SESSION_COOKIE_NAME"] = "other"
+    assert dict(save(app, {"n": 1}))["Set-Cookie"].startswith("other=")
+
+
 def test_an_application_may_keep_its_settings_elsewhere() -> None:
     class App(kolben.Flask):
         secret_key = "from the class"

@@ -163,6 +163,7 @@ class Flask(ServedApp):
     ) -> None:
         # PERF: not as attributes of the class: reading these would take 0.08 us, not 0.02.
         self.__dict__.update(_short_way=None, _opens_session_late=False, _quiet=None)
+        self._session_cookie: tuple[object, object, t.Any] = (None, None, None)
         super().__init__(
             import_name=import_name,
             static_url_path=static_url_path,
