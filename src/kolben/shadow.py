@@ -48,7 +48,7 @@ def install_as_flask() -> None:
     if not is_installed(_SHADOWED):
         # Last, so that a real distribution which turns up on sys.path later is found first.
         sys.meta_path.append(StandInFinder(FLASK_VERSION))
-    del own.__version__
+    delattr(own, "__version__")
     own.__getattr__ = _flask_version  # type: ignore[method-assign]
     sys.modules[_SHADOWED] = own
 
