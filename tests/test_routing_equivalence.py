@@ -313,6 +313,57 @@ def deep_maps(draw: st.DrawFn) -> Map:
 
 @relaxed
 @given(st.data())
+def test_of_rules_of_one_length_werkzeugs_first_one_answers(data: st.DataObject) -> None:
+    length = data.draw(st.integers(3, 4))
+    segment = st.sampled_from(["a", "a", "b", "<{}>", "<{}>", "<int:{}>"])
+    of_length = st.lists(segment, min_size=length, max_size=length)
+    url_map = Map()
+    for parts in data.draw(st.lists(of_length, min_size=2, max_size=7)):
+        text = "/" + "/".join(part.format(f"v{at}") for at, part in enumerate(parts))
+        url_map.add(routing.Rule(text, endpoint=text, methods=["GET"]))
+    adapter = url_map.bind("localhost")
+    index = routing.RouteIndex(url_map, lambda rule: rule)
+    texts = st.lists(st.sampled_from(["a", "b", "1"]), min_size=length, max_size=length)
+    for path in data.draw(st.lists(texts.map("/".join), min_size=10, max_size=20)):
+        ours, theirs = index.match(f"/{path}", "GET"), ask_werkzeug(adapter, f"/{path}", "GET")
+        if isinstance(ours, tuple):
+            same(ours, theirs)
+        elif ours is not None:
+            assert theirs is NotFound
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [
+        ("/a/b/c/d", "static second"),
+        ("/a/x/c/d", "static third"),
+        ("/a/b/x/d", "static second"),
+        ("/a/b/c/e", "static third, e"),
+        ("/a/x/c/e", "static third, e"),
+        ("/i/7/edit", "edit"),
+        ("/i/7/", "slash"),
+    ],
+)
+def test_a_static_segment_comes_before_a_variable_at_its_place(path: str, endpoint: str) -> None:
+    url_map = Map(
+        [
+            routing.Rule("/a/b/<y>/d", endpoint="static second", methods=["GET"]),
+            routing.Rule("/a/<x>/c/d", endpoint="static third", methods=["GET"]),
+            routing.Rule("/a/<x>/c/e", endpoint="static third, e", methods=["GET"]),
+            routing.Rule("/a/<x>/c/f", endpoint="static third, f", methods=["GET"]),
+            routing.Rule("/i/", endpoint="items", methods=["GET"]),
+            routing.Rule("/i/<int:n>/", endpoint="slash", methods=["GET"]),
+            routing.Rule("/i/<int:n>/edit", endpoint="edit", methods=["GET"]),
+        ]
+    )
+    index = routing.RouteIndex(url_map, lambda rule: rule)
+    ours: Any = index.match(path, "GET")
+    same(ours, ask_werkzeug(url_map.bind("localhost"), path, "GET"))
+    assert ours[0].endpoint == endpoint
+
+
+@relaxed
+@given(st.data())
 def test_the_first_ways_lead_where_werkzeugs_search_leads(data: st.DataObject) -> None:
     url_map = data.draw(deep_maps())
     adapter = url_map.bind("localhost")
