@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import BaseConverter
 
 import kolben
 from gateways import PATIENCE, Asked, Gateway, call_asgi
@@ -682,6 +683,19 @@ def test_after_this_request(app, gateway):
         return "ok"
 
     assert gateway.get(app, "/").header("X") == "1"
+
+
+@both("is_async")
+def test_converter_may_look_at_the_request(app, gateway, is_async):
+    class Longer(BaseConverter):
+        def to_python(self, value):
+            return f"{value} of {request.path}"
+
+    app.url_map.converters["longer"] = Longer
+    view = make(is_async, lambda a: f"{a}, {request.view_args}")
+    app.add_url_rule("/<longer:a>/x", "view", view)
+
+    assert gateway.get(app, "/q/x").text == "q of /q/x, {'a': 'q of /q/x'}"
 
 
 # -- responses ------------------------------------------------------------------------------

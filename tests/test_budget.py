@@ -22,21 +22,21 @@ BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
 #: Calls of Python functions in one request, by workload; the view and start_response are two.
 BUDGETS = {
-    "hello": 7,
+    "hello": 6,
     "path": 8,
-    "args": 20,
-    "form": 26,
-    "json": 23,
+    "args": 18,
+    "form": 23,
+    "json": 22,
     "records": 13,
-    "upload": 112,
-    "redirect": 22,
-    "template": 980,
-    "missing": 20,
-    "session": 62,
-    "cookie": 14,
-    "flash": 65,
-    "hooks": 20,
-    "static": 42,
+    "upload": 105,
+    "redirect": 21,
+    "template": 954,
+    "missing": 23,
+    "session": 60,
+    "cookie": 13,
+    "flash": 63,
+    "hooks": 22,
+    "static": 41,
 }
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from werkzeug.exceptions import NotFound
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.test import EnvironBuilder
 
 import kolben
@@ -378,6 +378,130 @@ def test_another_response_class_counts_from_the_next_request_on(app: kolben.Flas
     assert dict(send(app)[1])["Content-Type"] == "text/plain; charset=utf-8"
     app.response_class = kolben.Response
     assert dict(send(app)[1])["Content-Type"] == "text/html; charset=utf-8"
+
+
+# -- how a view gets its values ----------------------------------------------------------------
+
+
+def in_order(a: str, b: str) -> str:
+    return f"{a} {b}"
+
+
+def in_another_order(b: str, a: str) -> str:
+    return f"{a} {b}"
+
+
+def with_more(a: str, b: str, c: str = "c", *, d: str = "d") -> str:
+    return f"{a} {b}"
+
+
+def with_one_before(c: str = "c", a: str = "", b: str = "") -> str:
+    return f"{a} {b}" if c == "c" else "wrong"
+
+
+def by_keyword(*, a: str, b: str) -> str:
+    return f"{a} {b}"
+
+
+def any_keywords(**values: str) -> str:
+    return " ".join(values.values())
+
+
+def named_like_values(*a: str, b: str = "") -> str:
+    return "never called: a is no parameter for a keyword"
+
+
+def only_by_position(a: str, b: str, /) -> str:
+    return "never called: a and b have no names"
+
+
+@functools.wraps(in_order)
+def decorated(*arguments: str, **values: str) -> str:
+    assert not arguments
+    return in_another_order(**values)
+
+
+class Callable:
+    def __call__(self, b: str, a: str) -> str:
+        return f"{a} {b}"
+
+    def method(self, b: str, a: str) -> str:
+        return f"{a} {b}"
+
+
+async def coroutine(b: str, a: str) -> str:
+    return f"{a} {b}"
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        in_order,
+        in_another_order,
+        with_more,
+        with_one_before,
+        by_keyword,
+        any_keywords,
+        decorated,
+        Callable(),
+        Callable().method,
+        functools.partial(in_another_order),
+        coroutine,
+    ],
+    ids=lambda view: getattr(view, "__name__", type(view).__name__),
+)
+def test_values_are_given_by_name(view: t.Any) -> None:
+    app = kolben.Flask(__name__, static_folder=None)
+    app.add_url_rule("/<a>/<b>", "view", view)
+    app.add_url_rule("/default/<a>", "default", view, defaults={"b": "B"})
+    assert send(app, "/A/B")[2] == send(app, "/default/A")[2] == b"A B"
+
+
+@pytest.mark.parametrize("view", [named_like_values, only_by_position, lambda a: a, lambda: ""])
+def test_a_view_that_has_no_parameter_of_that_name_is_an_error(view: t.Any) -> None:
+    app = kolben.Flask(__name__, static_folder=None)
+    app.testing = True
+    app.add_url_rule("/<a>/<b>", "view", view)
+    with pytest.raises(TypeError, match=r"argument|required"):
+        send(app, "/A/B")
+
+
+def test_a_converter_may_look_at_the_request() -> None:
+    class Longer(BaseConverter):
+        def to_python(self, value: str) -> str:
+            assert request.view_args is None
+            return f"{value} of {request.path}"
+
+    app = kolben.Flask(__name__, static_folder=None)
+    app.url_map.converters["longer"] = Longer
+
+    @app.get("/<longer:a>/x")
+    def view(a: str) -> str:
+        return f"{a}, {request.view_args} {request.endpoint}"
+
+    expected = b"q of /q/x, {'a': 'q of /q/x'} view"
+    assert send(app, "/q/x")[2] == expected
+    app.before_request_funcs[None].append(lambda: None)
+    assert send(app, "/q/x")[2] == expected
+
+
+def test_what_a_request_says_of_its_routing_can_be_changed(app: kolben.Flask) -> None:
+    seen: list[t.Any] = []
+
+    @app.get("/see/<x>")
+    def see(x: str) -> str:
+        own = request._get_current_object()  # type: ignore[attr-defined]
+        seen.extend([own.url_rule.rule, own.view_args, own.view_args is own.view_args])
+        own.view_args = {"x": "y"}
+        seen.extend([own.url_rule.rule, own.view_args, own.routing_exception])
+        own.routing_exception = error = NotFound()
+        own.url_rule = None
+        seen.extend([own.url_rule, own.view_args, own.routing_exception is error])
+        return x
+
+    assert send(app, "/see/x")[2] == b"x"
+    assert seen[:3] == ["/see/<x>", {"x": "x"}, True]
+    assert seen[3:] == ["/see/<x>", {"x": "y"}, None, None, {"x": "y"}, True]
 
 
 # -- coroutine functions ---------------------------------------------------------------------

@@ -33,6 +33,11 @@ def index_of(*rules: WerkzeugRule, **options: Any) -> RouteIndex[str]:
     return RouteIndex(Map(rules, **options), lambda rule: rule.endpoint)
 
 
+def exact(index: RouteIndex[str], path: str) -> dict[str, str]:
+    """Return who answers a static path, by method."""
+    return {method: found[-1] for method, found in index.exact[path].items()}
+
+
 def route(text: str, endpoint: str = "view", **options: Any) -> Rule:
     options.setdefault("methods", ["GET", "OPTIONS"])
     return Rule(text, endpoint=endpoint, **options)
@@ -124,9 +129,9 @@ def test_an_unbound_rule_can_be_pickled_and_copied() -> None:
 
 def test_static_paths_are_in_the_exact_table() -> None:
     index = index_of(route("/"), route("/about", "about"), route("/blog/", "blog"))
-    assert index.exact["/"]["GET"] == "view"
-    assert index.exact["/about"] == {"GET": "about", "HEAD": "about", "OPTIONS": "about"}
-    assert index.exact["/blog/"]["HEAD"] == "blog"
+    assert exact(index, "/")["GET"] == "view"
+    assert exact(index, "/about") == {"GET": "about", "HEAD": "about", "OPTIONS": "about"}
+    assert exact(index, "/blog/")["HEAD"] == "blog"
     assert "/blog" not in index.exact
 
 
@@ -134,8 +139,8 @@ def test_the_first_rule_with_the_method_has_it() -> None:
     index = index_of(
         route("/a", "read"), route("/a", "write", methods=["GET", "POST"]), route("/a", "third")
     )
-    assert index.exact["/a"]["GET"] == "read"
-    assert index.exact["/a"]["POST"] == "write"
+    assert exact(index, "/a")["GET"] == "read"
+    assert exact(index, "/a")["POST"] == "write"
 
 
 @pytest.mark.parametrize(
@@ -157,13 +162,13 @@ def test_odd_rules_are_not_in_the_exact_table(odd: dict[str, Any]) -> None:
 
 def test_an_odd_rule_keeps_its_methods_from_those_behind_it() -> None:
     index = index_of(route("/a", redirect_to="/b"), route("/a", "second", methods=["GET", "POST"]))
-    assert index.exact["/a"] == {"POST": "second"}
+    assert exact(index, "/a") == {"POST": "second"}
     assert index.match("/a", "GET") is None
 
 
 def test_a_rule_for_any_method_is_answered_by_the_walk() -> None:
     index = index_of(route("/a", "read"), route("/a", "any", methods=None))
-    assert index.exact["/a"].get("PATCH") is None
+    assert exact(index, "/a").get("PATCH") is None
     assert index.match("/a", "PATCH") == ("any", {})
     assert index.match("/a", "GET") == ("read", {})
 
@@ -339,6 +344,19 @@ def test_a_lenient_rule_is_found_behind_a_way_on_that_leads_nowhere() -> None:
     assert index.match("/a/", "GET") == ("a", {})
 
 
+def test_a_lenient_rule_is_found_behind_a_variable_that_may_be_empty() -> None:
+    class Nothing(BaseConverter):
+        regex = "[a-b]*"
+
+    index = index_of(
+        route("/a", "a"),
+        route("/a/<nothing:b>/c", "b"),
+        converters={"nothing": Nothing},
+        strict_slashes=False,
+    )
+    assert index.match("/a/", "GET") == ("a", {})
+
+
 def test_each_match_has_a_dictionary_of_its_own() -> None:
     index = index_of(route("/<name>"), route("/<a>/<b>"))
     for path in ("/x", "/x/y"):
@@ -379,6 +397,69 @@ def test_targets_are_made_once_for_each_rule_that_may_match() -> None:
     assert sorted(made) == ["a", "b"]
 
 
+# The functions written for the rules
+
+
+def test_the_functions_can_be_read() -> None:
+    index = index_of(route("/user/<int:id>/post/<slug>"), route("/files/<path:name>"))
+    source = index.source()
+    assert "if s1 == 'user':" in source
+    assert re.search(r"return rule_\d, \(int\(s2\), s4\), None, target_\d\n", source)
+    compile(source, "source", "exec")
+
+
+def test_an_index_without_rules_or_beyond_the_rules_has_functions_that_know_nothing() -> None:
+    assert index_of(route("/a", host="localhost"), host_matching=True).source() == ""
+    assert "== " not in index_of().source()
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("/user/42/post/x", (42, "x")),
+        ("/7/", (7,)),
+        ("/f/1.5", (1.5,)),
+        ("/files/a/b/c", ("a/b/c",)),
+        ("/many/3/x", ("x",)),
+        ("/deep/a/8/x", ("a", "x")),
+    ],
+)
+def test_the_functions_answer_plain_paths_themselves(path: str, values: tuple[Any, ...]) -> None:
+    index = index_of(
+        route("/user/<int:id>/post/<slug>"),
+        route("/<int:n>/"),
+        route("/f/<float:f>"),
+        route("/files/<path:name>"),
+        *[route(f"/many/{n}/<x>") for n in range(9)],
+        *[route(f"/deep/<x>/{n}/<y>") for n in range(9)],
+    )
+    for _ in range(2):
+        found = index.find(path, "GET")
+        assert isinstance(found, tuple)
+        assert found[1:] == (values, None, "view")
+    assert index.find("/nothing/here", "GET") is NOT_FOUND
+    assert index.find("/nothing//here", "GET") is None
+    assert index.find(path, "PUT") is None
+
+
+def test_paths_of_very_many_segments_and_very_many_rules_are_found() -> None:
+    long = "/a" * 40
+    index = index_of(
+        route(f"{long}/<x>"),
+        *[
+            route(f"/{a}/<x>/{b}/<y>/{c}/{d}")
+            for a in "abc"
+            for b in "abc"
+            for c in "abc"
+            for d in "abc"
+        ],
+    )
+    assert index.match(f"{long}/1", "GET") == ("view", {"x": "1"})
+    assert index.match("/b/1/c/2/a/c", "GET") == ("view", {"x": "1", "y": "2"})
+    assert index.match("/b/1/c/2/a/d", "GET") is NOT_FOUND
+    assert all(len(text) < 20_000 for text in index.source().split("def find"))
+
+
 # Maps that are beyond it
 
 
@@ -389,7 +470,7 @@ def test_a_map_with_host_matching_is_left_to_werkzeug() -> None:
 
 def test_other_subdomains_do_not_matter() -> None:
     index = index_of(route("/a", "api", subdomain="api"), route("/a", "main"))
-    assert index.exact["/a"]["GET"] == "main"
+    assert exact(index, "/a")["GET"] == "main"
     assert index.match("/b", "GET") is NOT_FOUND
     assert index.build("api", {}, "") is None
 
@@ -581,8 +662,9 @@ def test_a_match_costs_the_same_with_more_rules(shape: str) -> None:
         rules = [route(shape.format(n), f"e{n}") for n in range(size)]
         index = index_of(*rules)
         paths = [re.sub("<.*>", "5", rules[n].rule) for n in (0, size // 2, -1)]
-        costs.append(
-            [calls_of(partial(index.match, path, "GET")) for path in [*paths, "/nope", "/x/5/nope"]]
-        )
+        paths += "/nope", "/x/5/nope"
+        for path in paths:  # the first match of its kind writes the function for it
+            index.match(path, "GET")
+        costs.append([calls_of(partial(index.match, path, "GET")) for path in paths])
     assert costs[0] == costs[1]
     assert len(set(costs[0][:3])) == 1

@@ -24,6 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         # What knows nothing of requests and applications.
+        "route_tree route_finder",
         "tables typing globals lazy locate forwarded routing concurrency shadow asgi_entry",
         "signals stand_in memory",
         "config logging formparser debughelpers observability results streaming",
@@ -43,7 +44,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 
 #: What runs for each request, as (module, functions). All others may run once.
 REQUEST_PATH: dict[str, str] = {
-    "dispatch": "respond _match_slowly _finish _finish_with_hooks _answer _session_alone",
+    "dispatch": "respond _match_slowly _match_by_werkzeug _call_with_hooks _finish _finish_with_hooks"
+    " _answer _session_alone",
     "globals": "_find_app_context _find_request_context _find_app _find_g _find_request"
     " _find_session",
     "ctx": "push pop match_request copy _leave _tear_down_request _tear_down_app_context",
@@ -51,7 +53,8 @@ REQUEST_PATH: dict[str, str] = {
     " make_response process_response handle_user_exception ensure_sync url_for",
     "wrappers": "args form cookies get_data set_cookie get_wsgi_response __call__",
     "sessions": "open_session save_session",
-    "routing": "match build",
+    "routing": "match find search build",
+    "route_tree": "descend search reply",
     "formparser": "parse_query parse_urlencoded parse_cookies",
 }
 

@@ -30,9 +30,16 @@ from .asgi_send import (
     whole_message,
 )
 from .concurrency import in_thread, server_loop, workers
-from .dispatch import Answer, Route, _finish, _match_slowly, index_routes, is_coroutine_function
+from .dispatch import (
+    Answer,
+    Route,
+    _finish,
+    _match_by_werkzeug,
+    index_routes,
+    is_coroutine_function,
+)
 from .globals import _get_current, _reset_current, _set_current
-from .routing import NOT_FOUND, NoRoute
+from .routing import NOT_FOUND, Found, NoRoute
 from .signals import (
     appcontext_popped,
     appcontext_pushed,
@@ -148,7 +155,7 @@ def _is_odd_host(host: bytes) -> bool:
 _PLAIN: t.Any = object()
 
 #: What the route index says of a path.
-_Found = tuple[Route, dict[str, t.Any]] | NoRoute | None
+_Found: t.TypeAlias = "Found[Route] | NoRoute | None"
 
 
 def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _Found:
@@ -167,11 +174,11 @@ def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _F
     index = app._routes
     if index.url_map is not app.url_map or index.url_map._remap is not index.stamp:
         index = app._routes = index_routes(app)
-    by_method = index.exact.get(path)
-    if by_method is not None and (static := by_method.get(method)) is not None:
-        return (static, {}) if _is_async(app, static) else _PLAIN
-    found = index.match(path, method)
-    if found is None or found is NOT_FOUND or _is_async(app, found[0]):
+    found = index.exact.get(path, {}).get(method) or index.find(path, method)
+    # A converter of the user's may expect the request's context, which is not in force yet.
+    if found is None and not index.runs_user_code:
+        found = index.search(path, method)
+    if found is None or found is NOT_FOUND or _is_async(app, found[3]):
         return found
     return t.cast("_Found", _PLAIN)
 
@@ -296,11 +303,12 @@ async def respond(  # noqa: C901 (one piece, from top to bottom, as its twin)
     # Of the environ, most requests need no more than this.
     environ: WSGIEnvironment = {"REQUEST_METHOD": context.scope["method"]}
     try:
-        if found is None or found is NOT_FOUND:
-            route, values = _match_slowly(app, context, found)
-        else:
-            route, values = found
-            context._routing = (route.rule, values, None)
+        context._routing = routing = (
+            _match_by_werkzeug(app, context, found)
+            if found is None or found is NOT_FOUND
+            else found
+        )
+        _, values, wrong, route = routing
         if context.body is not None:
             await _read_body(app, context, context.body, route)
         if b"cookie" in headers:
@@ -314,13 +322,14 @@ async def respond(  # noqa: C901 (one piece, from top to bottom, as its twin)
             pass
         elif context._request is not None:
             result = await _dispatch(app, context)
-        elif context._routing[2] is not None:
-            raise context._routing[2]
+        elif wrong is not None:
+            raise wrong
         elif route.answers_options and environ["REQUEST_METHOD"] == "OPTIONS":
             result = app.make_default_options_response()
         else:
-            view: t.Any = app.view_functions[route.endpoint]
-            result = await view(**values)
+            if route.mark is not tables.mark:
+                route.prepare(app)
+            result = await route.view(*values)
     except Exception as error:
         result = await _handle_user_exception(app, context, error)
         if error is context._routing[2]:

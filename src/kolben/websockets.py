@@ -417,12 +417,7 @@ class WebSocketContext(ASGIRequestContext):
         websocket = app.websocket_class(self.environ)
         websocket.json_module = app.json
         websocket._context = self
-        rule, view_args, error = self._routing
-        if rule is not None:
-            websocket.url_rule = rule
-            websocket.view_args = view_args
-        elif error is not None:
-            websocket.routing_exception = error
+        websocket._routing = self._routing
         self._request = t.cast("t.Any", websocket)
         return websocket
 

@@ -25,6 +25,7 @@ from .debughelpers import attach_enctype_error_multidict
 from .formparser import SMALL_BODY, FormDataParser, parse_cookies, parse_query, parse_urlencoded
 from .globals import _get_current, current_app as current_app
 from .lazy import lazy, lazy_kept
+from .routing import value_names
 from .streaming import AsyncBody, BodyStream, as_iterable
 
 if t.TYPE_CHECKING:
@@ -35,9 +36,10 @@ if t.TYPE_CHECKING:
     from werkzeug.datastructures import FileStorage, MultiDict
     from werkzeug.routing import Rule
 
-#: The rule that matched and the values of its variables, or why none did.
-Routing: t.TypeAlias = "tuple[Rule | None, dict[str, t.Any] | None, HTTPException | None]"
-NOT_ROUTED: Routing = (None, None, None)
+#: The rule that matched, the values of its variables (without names until somebody looks at them), or why
+#: none did; and what the engine knows of the rule.
+Routing: t.TypeAlias = "tuple[Rule | None, t.Any, HTTPException | None, t.Any]"
+NOT_ROUTED: Routing = (None, None, None, None)
 
 HeadersInput = t.Mapping[str, "str | t.Iterable[str]"] | t.Iterable[tuple[str, str]]
 
@@ -138,7 +140,7 @@ class Request(RequestBase):
         self.environ = environ
         # PERF: CPython writes an attribute in 0.02 us instead of 0.08 where the class has none of
         # that name, so what is written again by whoever matches or reads the body is set here.
-        self._routing = NOT_ROUTED
+        self._routing: Routing = NOT_ROUTED
         self._json_module: t.Any = json
         self._cached_data: t.Any = None
         self._read_json: t.Any = ...
@@ -169,12 +171,15 @@ class Request(RequestBase):
     @property
     def view_args(self) -> dict[str, t.Any] | None:
         """The values of the rule's variables, as passed to the view; None where no rule matched."""
-        return self._routing[1]
+        rule, values, error, route = self._routing
+        if type(values) is tuple:
+            values = dict(zip(value_names(t.cast("Rule", rule)), values, strict=True))
+            self._routing = rule, values, error, route
+        return t.cast("dict[str, t.Any] | None", values)
 
     @view_args.setter
     def view_args(self, values: dict[str, t.Any] | None) -> None:
-        rule, _, error = self._routing
-        self._routing = rule, values, error
+        self._routing = (self._routing[0], values, *self._routing[2:])
 
     @property
     def routing_exception(self) -> HTTPException | None:
@@ -183,7 +188,7 @@ class Request(RequestBase):
 
     @routing_exception.setter
     def routing_exception(self, error: HTTPException | None) -> None:
-        self._routing = (*self._routing[:2], error)
+        self._routing = (*self._routing[:2], error, self._routing[3])
 
     @lazy
     def method(self) -> str:
@@ -550,7 +555,7 @@ def _content_type(mimetype: str) -> str:
 
 
 # The ``Content-Type`` header of each type that is the default of something.
-_default_types: dict[str, tuple[str, str]] = {}
+_default_types: dict[str | None, tuple[str, str]] = {}
 
 _STATUS = {code: (f"{code} {name.upper()}", code) for code, name in HTTP_STATUS_CODES.items()}
 
