@@ -22,21 +22,21 @@ BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
 #: Calls of Python functions in one request, by workload; the view and start_response are two.
 BUDGETS = {
-    "hello": 6,
-    "path": 8,
-    "args": 18,
-    "form": 23,
-    "json": 22,
-    "records": 13,
-    "upload": 105,
-    "redirect": 21,
-    "template": 954,
-    "missing": 23,
+    "hello": 5,
+    "path": 6,
+    "args": 17,
+    "form": 22,
+    "json": 21,
+    "records": 12,
+    "upload": 104,
+    "redirect": 22,
+    "template": 953,
+    "missing": 21,
     "session": 60,
-    "cookie": 13,
+    "cookie": 14,
     "flash": 63,
     "hooks": 22,
-    "static": 41,
+    "static": 40,
 }
 
 

@@ -44,13 +44,13 @@ def send(app: t.Any, path: str = "/", **values: t.Any) -> tuple[str, t.Any, byte
 def engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that the engine was asked for."""
     asked: list[str] = []
-    respond = dispatch.respond
+    make_context = dispatch.RequestContext
 
-    def spy(app: t.Any, context: t.Any, environ: t.Any) -> t.Any:
+    def spy(app: t.Any, environ: t.Any, *others: t.Any) -> t.Any:
         asked.append(environ["PATH_INFO"])
-        return respond(app, context, environ)
+        return make_context(app, environ, *others)
 
-    monkeypatch.setattr("kolben.app.respond", spy)
+    monkeypatch.setattr(dispatch, "RequestContext", spy)
     return asked
 
 

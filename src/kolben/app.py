@@ -31,19 +31,18 @@ from .config import DEFAULTS
 from .ctx import AppContext, RequestContext, _scopes, _unset
 from .debughelpers import FormDataRoutingRedirect
 from .dispatch import (
+    _PRESERVE,
     DECIDES,
     STEPS,
     Route,
     index_routes,
     is_coroutine_function,
-    respond,
     takes_short_way,
+    wsgi_app,
 )
 from .globals import (
     _find_request_context,
     _get_current,
-    _reset_current,
-    _set_current,
     current_app as current_app,
     g,
     request,
@@ -61,7 +60,6 @@ from .results import wrap_result
 from .sansio.app import App as App
 from .sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface
 from .signals import (
-    appcontext_pushed,
     appcontext_tearing_down,
     got_request_exception,
     request_finished,
@@ -74,8 +72,6 @@ from .urls import (
     bind_to_request,
     bind_to_server,
     build_quickly,
-    is_odd_host,
-    plain_hosts,
     quote_anchor,
 )
 from .websockets import WebSocket, explain_mismatch
@@ -91,9 +87,6 @@ if t.TYPE_CHECKING:
     from .testing import FlaskClient, FlaskCliRunner
 
 R = t.TypeVar("R")
-
-# Set by test clients and debuggers that want to look at the contexts after the response.
-_PRESERVE = "werkzeug.debug.preserve_context"
 
 
 class Flask(ServedApp):
@@ -791,64 +784,7 @@ class Flask(ServedApp):
     #: middleware: ``app.asgi_app = Middleware(app.asgi_app)``.
     asgi_app: t.Any = asgi_entry()
 
-    def wsgi_app(
-        self, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> t.Iterable[bytes]:
-        """The WSGI application itself (PEP 3333); wrap this one in middleware.
-
-        :param environ: the environment.
-        :param start_response: takes status and headers.
-        """
-        if (
-            (
-                tables.mark is not self._quiet
-                and (not self._short_way or self.config["TRUSTED_HOSTS"] is not None)
-            )
-            or _get_current(None) is not None
-            or "HTTP_UPGRADE" in environ
-            or ((host := environ.get("HTTP_HOST", "")) not in plain_hosts and is_odd_host(host))
-        ):
-            return self._answer_step_by_step(environ, start_response)
-        # PERF: all four arguments, so that CPython calls the initialiser directly (0.1 us).
-        context = RequestContext(self, environ, None, None)
-        context._token = _set_current(context)
-        failure: BaseException | None = None
-        body: t.Iterable[bytes]
-        try:
-            if tables.mark is not self._quiet and appcontext_pushed.receivers:
-                context._announce_app_context()
-            try:
-                answer: t.Any = respond(self, context, environ)
-            except Exception as error:
-                failure = error
-                answer = self.handle_exception(error)
-            except BaseException as error:
-                failure = error
-                raise
-            if type(answer) is tuple:
-                status, headers, body = answer
-            elif type(answer) is Response and (short := answer._short_wsgi_response(environ)):
-                body, status, headers = short
-            else:
-                return t.cast("t.Iterable[bytes]", answer(environ, start_response))
-            start_response(status, headers)
-            return body
-        finally:
-            # Teardown functions are told what ended the request, not what its answer ran into.
-            if (
-                tables.mark is not self._quiet
-                or context._holds
-                or _PRESERVE in environ
-                or ((request := context._request) is not None and request._has_files)
-            ):
-                self._preserve(environ, context)
-                context._leave(context._token, self._to_report(failure), True)
-            else:
-                _reset_current(context._token)
-                context._token = None
-                if request is not None:
-                    # PERF: apart, environ and request are freed at once; the collector takes 2 us.
-                    environ["werkzeug.request"] = None
+    wsgi_app = wsgi_app
 
     def _answer_step_by_step(
         self, environ: WSGIEnvironment, start_response: StartResponse

@@ -1,6 +1,6 @@
 """The ASGI gateway, and the way of a request whose view is an ``async def``.
 
-`respond` is the asynchronous twin of `kolben.dispatch.respond`: the same steps in the same order, with
+`respond` is the asynchronous twin of `kolben.dispatch.wsgi_app`: the same steps in the same order, with
 each coroutine function awaited on the server's event loop, and each plain function called in a
 worker thread. A request for a plain view goes the way of WSGI as a whole, in one worker thread.
 Tests hold the two gateways together.
@@ -17,7 +17,7 @@ from werkzeug.routing import RoutingException
 from werkzeug.wrappers import Response as BaseResponse
 
 from . import lifespan, tables
-from .app import _PRESERVE, Flask
+from .app import Flask
 from .asgi_body import Body
 from .asgi_scope import ASGIRequestContext, Scope, logger, make_environ, split_path
 from .asgi_send import (
@@ -31,6 +31,7 @@ from .asgi_send import (
 )
 from .concurrency import in_thread, server_loop, workers
 from .dispatch import (
+    _PRESERVE,
     Answer,
     Route,
     _finish,
@@ -291,7 +292,7 @@ async def respond(  # noqa: C901 (one piece, from top to bottom, as its twin)
     headers: dict[bytes, bytes],
     found: _Found,
 ) -> Answer | Response:
-    """Answer one request; the asynchronous twin of :func:`kolben.dispatch.respond`.
+    """Answer one request; the asynchronous twin of :func:`kolben.dispatch.wsgi_app`.
 
     :param app: the application, for which :func:`kolben.dispatch.takes_short_way` holds.
     :param context: the request's context; it is the current one.

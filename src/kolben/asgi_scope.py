@@ -161,6 +161,7 @@ class ASGIRequestContext(RequestContext):
         self._opened_session = None
         self._g = None
         self._routing = NOT_ROUTED
+        self._touched = False
         self._token = None
 
     @lazy

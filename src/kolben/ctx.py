@@ -194,6 +194,8 @@ class RequestContext:
         # of that name (0.02 us instead of 0.08), so what each request changes is set here.
         self._g: _AppCtxGlobals | None = None
         self._routing: Routing = NOT_ROUTED
+        # Somebody has opened the session, or wants something when the view has returned.
+        self._touched = False
         # Set while the engine has made this the current context without push().
         self._token: Token[AppContext | RequestContext] | None = None
 
@@ -264,6 +266,8 @@ class RequestContext:
 
     def _announce_app_context(self) -> None:
         """Send ``appcontext_pushed``, whose receivers are not in the request yet."""
+        if not appcontext_pushed.receivers:
+            return
         token = _current.set(self.app_context)
         try:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
@@ -279,6 +283,7 @@ class RequestContext:
     @_session.setter
     def _session(self, session: SessionMixin) -> None:
         self._opened_session = session
+        self._touched = True
 
     def _open_session(self) -> SessionMixin:
         app = self.app
@@ -294,6 +299,7 @@ class RequestContext:
         if session is None:
             session = interface.make_null_session(app)
         self._opened_session = session
+        self._touched = True
         return session
 
     @property
@@ -307,7 +313,7 @@ class RequestContext:
 
     @lazy
     def _after_request_functions(self) -> list[ft.AfterRequestCallable[t.Any]]:
-        self._has_after_functions = True
+        self._has_after_functions = self._touched = True
         return []
 
     def _endpoint(self) -> str:
@@ -359,7 +365,7 @@ class RequestContext:
         t.cast("list[t.Any]", self._tokens).append((token, not shared))
         self._owns_app_context = not shared
         self._left = False
-        if not shared and appcontext_pushed.receivers:
+        if not shared:
             self._announce_app_context()
         self._open_session_and_match()
 
@@ -431,6 +437,7 @@ class RequestContext:
         must not be torn down before it ends.
         """
         self._holds += 1
+        self._touched = True
 
     def release(self, exc: BaseException | None = None) -> None:
         """Take back one :meth:`hold`; the last one tears down what the pop has left.

@@ -120,6 +120,8 @@ class RouteIndex(Generic[T]):
 
     :ivar exact: path to method to what is found, of static rules. What is in there is the answer;
         what is not may still be answered by `find` or `search`.
+    :ivar finders: the functions that `find` has written so far, by the number of segments. PERF: they
+        can be called without `find`, 0.06 us.
     :ivar url_map: the map.
     :ivar stamp: the map's ``_remap`` as long as the map is unchanged. PERF: inline
         ``index.url_map is url_map and url_map._remap is index.stamp``, 25 ns, for `current`.
@@ -136,8 +138,7 @@ class RouteIndex(Generic[T]):
         self.exact: dict[str, dict[str, Found[T]]] = {}
         self.runs_user_code = False
         self._start: Node[T] | None = None
-        # By the number of segments.
-        self._finders: list[Finder[T] | None] = []
+        self.finders: dict[int, Finder[T]] = {}
         self._complete = False
         self._builders: dict[Any, tuple[_Builder, ...]] = {}
         self._constants: dict[Any, str] = {}
@@ -146,7 +147,7 @@ class RouteIndex(Generic[T]):
             self._read(url_map, make_target)
         except (AttributeError, OverflowError, RecursionError, UnknownShapeError, re.error):
             # Another Werkzeug, or an expression that does not compile: leave all to Werkzeug.
-            self.exact, self._finders, self._start = {}, [], None
+            self.exact, self._start = {}, None
 
     def current(self, url_map: werkzeug.routing.Map) -> bool:
         """Tell whether the index was made from *url_map*, and no rule was added to it since."""
@@ -178,11 +179,13 @@ class RouteIndex(Generic[T]):
         :returns: what matched, or `NOT_FOUND`; ``None`` if `search` is to be asked.
         """
         segments = path.split("/")
-        try:
-            finder = self._finders[len(segments)]
-        except IndexError:
-            return None
-        return (finder or self._make_finder(len(segments)))(segments, method)
+        count = len(segments)
+        finder = self.finders.get(count)
+        if finder is None:
+            if self._start is None or count > MOST_SEGMENTS:
+                return None
+            finder = self.finders[count] = make_finder(self._start, 1, count)
+        return finder(segments, method)
 
     def search(self, path: str, method: str) -> Found[T] | NoRoute | None:
         """Find the rule for any path that has a plain one.
@@ -209,13 +212,8 @@ class RouteIndex(Generic[T]):
         """Return the text of the functions that `find` calls, in Python."""
         if self._start is None:
             return ""
-        counts = range(2, len(self._finders))
+        counts = range(2, MOST_SEGMENTS + 1)
         return "\n\n".join(write_finder(self._start, 1, count)[0] for count in counts)
-
-    def _make_finder(self, count: int) -> Finder[T]:
-        assert self._start is not None, "an index without a tree has no finders"
-        self._finders[count] = finder = make_finder(self._start, 1, count)
-        return finder
 
     def build(self, endpoint: Any, values: dict[str, Any], script_name: str) -> str | None:
         """Make the relative URL for an endpoint.
@@ -279,7 +277,6 @@ class RouteIndex(Generic[T]):
             self._start.here.plain = {}
             self.runs_user_code = planter.runs_user_code
             self._fill_exact(self._start)
-        self._finders = [None] * (MOST_SEGMENTS + 1)
 
     def _fill_exact(self, start: Node[T]) -> None:
         for path, node in _static_nodes(start, ""):

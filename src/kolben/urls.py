@@ -101,11 +101,15 @@ def quote_anchor(anchor: str) -> str:
 plain_hosts: set[str] = set()
 
 
-def is_odd_host(host: str) -> bool:
+def is_odd_host(host: str | None) -> bool:
     """Tell whether a host name might have no IDNA form, so that no URL map can be bound to it.
 
     Each label has 1 to 63 characters (RFC 1035, section 2.3.4).
+
+    :param host: the name; None for a request that has none.
     """
+    if host is None:
+        return False
     is_odd = ".." in host or host[:1] == "." or len(host) > 63
     if not is_odd and len(plain_hosts) < 256:
         plain_hosts.add(host)

@@ -554,8 +554,28 @@ def _content_type(mimetype: str) -> str:
     return get_content_type(mimetype, "utf-8")
 
 
-# The ``Content-Type`` header of each type that is the default of something.
-_default_types: dict[str | None, tuple[str, str]] = {}
+# The headers that bodies of a default type and of a short length have, as far as they were sent before.
+# PERF: 0.15 us for making a number into text and a pair of it.
+_type_headers: dict[str | None, tuple[str, str]] = {}
+_length_headers: dict[int, tuple[str, str]] = {}
+_SHORT = 4096
+
+
+def body_headers(mimetype: str, length: int) -> list[tuple[str, str]]:
+    """Return the headers of a body.
+
+    :param mimetype: its type, which is the default type of something: such types are remembered.
+    :param length: its length, in bytes.
+    """
+    try:
+        return [_type_headers[mimetype], _length_headers[length]]
+    except KeyError:
+        kind = _type_headers.setdefault(mimetype, ("Content-Type", _content_type(mimetype)))
+        header = ("Content-Length", str(length))
+        if length < _SHORT:
+            _length_headers[length] = header
+        return [kind, header]
+
 
 _STATUS = {code: (f"{code} {name.upper()}", code) for code, name in HTTP_STATUS_CODES.items()}
 
@@ -769,6 +789,9 @@ class Response(ResponseBase):
         for name, value in pairs:
             if name in _ordinary_headers:
                 continue
+            if name == "Content-Length":
+                measured = True
+                continue
             lower = name.lower()
             if lower == "content-length":
                 measured = True
@@ -823,14 +846,7 @@ def text_response(text: str, status: int | None = None) -> Response:
     body = text.encode()
     response: t.Any = _new_response(Response)
     response.headers = headers = _new_headers(ResponseHeaders)
-    try:
-        type_header = _default_types[mimetype]
-    except KeyError:
-        type_header = _default_types[mimetype] = ("Content-Type", _content_type(mimetype))
-    headers._list = [
-        type_header,
-        ("Content-Length", str(len(body))),
-    ]
+    headers._list = body_headers(mimetype, len(body))
     response._status, response._status_code = _STATUS[status or Response.default_status]
     response.response = [body]
     response._on_close = []
