@@ -270,6 +270,56 @@ def test_client_that_sends_nothing_is_408(app, is_async):
     assert sent[0]["status"] == 408
 
 
+class Bare:
+    """An awaitable as Granian's are: no generator, so that nothing can be thrown into it."""
+
+    def __init__(self, future):
+        self.future = future
+
+    def __await__(self):
+        return self
+
+    def __next__(self):
+        if self.future.done():
+            raise StopIteration(self.future.result())
+        self.future._asyncio_future_blocking = True
+        return self.future
+
+
+@both("is_async")
+@pytest.mark.parametrize("comes", [True, False])
+@pytest.mark.parametrize("begin", [b"", b"ab"])
+def test_body_is_awaited_where_nothing_can_be_thrown_into_the_servers_awaitables(
+    app, is_async, comes, begin
+):
+    app.config["BODY_TIMEOUT"] = 60 if comes else 0.01
+    app.post("/")(make(is_async, lambda: request.get_data()))
+    pieces = [begin] if begin else []
+    if comes:
+        pieces.append(b"abcde"[len(begin) :])
+    sent = []
+
+    def receive():
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        if pieces:
+            message = {"type": "http.request", "body": pieces.pop(0), "more_body": True}
+            loop.call_soon(future.set_result, message)
+        return Bare(future)
+
+    async def send(message):
+        sent.append(message)
+
+    async def main():
+        headers = [(b"content-length", b"5")]
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+        await app(scope, receive, send)
+
+    asyncio.run(main())
+    assert sent[0]["status"] == (200 if comes else 408)
+    assert not comes or sent[1]["body"] == b"abcde"
+
+
 def test_receive_is_not_called_where_there_can_be_no_body(app):
     app.add_url_rule("/", view_func=make(True, lambda: "ok"), methods=["GET", "POST"])
 

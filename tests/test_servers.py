@@ -26,6 +26,7 @@ from kolben.sse import event_stream
 
 app = Flask(__name__, static_folder=None)
 app.secret_key = "secret"
+app.config["BODY_TIMEOUT"] = 2
 log = Path(__file__).with_name("log")
 
 
@@ -273,6 +274,17 @@ def test_uploads(server, path):
     pieces = iter([b"x" * 70_000] * 10)
     status, body, _ = server.ask(path, "POST", pieces, encode_chunked=True)
     assert (status, body) == (200, b"700000")
+
+
+@pytest.mark.parametrize("path", ["/form", "/upload-plain"])
+@pytest.mark.parametrize("begin", [b"", b"a=1"])
+def test_client_that_sends_no_more_is_answered(server, path, begin):
+    if server.name not in IS_ASGI:
+        return  # a WSGI server has limits of its own
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nX-Test: x\r\nContent-Length: 10\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
+        client.sendall(head.encode() + begin)
+        assert client.recv(1000).split(b" ")[1] == b"408", server.said()
 
 
 @pytest.mark.parametrize("path", ["/stream", "/astream"])

@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     for names in (
         # What knows nothing of requests and applications.
         "route_tree route_finder",
-        "tables typing globals lazy locate forwarded routing concurrency shadow asgi_entry",
+        "tables typing globals lazy locate forwarded routing concurrency deadlines shadow asgi_entry",
         "signals stand_in memory",
         "config logging formparser debughelpers observability results streaming",
         "json json.provider json.tag",

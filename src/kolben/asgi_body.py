@@ -18,11 +18,14 @@ from werkzeug.exceptions import (
 )
 
 from .concurrency import ended, in_thread, run_on_loop
+from .deadlines import time_limit
 
 if t.TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Receive = Callable[[], Awaitable[t.MutableMapping[str, t.Any]]]
+
+T = t.TypeVar("T")
 
 #: Bytes from which on a body is kept on disk rather than in memory.
 SPOOL_SIZE = 500_000
@@ -86,13 +89,7 @@ class Body:
         :return: whether it has all come, and nothing is left to do.
         :raises ClientDisconnected: if the client has left.
         """
-        waiting = self._receive().__await__()
-        try:
-            pending = next(waiting)
-        except StopIteration as done:
-            self._accept(done.value)
-        else:
-            self._begun = waiting, pending
+        self._begin()
         if maximum is not None and self.size > maximum:
             self._refuse()
         elif self.complete:
@@ -227,9 +224,7 @@ class Body:
         arrival = self._arrival
         if arrival is None:
             arrival = self._arrival = self.loop.create_task(self._receive_one())
-        await asyncio.wait({arrival}, timeout=patience)
-        if not arrival.done():
-            raise RequestTimeout
+        await self._in_time(asyncio.wait({arrival}), patience)
         if self._arrival is arrival:
             self._arrival = None
         if self.gone:
@@ -237,11 +232,30 @@ class Body:
         else:
             arrival.result()
 
+    def _begin(self) -> None:
+        """Begin to wait for a message, and accept it if it is there already."""
+        waiting = self._receive().__await__()
+        try:
+            pending = next(waiting)
+        except StopIteration as done:
+            self._accept(done.value)
+        else:
+            self._begun = waiting, pending
+
     async def _receive_in_time(self) -> None:
         """Receive a message; for as long as the client may take for one."""
+        if self._begun is None:
+            self._begin()
+            if self._begun is None:
+                return
+        (waiting, pending), self._begun = self._begun, None
+        self._accept(await self._in_time(_go_on(waiting, pending), self._patience))
+
+    async def _in_time(self, awaitable: t.Awaitable[T], patience: float | None) -> T:
+        if patience is None:
+            return await awaitable
         try:
-            async with asyncio.timeout(self._patience):
-                await self._receive_one()
+            return await time_limit(self.loop, patience).wait_for(awaitable)
         except TimeoutError:
             raise RequestTimeout from None
 
@@ -260,7 +274,7 @@ class Body:
         piece: bytes = message.get("body", b"")
         self._buffer = self._buffer + piece if self._buffer else piece
         self.size += len(piece)
-        self.complete = not message.get("more_body", False)
+        self.complete = self.size == self.declared or not message.get("more_body", False)
         if self.declared is not None and self.size > self.declared:
             self.complete = True
             raise TooLong
@@ -274,6 +288,9 @@ def _go_on(waiting: t.Any, pending: t.Any) -> t.Generator[t.Any, t.Any, t.Any]:
             try:
                 value = yield pending
             except BaseException as error:
+                # Granian's awaitables are no generators: there is nobody to tell.
+                if not hasattr(waiting, "throw"):
+                    raise
                 pending = waiting.throw(error)
             else:
                 pending = next(waiting) if value is None else waiting.send(value)
