@@ -57,15 +57,17 @@ def test_wait_that_takes_too_long_is_cancelled():
     asyncio.run(main())
 
 
-def test_one_loop_has_one_limit_of_each_length():
+def test_each_loop_has_one_limit_of_each_length_and_is_not_kept():
     async def main():
         assert limit(SHORT) is limit(SHORT)
         assert limit(SHORT) is not limit(LONG)
-        return weakref.ref(limit(LONG))
+        return weakref.ref(limit(LONG)), weakref.ref(asyncio.get_running_loop())
 
-    kept = asyncio.run(main())
+    first, loop = asyncio.run(main())
+    second, _ = asyncio.run(main())
+    assert second() is not None
     gc.collect()
-    assert kept() is None
+    assert (first(), loop()) == (None, None)
 
 
 def test_each_wait_has_the_whole_time_for_itself():

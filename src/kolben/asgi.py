@@ -354,9 +354,7 @@ async def _read_body(
     if route is not None and route.streams_body:
         return
     if not _is_too_long(app, body):
-        maximum = app.config["MAX_CONTENT_LENGTH"]
-        if not body.read_at_once(maximum):
-            await body.read(maximum)
+        await body.read(app.config["MAX_CONTENT_LENGTH"])
     if "environ" in context.__dict__:  # made to find the route
         context.environ["wsgi.input"] = body.input
 

@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import io
 import tempfile
-import types
 import typing as t
 
 from werkzeug.exceptions import (
@@ -24,8 +23,6 @@ if t.TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Receive = Callable[[], Awaitable[t.MutableMapping[str, t.Any]]]
-
-T = t.TypeVar("T")
 
 #: Bytes from which on a body is kept on disk rather than in memory.
 SPOOL_SIZE = 500_000
@@ -56,8 +53,7 @@ class Body:
     _buffer = b""
     _input: t.IO[bytes] | None = None
     _file: t.IO[bytes] | None = None
-    # What waits for the next message: begun by hand, or a task that several may wait for.
-    _begun: tuple[t.Any, t.Any] | None = None
+    # What waits for the next message; several may wait for it.
     _arrival: asyncio.Task[None] | None = None
     _taken: asyncio.Event | None = None
 
@@ -79,34 +75,27 @@ class Body:
 
     # ---- all of it, before the view --------------------------------------------------------
 
-    def read_at_once(self, maximum: int | None) -> bool:
-        """Read the body if it has all come already, so that :attr:`input` has it.
-
-        PERF: so it is with nearly all short ones, and then nothing needs to be awaited and no timer
-        to be set, which takes 1 us in place of 4.
-
-        :param maximum: of a longer one nothing is kept, and whoever looks at it answers 413.
-        :return: whether it has all come, and nothing is left to do.
-        :raises ClientDisconnected: if the client has left.
-        """
-        self._begin()
-        if maximum is not None and self.size > maximum:
-            self._refuse()
-        elif self.complete:
-            self._input = io.BytesIO(self._take())
-        return self.complete
-
     def _refuse(self) -> None:
         self.error = RequestEntityTooLarge()
         self.complete = True
         self._take()
 
     async def read(self, maximum: int | None) -> None:
-        """Read the rest of the body, so that :attr:`input` has all of it.
+        """Read the body, so that :attr:`input` has all of it.
 
-        :param maximum: as above.
+        :param maximum: of a longer one nothing is kept, and whoever looks at it answers 413.
         :raises ClientDisconnected: if the client leaves before the end.
+        :raises RequestTimeout: if nothing comes for too long.
         """
+        await self._receive_in_time()
+        if maximum is not None and self.size > maximum:
+            self._refuse()
+        elif self.complete:
+            self._input = io.BytesIO(self._take())
+        else:
+            await self._read_on(maximum)
+
+    async def _read_on(self, maximum: int | None) -> None:
         pieces = [self._take()]
         held = len(pieces[0])
         while not self.complete:
@@ -149,8 +138,7 @@ class Body:
     async def first(self) -> None:
         """Receive the first piece. What goes wrong is told to whoever looks at the body."""
         try:
-            if not self.read_at_once(None) and self._begun is not None:
-                await self._receive_in_time()
+            await self._receive_in_time()
         except HTTPException as error:
             self.error = error
         if self.complete and self.error is None and not self.is_read:
@@ -194,8 +182,6 @@ class Body:
 
     async def close(self) -> None:
         """Stop receiving, and drop what is stored."""
-        if self._begun is not None:
-            self._begun[0].close()
         # What this holds and what holds this would keep each other, and the server's `receive`,
         # until the garbage collector comes.
         self._input = None
@@ -209,10 +195,7 @@ class Body:
     def is_open(self) -> bool:
         """Whether there is something to close."""
         return not (
-            self._arrival is None
-            and self._file is None
-            and self._begun is None
-            and not isinstance(self._input, BodyInput)
+            self._arrival is None and self._file is None and not isinstance(self._input, BodyInput)
         )
 
     def _take(self) -> bytes:
@@ -224,7 +207,13 @@ class Body:
         arrival = self._arrival
         if arrival is None:
             arrival = self._arrival = self.loop.create_task(self._receive_one())
-        await self._in_time(asyncio.wait({arrival}), patience)
+        if patience is None:
+            await asyncio.wait({arrival})
+        else:
+            try:
+                await time_limit(self.loop, patience).wait_for(asyncio.wait({arrival}))
+            except TimeoutError:
+                raise RequestTimeout from None
         if self._arrival is arrival:
             self._arrival = None
         if self.gone:
@@ -232,36 +221,20 @@ class Body:
         else:
             arrival.result()
 
-    def _begin(self) -> None:
-        """Begin to wait for a message, and accept it if it is there already."""
-        waiting = self._receive().__await__()
-        try:
-            pending = next(waiting)
-        except StopIteration as done:
-            self._accept(done.value)
-        else:
-            self._begun = waiting, pending
-
     async def _receive_in_time(self) -> None:
         """Receive a message; for as long as the client may take for one."""
-        if self._begun is None:
-            self._begin()
-            if self._begun is None:
-                return
-        (waiting, pending), self._begun = self._begun, None
-        self._accept(await self._in_time(_go_on(waiting, pending), self._patience))
-
-    async def _in_time(self, awaitable: t.Awaitable[T], patience: float | None) -> T:
-        if patience is None:
-            return await awaitable
+        if self._patience is None:
+            await self._receive_one()
+            return
+        limit = time_limit(self.loop, self._patience)
         try:
-            return await time_limit(self.loop, patience).wait_for(awaitable)
+            message = await limit.wait_for(self._receive())
         except TimeoutError:
             raise RequestTimeout from None
+        self._accept(message)
 
     async def _receive_one(self) -> None:
-        begun, self._begun = self._begun, None
-        self._accept(await (self._receive() if begun is None else _go_on(*begun)))
+        self._accept(await self._receive())
 
     def _accept(self, message: t.MutableMapping[str, t.Any]) -> None:
         if message["type"] != "http.request":
@@ -278,24 +251,6 @@ class Body:
         if self.declared is not None and self.size > self.declared:
             self.complete = True
             raise TooLong
-
-
-@types.coroutine
-def _go_on(waiting: t.Any, pending: t.Any) -> t.Generator[t.Any, t.Any, t.Any]:
-    """Await the rest of what was begun by hand; *pending* is what it waits for first."""
-    try:
-        while True:
-            try:
-                value = yield pending
-            except BaseException as error:
-                # Granian's awaitables are no generators: there is nobody to tell.
-                if not hasattr(waiting, "throw"):
-                    raise
-                pending = waiting.throw(error)
-            else:
-                pending = next(waiting) if value is None else waiting.send(value)
-    except StopIteration as done:
-        return done.value
 
 
 class BodyInput(io.RawIOBase):
