@@ -133,28 +133,40 @@ def _on_asgi(times: Times) -> Iterator[Goal]:
             yield Goal(f"{name} on ASGI", "ahead of five", found, row[ours] < peers[best])
 
 
-def _on_socket(server: str, rates: Rates) -> Iterator[Goal]:
+def leaders(rates: Rates, name: str) -> list[str]:
+    """Return who is compared by the goals of a workload: the floor, ours, and the fastest peer."""
+    rps = {n: v["rps"] for n, v in rates[name].items()}
+    peers = _peers(rps)
+    best = [max(peers, key=peers.__getitem__)] if peers else []
+    return [n for n in ("bare_wsgi", "kolben", *best) if n in rps]
+
+
+def _on_socket(server: str, rates: Rates, closer: Rates) -> Iterator[Goal]:
     for name, rows in rates.items():
         rps = {n: v["rps"] for n, v in rows.items()}
         if "kolben" not in rps:
             continue
+        exact = {n: v["rps"] for n, v in closer.get(name, rows).items()}
         share = SOCKET_GOALS[server]
-        if "bare_wsgi" in rps:
-            ratio = rps["kolben"] / rps["bare_wsgi"]
+        if "bare_wsgi" in exact:
+            ratio = exact["kolben"] / exact["bare_wsgi"]
             found = f"{ratio:.2f}"
             yield Goal(f"{server} {name}", f">= {share:g} of the callable", found, ratio >= share)
-        peers = _peers(rps)
+        peers = _peers(exact)
         if peers:
             best = max(peers, key=peers.__getitem__)
-            ours = max(v for n, v in rps.items() if BY_NAME[n].is_ours)
-            found = f"{ours:.0f} to {peers[best]:.0f} req/s ({BY_NAME[best].label})"
-            yield Goal(f"{server} {name}", "first", found, ours > peers[best])
+            found = f"{exact['kolben']:.0f} to {peers[best]:.0f} req/s ({BY_NAME[best].label})"
+            is_first = exact["kolben"] > peers[best]
+            yield Goal(f"{server} {name}", "first", found, is_first)
 
 
-def goals(times: Times, rates: dict[str, Rates]) -> list[Goal]:
-    """Return every goal that the measurements say something about."""
+def goals(times: Times, rates: dict[str, Rates], closer: dict[str, Rates]) -> list[Goal]:
+    """Return every goal that the measurements say something about.
+
+    *closer* has the more exact figures of those that lead *rates*.
+    """
     found = [*_against_flask(times), *_against_floors(times), *_against_peers(times)]
     found += _on_asgi(times)
     for server, of_server in rates.items():
-        found += _on_socket(server, of_server)
+        found += _on_socket(server, of_server, closer.get(server, {}))
     return found

@@ -126,7 +126,7 @@ class Body:
     @property
     def is_read(self) -> bool:
         """Whether :attr:`input` has all of the body."""
-        return not (self._input is None or isinstance(self._input, BodyInput))
+        return not (self._input is None or type(self._input) is BodyInput)
 
     def _store(self, pieces: list[bytes]) -> None:
         if self._file is None:
@@ -194,9 +194,7 @@ class Body:
     @property
     def is_open(self) -> bool:
         """Whether there is something to close."""
-        return not (
-            self._arrival is None and self._file is None and not isinstance(self._input, BodyInput)
-        )
+        return self._arrival is not None or self._file is not None or type(self._input) is BodyInput
 
     def _take(self) -> bytes:
         data, self._buffer = self._buffer, b""
