@@ -33,10 +33,12 @@ from .debughelpers import FormDataRoutingRedirect
 from .dispatch import (
     _PRESERVE,
     DECIDES,
+    ERROR_STEPS,
     STEPS,
     Route,
     index_routes,
     is_coroutine_function,
+    overrides_none,
     takes_short_way,
     wsgi_app,
 )
@@ -135,6 +137,7 @@ class Flask(ServedApp):
     session_interface: SessionInterface = SecureCookieSessionInterface()
 
     # What the engine found out about this application; None where it has to look again.
+    _handles_errors_itself: bool  # no subclass or program has replaced what does
     _short_way: bool | None
     _opens_session_late: bool
     _quiet: object  # the tables' mark, while a request begins and ends with nothing to be done
@@ -818,6 +821,7 @@ class Flask(ServedApp):
         self._opens_session_late = type(self.session_interface) is SecureCookieSessionInterface
         self._routes = index_routes(self)
         self._unrouted = Route(None)
+        self._handles_errors_itself = overrides_none(self, _ERROR_STEPS)
         self._short_way = takes_short_way(self, _STEPS)
 
     def _preserve(self, environ: WSGIEnvironment, context: RequestContext) -> None:
@@ -833,3 +837,4 @@ class Flask(ServedApp):
 
 
 _STEPS = {name: getattr(Flask, name) for name in STEPS}
+_ERROR_STEPS = {name: getattr(Flask, name) for name in ERROR_STEPS}

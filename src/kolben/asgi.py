@@ -1,6 +1,6 @@
 """The ASGI gateway, and the way of a request whose view is an ``async def``.
 
-`respond` is the asynchronous twin of `kolben.dispatch.wsgi_app`: the same steps in the same order, with
+`_answer` is the asynchronous twin of `kolben.dispatch.wsgi_app`: the same steps in the same order, with
 each coroutine function awaited on the server's event loop, and each plain function called in a
 worker thread. A request for a plain view goes the way of WSGI as a whole, in one worker thread.
 Tests hold the two gateways together.
@@ -34,6 +34,7 @@ from .dispatch import (
     _PRESERVE,
     Answer,
     Route,
+    _answer as _respond,
     _finish,
     _match_by_werkzeug,
     index_routes,
@@ -240,118 +241,99 @@ def _is_too_long(app: Flask, body: Body) -> bool:
 # -- the way of a coroutine function --------------------------------------------------------
 
 
-async def _answer(
+async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
     app: Flask,
     scope: Scope,
     body: Body | None,
     headers: dict[bytes, bytes],
     found: _Found,
 ) -> Answer:
-    """Answer on the event loop; the twin of `Flask.wsgi_app`."""
-    context = ASGIRequestContext(app, scope)
-    context.body = body
-    context._token = _set_current(context)
-    failure: BaseException | None = None
-    try:
-        if appcontext_pushed.receivers:
-            await _send_signal(app, appcontext_pushed)
-        try:
-            answer = await respond(app, context, headers, found)
-        except Exception as error:
-            failure = error
-            answer = await in_thread(_handle_exception, app, error)
-        if type(answer) is not tuple:
-            answer = await prepare(answer, context.environ)
-        return answer
-    except BaseException as error:
-        failure = error
-        raise
-    finally:
-        if (
-            ((request := context._request) is not None and request._has_files)
-            or context._holds
-            or app.teardown_request_funcs
-            or app.teardown_appcontext_funcs
-            or _PRESERVE in scope
-            or request_tearing_down.receivers
-            or appcontext_tearing_down.receivers
-            or appcontext_popped.receivers
-        ):
-            await _leave(app, context, app._to_report(failure))
-        else:
-            if context._request is not None:
-                # A circle otherwise, which keeps the body until the garbage collector comes.
-                context.environ["werkzeug.request"] = None
-            _reset_current(context._token)
-            context._token = None
-
-
-async def respond(  # noqa: C901 (one piece, from top to bottom, as its twin)
-    app: Flask,
-    context: ASGIRequestContext,
-    headers: dict[bytes, bytes],
-    found: _Found,
-) -> Answer | Response:
-    """Answer one request; the asynchronous twin of :func:`kolben.dispatch.wsgi_app`.
+    """Answer one request on the event loop; the twin of `kolben.dispatch.wsgi_app`.
 
     :param app: the application, for which :func:`kolben.dispatch.takes_short_way` holds.
-    :param context: the request's context; it is the current one.
-    :param headers: the request's headers.
+    :param scope: what is known of the request.
+    :param body: its body, None where there is none.
+    :param headers: its headers.
     :param found: what the route index says of its path.
-    :return: what to send, or a response object.
-    :raises Exception: whatever no error handler has dealt with.
+    :return: what to send.
     """
+    is_quiet = tables.mark is app._quiet
+    context = ASGIRequestContext(app, scope, body)
+    context._token = _set_current(context)
     # Of the environ, most requests need no more than this.
-    environ: WSGIEnvironment = {"REQUEST_METHOD": context.scope["method"]}
+    environ: WSGIEnvironment = {"REQUEST_METHOD": scope["method"]}
+    route = app._unrouted
+    failure: BaseException | None = None
+    answer: t.Any
     try:
-        context._routing = routing = (
-            _match_by_werkzeug(app, context, found)
-            if found is None or found is NOT_FOUND
-            else found
-        )
-        _, values, wrong, route = routing
-        if context.body is not None:
-            await _read_body(app, context, context.body, route)
-        if b"cookie" in headers:
-            environ = context.environ
-        if request_started.receivers:
-            await _send_signal(app, request_started)
-        result = None
-        if app.before_request_funcs or app.url_value_preprocessors:
-            result = await _preprocess(app, context)
-        if result is not None:
-            pass
-        elif context._request is not None:
-            result = await _dispatch(app, context)
-        elif wrong is not None:
-            raise wrong
-        elif route.answers_options and environ["REQUEST_METHOD"] == "OPTIONS":
-            result = app.make_default_options_response()
+        try:
+            if not is_quiet and appcontext_pushed.receivers:
+                await _send_signal(app, appcontext_pushed)
+            try:
+                # Match.
+                if found is None or found is NOT_FOUND:
+                    found = _match_by_werkzeug(app, context, found)
+                context._routing = t.cast("tuple[t.Any, ...]", found)
+                _, values, _, route = context._routing
+                if body is not None:
+                    await _read_body(app, context, body, route)
+                if b"cookie" in headers:
+                    environ = context.environ
+
+                # Before hooks and view, or an error handler.
+                if route.direct_mark is tables.mark and environ["REQUEST_METHOD"] != "OPTIONS":
+                    result = await route.view(*values)
+                else:
+                    result = await _call_with_hooks(app, context)
+            except Exception as raised:
+                result = await _handle_user_exception(app, context, raised)
+                if raised is context._routing[2]:
+                    # A circle otherwise: the context holds this error, and its traceback the context.
+                    raised.__traceback__ = None
+
+            # Response, after hooks, session.
+            if route.plain_mark is not tables.mark or context._touched or b"cookie" in headers:
+                answer = await _conclude(app, context, environ, route, result)
+                is_quiet = tables.mark is app._quiet and not context._holds
+            elif _is_wsgi_app(result):
+                answer = await in_thread(app.make_response, result)
+            else:
+                answer = _respond(app, environ, result)
+        except Exception as raised:
+            failure, is_quiet = raised, False
+            answer = await in_thread(_handle_exception, app, raised)
+        if type(answer) is not tuple:
+            answer = _short_answer(answer, environ) or await prepare(answer, context.environ)
+        return t.cast("Answer", answer)
+    except BaseException as raised:
+        failure, is_quiet = raised, False
+        raise
+    finally:
+        request = context._request
+        if not is_quiet or _PRESERVE in scope or (request is not None and request._has_files):
+            await _leave(app, context, app._to_report(failure))
         else:
-            if route.mark is not tables.mark:
-                route.prepare(app)
-            result = await route.view(*values)
-    except Exception as error:
-        result = await _handle_user_exception(app, context, error)
-        if error is context._routing[2]:
-            # A circle otherwise: the context holds this error, and its traceback the context.
-            error.__traceback__ = None
-    if (
-        app.after_request_funcs
-        or context._opened_session is not None
-        or context._has_after_functions
-        or request_finished.receivers
-        or type(result) not in _NO_APPS
-    ):
-        return await _finish_carefully(app, context, environ, result)
-    return _finish(app, context, environ, result)
+            _reset_current(context._token)
+            context._token = None
+            if request is not None:
+                # A circle otherwise, which keeps the body until the garbage collector comes.
+                context.environ["werkzeug.request"] = None
 
 
-async def _read_body(
-    app: Flask, context: ASGIRequestContext, body: Body, route: Route | None
-) -> None:
+def _short_answer(response: t.Any, environ: WSGIEnvironment) -> Answer | None:
+    """Return status, headers and body of a response that can be sent as it is; None for others."""
+    if type(response) is Response and (short := response._short_wsgi_response(environ)):
+        body, status, headers = short
+        if type(body) is list or type(body) is tuple:
+            return status, headers, body
+    return None
+
+
+async def _read_body(app: Flask, context: ASGIRequestContext, body: Body, route: Route) -> None:
     """Read the body, unless the view does that itself or it is too long."""
-    if route is not None and route.streams_body:
+    if route.mark is not tables.mark:
+        route.prepare(app)
+    if route.streams_body:
         return
     if not _is_too_long(app, body):
         await body.read(app.config["MAX_CONTENT_LENGTH"])
@@ -359,30 +341,76 @@ async def _read_body(
         context.environ["wsgi.input"] = body.input
 
 
-async def _finish_carefully(
-    app: Flask, context: ASGIRequestContext, environ: WSGIEnvironment, result: t.Any
+async def _call_with_hooks(app: Flask, context: ASGIRequestContext) -> t.Any:
+    """Return what a before hook or the view has returned."""
+    _, values, error, route = context._routing
+    if request_started.receivers:
+        await _send_signal(app, request_started)
+    if app.before_request_funcs or app.url_value_preprocessors:
+        if route.mark is not tables.mark:
+            route.prepare(app)
+        if route.async_before is None:
+            result = await in_thread(app.preprocess_request)
+            if result is not None:
+                return result
+        else:
+            for hook in route.async_before:
+                result = await hook()
+                if result is not None:
+                    return result
+    if context._request is not None:
+        return await _dispatch(app, context)
+    if error is not None:
+        raise error
+    if route.answers_options and context.scope["method"] == "OPTIONS":
+        return app.make_default_options_response()
+    if route.mark is not tables.mark:
+        route.prepare(app)
+    return await route.view(*values)
+
+
+async def _conclude(
+    app: Flask,
+    context: ASGIRequestContext,
+    environ: WSGIEnvironment,
+    route: Route,
+    result: t.Any,
 ) -> Answer | Response:
-    """Finish a request, where the result or the hooks may run plain code of any length."""
+    """Turn what the view returned into what is sent, where somebody sees it before, or somebody's
+    plain code of any length may have to do it.
+    """
     if _is_wsgi_app(result):
         result = await in_thread(app.make_response, result)
-    if app.after_request_funcs or context._has_after_functions:
-        return await _finish_with_hooks(app, context, result)
+    if route.mark is not tables.mark:
+        route.prepare(app)
+    hooks = route.async_after
+    request = context._request
+    if request is not None and request.url_rule is not route.rule:
+        hooks = None  # whoever has seen the request has given it another rule
+    if hooks or context._has_after_functions or (hooks is None and app.after_request_funcs):
+        return await _finish_with_hooks(app, context, hooks, result)
     if request_finished.receivers:
         return await in_thread(app.finalize_request, result)
     return _finish(app, context, environ, result)
 
 
-async def _preprocess(app: Flask, context: ASGIRequestContext) -> t.Any:
-    """The twin of `Flask.preprocess_request`."""
-    names = (None, *reversed(context._blueprints()))
-    hooks = _listed(app.before_request_funcs, names)
-    if app.url_value_preprocessors or not _all_async(hooks):
-        return await in_thread(app.preprocess_request)
+async def _finish_with_hooks(
+    app: Flask, context: ASGIRequestContext, hooks: tuple[t.Any, ...] | None, result: t.Any
+) -> Response:
+    """The twin of `Flask.finalize_request`, where there are after-request functions.
+
+    :param hooks: those of the route, where all of them are coroutine functions.
+    """
+    if context._has_after_functions and hooks is not None:
+        functions = context._after_request_functions
+        hooks = (*functions, *hooks) if all(map(is_coroutine_function, functions)) else None
+    if hooks is None or request_finished.receivers:
+        return await in_thread(app.finalize_request, result)
+    response = app.make_response(result)
     for hook in hooks:
-        result = await hook()
-        if result is not None:
-            return result
-    return None
+        response = await hook(response)
+    app._conclude(context, response)
+    return response
 
 
 async def _dispatch(app: Flask, context: ASGIRequestContext) -> t.Any:
@@ -402,7 +430,7 @@ async def _handle_user_exception(
     app: Flask, context: ASGIRequestContext, error: Exception
 ) -> t.Any:
     """The twin of `Flask.handle_user_exception`, and of `Flask.handle_http_exception`."""
-    if not _are_own(app, "handle_user_exception", "handle_http_exception"):
+    if not app._handles_errors_itself:
         return await in_thread(_while_handling, error, app.handle_user_exception)
     if isinstance(error, BadRequestKeyError) and (
         app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
@@ -433,23 +461,6 @@ def _while_handling(error: Exception, handler: Callable[[t.Any], t.Any]) -> t.An
         raise error
     except Exception:
         return handler(error)
-
-
-async def _finish_with_hooks(app: Flask, context: ASGIRequestContext, result: t.Any) -> Response:
-    """The twin of `Flask.finalize_request`, where there are after-request functions."""
-    names = (*context._blueprints(), None)
-    reverse = {name: hooks[::-1] for name, hooks in app.after_request_funcs.items()}
-    hooks: list[t.Any] = [
-        *(context._after_request_functions if context._has_after_functions else ()),
-        *_listed(reverse, names),
-    ]
-    if request_finished.receivers or not _all_async(hooks):
-        return await in_thread(app.finalize_request, result)
-    response = app.make_response(result)
-    for hook in hooks:
-        response = await hook(response)
-    app._conclude(context, response)
-    return response
 
 
 async def _leave(app: Flask, context: ASGIRequestContext, error: BaseException | None) -> None:
@@ -551,10 +562,10 @@ def _are_own(app: Flask, *names: str) -> bool:
 
 def _is_wsgi_app(result: t.Any) -> bool:
     """Tell whether a view's result is a WSGI application, which has to be called."""
-    if type(result) in _NO_APPS:
-        return False
     if isinstance(result, tuple) and result:
         result = result[0]
+    if type(result) in _NO_APPS:
+        return False
     return callable(result) and not isinstance(result, (BaseResponse, HTTPException))
 
 

@@ -51,7 +51,7 @@ class Body:
     #: Whether the client has left.
     gone = False
     _buffer = b""
-    _input: t.IO[bytes] | None = None
+    _input: t.Any = None
     _file: t.IO[bytes] | None = None
     # What waits for the next message; several may wait for it.
     _arrival: asyncio.Task[None] | None = None
@@ -120,8 +120,8 @@ class Body:
     def input(self) -> t.IO[bytes]:
         """The environ's ``wsgi.input``; before the body is read, one that waits for it."""
         if self._input is None:
-            self._input = t.cast("t.IO[bytes]", BodyInput(self))
-        return self._input
+            self._input = BodyInput(self)
+        return t.cast("t.IO[bytes]", self._input)
 
     @property
     def is_read(self) -> bool:

@@ -82,14 +82,11 @@ def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
     :raises Exception: if something in the scope is missing or of the wrong type.
     """
     get = scope.get
-    if get("root_path"):
-        root, path = split_path(scope)
-    else:
-        root, path = "", scope["path"]
+    root, path = split_path(scope) if get("root_path") else ("", scope["path"])
     host, port = get("server") or _NO_SERVER
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": get("method", "GET"),
-        "SCRIPT_NAME": disguise(root),
+        "SCRIPT_NAME": root and disguise(root),
         "PATH_INFO": path if path.isascii() else disguise(path),
         "QUERY_STRING": get("query_string", b"").decode("latin-1"),
         "SERVER_NAME": host,
@@ -107,21 +104,21 @@ def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
         "asgi.scope": scope,
         BODY_KEY: body,
     }
-    client = get("client")
-    if client:
+    headers = scope["headers"]
+    expected = len(environ) + len(headers)
+    names = _environ_names
+    # PERF: by their number it is seen whether one has come twice: a look for each takes 0.1 us.
+    for name, value in headers:
+        environ[names[name]] = value.decode("latin-1")
+    if len(environ) != expected:
+        environ |= _join(headers)
+    if "" in environ:
+        del environ[""]
+    if client := get("client"):
         environ["REMOTE_ADDR"] = client[0]
         environ["REMOTE_PORT"] = str(client[1])
     if _PRESERVE in scope:
         environ[_PRESERVE] = scope[_PRESERVE]
-    headers = scope["headers"]
-    names = _environ_names
-    # PERF: one after the other, with a look for an earlier one each time, takes twice as long.
-    named = {names[name]: value.decode("latin-1") for name, value in headers}
-    if len(named) != len(headers):
-        named = _join(headers)
-    if "" in named:
-        del named[""]
-    environ.update(named)
     return environ
 
 
@@ -148,15 +145,14 @@ class ASGIRequestContext(RequestContext):
 
     :param app: the application that handles the request.
     :param scope: the ASGI scope of the connection.
+    :param body: the request's body; None where there is none.
     """
 
-    #: The request's body; None where there is none.
-    body: Body | None = None
-
-    def __init__(self, app: Flask, scope: Scope) -> None:
+    def __init__(self, app: Flask, scope: Scope, body: Body | None = None) -> None:
         # As in the class above, without the environ.
         self.app = app
         self.scope = scope
+        self.body = body
         self._request = None
         self._opened_session = None
         self._g = None

@@ -67,6 +67,8 @@ class Route:
     __slots__ = (
         "after",
         "answers_options",
+        "async_after",
+        "async_before",
         "before",
         "call",
         "direct_mark",
@@ -98,9 +100,12 @@ class Route:
         self.direct_mark: object = None
         # The tables' mark while nobody sees the response of this or any other route.
         self.plain_mark: object = None
-        # What a server that is asynchronous itself has to know of the view.
+        # What a server that is asynchronous itself has to know of the view, and the hooks where all of
+        # them are coroutine functions; None where they are not.
         self.is_async = False
         self.streams_body = False
+        self.async_before: tuple[t.Any, ...] | None = ()
+        self.async_after: tuple[t.Any, ...] | None = ()
 
     def prepare(self, app: Flask) -> None:
         """Take over the view and the hooks that the application has for the endpoint now, and who
@@ -119,11 +124,13 @@ class Route:
         before = tables.listed(app.before_request_funcs, inwards)
         if before is None or app.url_value_preprocessors:
             before = [_preprocess]
+        self.async_before = _all_async(before)
         announce = [_announce_start] if request_started.receivers else []
         self.before = (*announce, *map(app.ensure_sync, before))
         self.direct_mark = None if self.before or self.rule is None else mark
         after = tables.listed(app.after_request_funcs, inwards)
         self.after = None if after is None else tuple(map(app.ensure_sync, reversed(after)))
+        self.async_after = None if after is None else _all_async(after[::-1])
         is_plain = (
             not app.after_request_funcs
             and not request_finished.receivers
@@ -132,6 +139,10 @@ class Route:
         self.plain_mark = mark if is_plain else None
         app._quiet = mark if _is_quiet(app) else None
         self.mark = mark
+
+
+def _all_async(functions: list[t.Any]) -> tuple[t.Any, ...] | None:
+    return tuple(functions) if all(map(is_coroutine_function, functions)) else None
 
 
 def _is_quiet(app: Flask) -> bool:
@@ -563,10 +574,14 @@ TABLES = {
     "teardown_appcontext_funcs": tables.HookList,
 }
 
+#: The methods that choose an error's handler, and call it.
+ERROR_STEPS = ("handle_user_exception", "handle_http_exception")
+
 #: The attributes of an application that decide whether it takes the short way.
 DECIDES = frozenset(
     (
         *STEPS,
+        *ERROR_STEPS,
         *TABLES,
         "config",
         "response_class",
@@ -583,10 +598,19 @@ def takes_short_way(app: Flask, steps: t.Mapping[str, t.Any]) -> bool:
     :param app: the application.
     :param steps: the steps that :func:`wsgi_app` knows, by their names.
     """
-    own = app.__dict__
-    kind = type(app)
     return (
         not app.subdomain_matching
-        and all(name not in own and getattr(kind, name) is step for name, step in steps.items())
+        and overrides_none(app, steps)
         and all(type(getattr(app, name)) is table for name, table in TABLES.items())
     )
+
+
+def overrides_none(app: Flask, steps: t.Mapping[str, t.Any]) -> bool:
+    """Tell whether the application and its class have *steps* as they are.
+
+    :param app: the application.
+    :param steps: methods, by their names.
+    """
+    own = app.__dict__
+    kind = type(app)
+    return all(name not in own and getattr(kind, name) is step for name, step in steps.items())
