@@ -45,13 +45,9 @@ class Body:
     #: What went wrong before anybody has looked at the body.
     error: HTTPException | None = None
 
-    # PERF: what most requests never change is a class attribute.
-    size = 0
-    complete = False
+    # What most requests never change is a class attribute.
     #: Whether the client has left.
     gone = False
-    _buffer = b""
-    _input: t.Any = None
     _file: t.IO[bytes] | None = None
     # What waits for the next message; several may wait for it.
     _arrival: asyncio.Task[None] | None = None
@@ -62,6 +58,11 @@ class Body:
         self.loop = asyncio.get_running_loop()
         self._receive = receive
         self._patience = patience
+        # PERF: set here, as CPython writes an attribute slowly that the class has, too.
+        self.size = 0
+        self.complete = False
+        self._buffer = b""
+        self._input: t.Any = None
 
     @classmethod
     def empty(cls, receive: Receive) -> Body:
