@@ -337,8 +337,8 @@ async def _read_body(app: Flask, context: ASGIRequestContext, body: Body, route:
         return
     if not _is_too_long(app, body):
         await body.read(app.config["MAX_CONTENT_LENGTH"])
-    if "environ" in context.__dict__:  # made to find the route
-        context.environ["wsgi.input"] = body.input
+    if context._environ is not None:  # made to find the route
+        context._environ["wsgi.input"] = body.input
 
 
 async def _call_with_hooks(app: Flask, context: ASGIRequestContext) -> t.Any:

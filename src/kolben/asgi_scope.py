@@ -10,7 +10,6 @@ import typing as t
 from werkzeug.exceptions import BadRequest
 
 from .ctx import RequestContext
-from .lazy import lazy
 from .streaming import BODY_KEY, FileBody
 from .wrappers import NOT_ROUTED
 
@@ -153,6 +152,7 @@ class ASGIRequestContext(RequestContext):
         self.app = app
         self.scope = scope
         self.body = body
+        self._environ: WSGIEnvironment | None = None
         self._request = None
         self._opened_session = None
         self._g = None
@@ -160,16 +160,21 @@ class ASGIRequestContext(RequestContext):
         self._touched = False
         self._token = None
 
-    @lazy
-    def environ(self) -> WSGIEnvironment:
+    @property
+    def environ(self) -> WSGIEnvironment:  # type: ignore[override] # not to be replaced here
         """The WSGI environment of the request."""
+        environ = self._environ
+        return self._make_environ() if environ is None else environ
+
+    def _make_environ(self) -> WSGIEnvironment:
         try:
-            return make_environ(self.scope, self.body)
+            self._environ = environ = make_environ(self.scope, self.body)
         except Exception as error:
             # Whoever asks again, as error handlers do, gets one without what the client sent.
-            self.__dict__["environ"] = make_environ(_bare(self.scope), None)
+            self._environ = make_environ(_bare(self.scope), None)
             logger.warning("Malformed ASGI scope: %r", error)
             raise BadRequest from None
+        return environ
 
     def copy(self) -> RequestContext:
         """Return a context with the same request and session, to be pushed elsewhere."""
