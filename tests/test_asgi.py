@@ -270,6 +270,46 @@ def test_client_that_sends_nothing_is_408(app, is_async):
     assert sent[0]["status"] == 408
 
 
+def test_session_and_hooks_of_an_application_that_an_async_view_returns(app):
+    @app.get("/")
+    async def view():
+        def inner(environ, start_response):
+            session["a"] = 1
+
+            @kolben.after_this_request
+            def mark(response):
+                response.headers["X-After"] = "1"
+                return response
+
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return [b"inner"]
+
+        return inner
+
+    for _ in range(2):
+        reply = Gateway("asgi").get(app, "/")
+        assert (reply.text, reply.header("X-After")) == ("inner", "1")
+        assert reply.header("Set-Cookie")
+
+
+def test_teardown_is_told_to_who_comes_to_listen_while_a_view_waits(app):
+    ended = []
+
+    @app.get("/<name>")
+    async def view(name):
+        if name == "slow":
+            app.teardown_appcontext_funcs.append(lambda error: ended.append(error))
+            # Another request of the route takes note of it.
+            other = call_asgi(app, Asked("/quick"))
+            await asyncio.create_task(other, context=contextvars.Context())
+        return name
+
+    for _ in range(2):
+        Gateway("asgi").get(app, "/quick")
+    Gateway("asgi").get(app, "/slow")
+    assert len(ended) == 2
+
+
 class Bare:
     """An awaitable as Granian's are: no generator, so that nothing can be thrown into it."""
 

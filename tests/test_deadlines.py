@@ -104,6 +104,21 @@ def test_cancellation_from_outside_is_not_taken_for_the_end_of_the_time():
     asyncio.run(main())
 
 
+def test_task_counts_as_cancelled_no_longer_where_the_wait_ends_otherwise():
+    async def ends_with_an_error_of_its_own():
+        try:
+            await asyncio.sleep(LONG)
+        except asyncio.CancelledError:
+            raise ValueError("from inside") from None
+
+    async def main():
+        with pytest.raises(ValueError, match="from inside"):
+            await limit(SHORT).wait_for(ends_with_an_error_of_its_own())
+        assert asyncio.current_task().cancelling() == 0
+
+    asyncio.run(main())
+
+
 def test_cancellation_from_outside_goes_before_the_end_of_the_time():
     async def cancelled_again_at_its_end():
         try:

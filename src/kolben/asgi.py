@@ -257,7 +257,6 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
     :param found: what the route index says of its path.
     :return: what to send.
     """
-    is_quiet = tables.mark is app._quiet
     context = ASGIRequestContext(app, scope, body)
     context._token = _set_current(context)
     # Of the environ, most requests need no more than this.
@@ -267,7 +266,7 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
     answer: t.Any
     try:
         try:
-            if not is_quiet and appcontext_pushed.receivers:
+            if appcontext_pushed.receivers:
                 await _send_signal(app, appcontext_pushed)
             try:
                 # Match.
@@ -292,25 +291,25 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
                     raised.__traceback__ = None
 
             # Response, after hooks, session.
-            if route.plain_mark is not tables.mark or context._touched or b"cookie" in headers:
+            is_seen = route.plain_mark is not tables.mark or context._touched
+            if is_seen or b"cookie" in headers or _is_wsgi_app(result):
                 answer = await _conclude(app, context, environ, route, result)
-                is_quiet = tables.mark is app._quiet and not context._holds
-            elif _is_wsgi_app(result):
-                answer = await in_thread(app.make_response, result)
             else:
                 answer = _respond(app, environ, result)
         except Exception as raised:
-            failure, is_quiet = raised, False
+            failure = raised
             answer = await in_thread(_handle_exception, app, raised)
         if type(answer) is not tuple:
             answer = _short_answer(answer, environ) or await prepare(answer, context.environ)
         return t.cast("Answer", answer)
     except BaseException as raised:
-        failure, is_quiet = raised, False
+        failure = raised
         raise
     finally:
         request = context._request
-        if not is_quiet or _PRESERVE in scope or (request is not None and request._has_files):
+        # Now: somebody may have come to listen while the view waited.
+        is_quiet = tables.mark is app._quiet and not context._holds and _PRESERVE not in scope
+        if failure is not None or not is_quiet or (request is not None and request._has_files):
             await _leave(app, context, app._to_report(failure))
         else:
             _reset_current(context._token)

@@ -46,13 +46,17 @@ class TimeLimit:
         try:
             return await awaitable
         except asyncio.CancelledError:
-            # Somebody else may have cancelled the task as well, and that goes first.
-            if task in self._overdue and task.uncancel() <= cancelled:
-                raise TimeoutError from None
+            if task in self._overdue:
+                self._overdue.discard(task)
+                # Somebody else may have cancelled the task as well, and that goes first.
+                if task.uncancel() <= cancelled:
+                    raise TimeoutError from None
             raise
         finally:
             self._ends.pop(task, None)
-            self._overdue.discard(task)
+            if task in self._overdue:  # and the wait ended with something else all the same
+                self._overdue.discard(task)
+                task.uncancel()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cancel who is overdue, and come again when the next one would be."""
