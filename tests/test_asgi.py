@@ -270,7 +270,8 @@ def test_client_that_sends_nothing_is_408(app, is_async):
     assert sent[0]["status"] == 408
 
 
-def test_session_and_hooks_of_an_application_that_an_async_view_returns(app):
+@pytest.mark.parametrize("way", ["wsgi", "asgi"])
+def test_session_and_hooks_of_an_application_that_an_async_view_returns(app, way):
     @app.get("/")
     async def view():
         def inner(environ, start_response):
@@ -287,7 +288,7 @@ def test_session_and_hooks_of_an_application_that_an_async_view_returns(app):
         return inner
 
     for _ in range(2):
-        reply = Gateway("asgi").get(app, "/")
+        reply = Gateway(way).get(app, "/")
         assert (reply.text, reply.header("X-After")) == ("inner", "1")
         assert reply.header("Set-Cookie")
 

@@ -289,7 +289,8 @@ def wsgi_app(  # noqa: C901 (one piece, for it is the way of each request; see t
                     status, headers, body = _ready(_answer(self, environ, result), environ)
             else:
                 answer = _answer(self, environ, result)
-                status, headers, body = answer if type(answer) is tuple else _ready(answer, environ)
+                finish = _made if context._touched else _ready  # type: ignore[redundant-expr] # set by it
+                status, headers, body = answer if type(answer) is tuple else finish(answer, environ)
         except BaseException as raised:
             failure, is_quiet = raised, False
             if not isinstance(raised, Exception):
@@ -434,6 +435,13 @@ def _ready(
     return None, answer, ()
 
 
+def _made(response: t.Any, environ: WSGIEnvironment) -> tuple[t.Any, t.Any, t.Iterable[bytes]]:
+    """The same for a response whose making has opened the session, or asked for a function after it."""
+    context = t.cast("RequestContext", _get_current())
+    response = _finish_with_hooks(context.app, context, environ, response, _NO_HOOKS)
+    return _ready(response, environ)
+
+
 def _finish(
     app: Flask, context: RequestContext, environ: WSGIEnvironment, result: t.Any
 ) -> Answer | Response:
@@ -446,9 +454,13 @@ def _finish(
         or ("HTTP_COOKIE" in environ and app._must_resend_session(environ))
     ) and (saved := _session_alone(app, context, result)) is None:
         return _finish_with_hooks(app, context, environ, result, _NO_HOOKS)
-    if app.response_class is not Response:
-        return app.make_response(result)
-    return _answer(app, environ, result, saved)
+    is_ours = app.response_class is Response
+    answer: t.Any = _answer(app, environ, result, saved) if is_ours else app.make_response(result)
+    if context._touched and saved is None and type(answer) is not tuple:
+        # What made the response may have opened the session, or asked for a function after it.
+        return _finish_with_hooks(app, context, environ, answer, _NO_HOOKS)
+    made: Answer | Response = answer
+    return made
 
 
 def _finish_with_hooks(
