@@ -145,8 +145,13 @@ class RouteIndex(Generic[T]):
         self.stamp = _stamp(url_map)
         try:
             self._read(url_map, make_target)
-        except (AttributeError, OverflowError, RecursionError, UnknownShapeError, re.error):
-            # Another Werkzeug, or an expression that does not compile: leave all to Werkzeug.
+            is_whole = getattr(url_map, "_remap", None) is self.stamp
+        except (AttributeError, OverflowError, RuntimeError, UnknownShapeError, re.error):
+            # Another Werkzeug, an expression that does not compile, or too deep.
+            is_whole = False
+        if not is_whole:
+            # Or another thread has added a rule meanwhile, which the stamp will tell: leave all to
+            # Werkzeug.
             self.exact, self._start = {}, None
 
     def current(self, url_map: werkzeug.routing.Map) -> bool:
