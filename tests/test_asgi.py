@@ -248,26 +248,33 @@ def test_body_longer_than_declared_is_400(app, is_async):
     assert reply.status == 400
 
 
-@both("is_async")
-def test_client_that_sends_nothing_is_408(app, is_async):
-    app.config["BODY_TIMEOUT"] = 0.01
-    app.post("/")(make(is_async, lambda: request.get_data()))
+async def post_five_bytes(app, receive):
+    """Announce a body of five bytes, which *receive* gives; return what was sent."""
     sent = []
-
-    async def receive():
-        await asyncio.sleep(1000)
 
     async def send(message):
         sent.append(message)
 
-    async def main():
-        headers = [(b"content-length", b"5")]
-        scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
-        await app(scope, receive, send)
-        assert len(asyncio.all_tasks()) == 1
+    headers = [(b"content-length", b"5")]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    await app(scope, receive, send)
+    return sent
 
-    asyncio.run(main())
-    assert sent[0]["status"] == 408
+
+@both("is_async")
+def test_client_that_sends_nothing_is_408(app, is_async):
+    app.config["BODY_TIMEOUT"] = 0.01
+    app.post("/")(make(is_async, lambda: request.get_data()))
+
+    async def receive():
+        await asyncio.sleep(1000)
+
+    async def main():
+        sent = await post_five_bytes(app, receive)
+        assert len(asyncio.all_tasks()) == 1
+        return sent
+
+    assert asyncio.run(main())[0]["status"] == 408
 
 
 @pytest.mark.parametrize("way", ["wsgi", "asgi"])
@@ -338,7 +345,6 @@ def test_body_is_awaited_where_nothing_can_be_thrown_into_the_servers_awaitables
     pieces = [begin] if begin else []
     if comes:
         pieces.append(b"abcde"[len(begin) :])
-    sent = []
 
     def receive():
         loop = asyncio.get_running_loop()
@@ -348,15 +354,7 @@ def test_body_is_awaited_where_nothing_can_be_thrown_into_the_servers_awaitables
             loop.call_soon(future.set_result, message)
         return Bare(future)
 
-    async def send(message):
-        sent.append(message)
-
-    async def main():
-        headers = [(b"content-length", b"5")]
-        scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
-        await app(scope, receive, send)
-
-    asyncio.run(main())
+    sent = asyncio.run(post_five_bytes(app, receive))
     assert sent[0]["status"] == (200 if comes else 408)
     assert not comes or sent[1]["body"] == b"abcde"
 
