@@ -238,8 +238,6 @@ def _gather(pairs: list[tuple[str, t.Any]], cls: type[t.Any]) -> t.Any:
 _new_dict: t.Any = dict.__new__
 _update_dict: t.Any = dict.update
 
-_UNUSUAL_IN_COOKIE = re.compile(r'[ \t"]').search
-
 
 @t.overload
 def parse_cookies(header: str) -> ImmutableMultiDict[str, str]: ...
@@ -253,7 +251,7 @@ def parse_cookies(header: str, cls: type[t.Any] = ImmutableMultiDict) -> t.Any:
     :return: the cookies in the order sent; what is no cookie is skipped.
     """
     plain = header.replace("; ", ";")
-    if _UNUSUAL_IN_COOKIE(plain) or (cls is not ImmutableMultiDict and cls is not MultiDict):
+    if _has_unusual_cookie(plain) or (cls is not ImmutableMultiDict and cls is not MultiDict):
         return parse_cookie(header, cls)
     values: dict[str, list[str]] = {}
     for cookie in plain.split(";"):
@@ -265,6 +263,11 @@ def parse_cookies(header: str, cls: type[t.Any] = ImmutableMultiDict) -> t.Any:
     return _multi_dict(values, cls)
 
 
+def _has_unusual_cookie(plain: str) -> bool:
+    # PERF: a search for each of the three takes 0.1 us, one with a regular expression 0.4.
+    return " " in plain or '"' in plain or "\t" in plain
+
+
 def find_cookie(header: str, name: str) -> str | None:
     """Return the value of one cookie: the first of its name, as :func:`parse_cookies` finds it.
 
@@ -274,7 +277,8 @@ def find_cookie(header: str, name: str) -> str | None:
     :param name: the cookie's name, which has no ``=`` and ``;``.
     :return: the value, None if there is no such cookie.
     """
-    if _UNUSUAL_IN_COOKIE(plain := header.replace("; ", ";")):
+    plain = header.replace("; ", ";")
+    if _has_unusual_cookie(plain):
         return parse_cookies(header).get(name)
     start = f"{name}="
     for cookie in plain.split(";"):

@@ -563,7 +563,8 @@ def _signature(mac: _Mac, signed: bytes) -> bytes:
     inner, outer = mac[0].copy(), mac[1].copy()
     inner.update(signed)
     outer.update(inner.digest())
-    return _encode(outer.digest())
+    # 20 bytes are 27 digits in Base64; padding and a line break follow.
+    return b2a_base64(outer.digest())[:27].translate(_TO_URLSAFE)
 
 
 def _encode(data: bytes) -> bytes:
