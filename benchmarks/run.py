@@ -23,8 +23,10 @@ from frameworks import BY_NAME, FRAMEWORKS, Failed, Worker, start
 from rounds import in_turn, medians
 from workloads import EVERY
 
-TRIES = 4
-"""How many tries each round has, where the first ones of a table are compared."""
+SLICES = 3
+"""In-process, each round is cut into so many: the less time a round takes, the more of it is of one pace."""
+CLOSER = 4
+"""How many times as long as before those that lead a table are loaded, when they are compared again."""
 
 
 def interleave(
@@ -37,7 +39,7 @@ def interleave(
             continue
         try:
             worker.verify(workload)
-            counts[worker.framework.name] = worker.calibrate(workload, seconds)
+            counts[worker.framework.name] = worker.calibrate(workload, seconds / SLICES)
         except Failed as error:
             print(f"left out: {error}", file=sys.stderr)
     timed = [worker for worker in workers if worker.framework.name in counts]
@@ -46,7 +48,7 @@ def interleave(
     return medians(
         [
             {w.framework.name: w.time(workload, counts[w.framework.name]) for w in order}
-            for order in in_turn(timed, rounds)
+            for order in in_turn(timed, rounds * SLICES)
         ]
     )
 
@@ -81,12 +83,12 @@ def over_sockets(names: list[str], rounds: int, seconds: int) -> dict[str, repor
 
 
 def look_closer(
-    rates: dict[str, report.Rates], rounds: int, tries: int, seconds: int
+    rates: dict[str, report.Rates], rounds: int, seconds: int
 ) -> dict[str, report.Rates]:
     """Return the rates of those that lead each table, measured again without all the others.
 
     In a round of twenty servers a shared machine is fast for one and slow for the next. In a short one
-    it is mostly the same for all, and of each few the steadiest counts.
+    it is mostly the same for all.
     """
     found: dict[str, report.Rates] = {}
     for server, of_server in rates.items():
@@ -94,7 +96,7 @@ def look_closer(
         for name in of_server:
             leaders = [BY_NAME[leader] for leader in report.leaders(of_server, name)]
             print(f"{server}, {name}: {', '.join(f.label for f in leaders)} ...", file=sys.stderr)
-            found[server] |= sockets.measure(server, leaders, rounds, seconds, (name,), tries)
+            found[server] |= sockets.measure(server, leaders, rounds, seconds, (name,))
     return found
 
 
@@ -154,7 +156,7 @@ def main() -> int:
         for server, of_server in rates.items():
             print(f"\nOver a socket, {server}, one worker, {sockets.CONNECTIONS} connections\n")
             print(report.rates_table(of_server))
-        closer = look_closer(rates, rounds, 1 if options.quick else TRIES, 1)
+        closer = look_closer(rates, rounds, 1 if options.quick else CLOSER)
         for server, of_server in closer.items():
             print(f"\nThe first ones again, {server}\n")
             print(report.rates_table(of_server))

@@ -20,7 +20,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 
 import environments
@@ -31,6 +30,12 @@ from workloads import BY_NAME, Workload
 WORKLOADS = ("hello", "path", "json")
 CONNECTIONS = 32
 ROUNDS_OF_A_PROCESS = 3
+SLICE = 0.25
+"""For how many seconds a server is loaded before it is the next one's turn.
+
+A shared machine changes its pace several times a second; what takes turns as quickly has an equal share of
+each pace.
+"""
 
 _FASTPYSGI = """
 import importlib, sys, fastpysgi
@@ -203,30 +208,29 @@ class Load:
     """Requests a second."""
     p99: float
     """The 99th percentile, in milliseconds."""
+    requests: int
+    """How many requests there were."""
     cpu: float
-    """CPU microseconds of the server for one request, which other work disturbs less."""
+    """CPU seconds that they took the server."""
 
 
-def _load(server: Server, workload: Workload, seconds: int, options: list[str]) -> Load:
+def _load(server: Server, workload: Workload, seconds: float, options: list[str]) -> Load:
     """Load a server for some seconds."""
     url = f"http://127.0.0.1:{server.port}{workload.path}"
     before = _cpu_seconds(server.process.pid)
-    done = subprocess.run(
-        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", *options, url],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=seconds + 30,
-    )
+    # wrk takes whole seconds only, and ends early, with its report, when it is interrupted.
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d60s", "--latency", *options, url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
+        time.sleep(seconds)
+        wrk.send_signal(signal.SIGINT)
+        report = wrk.communicate(timeout=30)[0]
     cpu = _cpu_seconds(server.process.pid) - before
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
-    slowest = re.search(r"99%\s+([\d.]+)(us|ms|s)", done.stdout)
-    total = re.search(r"(\d+) requests in", done.stdout)
-    if "Non-2xx" in done.stdout or not rate or not slowest or not total:
-        raise RuntimeError(f"{server.framework.label}, {workload.name}: {done.stdout}")
-    return Load(
-        float(rate[1]), float(slowest[1]) * _UNITS[slowest[2]], cpu / int(total[1]) * 1_000_000
-    )
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", report)
+    slowest = re.search(r"99%\s+([\d.]+)(us|ms|s)", report)
+    total = re.search(r"(\d+) requests in", report)
+    if "Non-2xx" in report or not rate or not slowest or not total:
+        raise RuntimeError(f"{server.framework.label}, {workload.name}: {report}")
+    return Load(float(rate[1]), float(slowest[1]) * _UNITS[slowest[2]], int(total[1]), cpu)
 
 
 Rates = dict[str, dict[str, dict[str, float]]]
@@ -238,61 +242,64 @@ def measure(
     rounds: int,
     seconds: int,
     workloads: Sequence[str] = WORKLOADS,
-    tries: int = 1,
 ) -> Rates:
-    """Return, per workload and framework, the medians of each figure of `Load` on *server*.
+    """Return, per workload and framework, the medians of each figure on *server*.
 
     Now and then all servers are started anew: one process is as much as 5 % faster than the next of the
-    same program, for as long as it lives. Of *tries* for a round the one counts during which the machine
-    kept the steadiest pace.
+    same program, for as long as it lives.
+
+    :param rounds: how many rounds.
+    :param seconds: for how long each server is loaded in each round, a slice at a time.
     """
-    loads: dict[str, list[dict[str, Load]]] = {name: [] for name in workloads}
+    loads: dict[str, list[_Round]] = {name: [] for name in workloads}
     for start_round in range(0, rounds, ROUNDS_OF_A_PROCESS):
         left = min(ROUNDS_OF_A_PROCESS, rounds - start_round)
         with _serving(server, frameworks) as running, tempfile.TemporaryDirectory() as folder:
             for name in workloads:
-                loads[name] += _rounds(running, BY_NAME[name], left, seconds, tries, Path(folder))
+                loads[name] += _rounds(running, BY_NAME[name], left, seconds, Path(folder))
     return {name: _figures(loads[name]) for name in workloads}
 
 
+_Round = list[dict[str, Load]]
+"""The slices of a round."""
+
+
 def _rounds(
-    running: list[Server],
-    workload: Workload,
-    rounds: int,
-    seconds: int,
-    tries: int,
-    folder: Path,
-) -> list[dict[str, Load]]:
+    running: list[Server], workload: Workload, rounds: int, seconds: int, folder: Path
+) -> list[_Round]:
     """Load each server in each round, after a load that warms it up."""
     options = _script(workload, folder)
     for each in running:
         _load(each, workload, 1, options)
-    found = []
-    for orders in zip(*[in_turn(running, rounds * tries)] * tries, strict=True):
-        done = []
-        for order in orders:
-            paces, loads = [_pace()], {}
-            for each in order:
-                loads[each.framework.name] = _load(each, workload, seconds, options)
-                paces.append(_pace())
-            done.append((max(paces) / min(paces), loads))
-        found.append(min(done, key=itemgetter(0))[1])
-    return found
+    slices = round(seconds / SLICE)
+    return [
+        [
+            {each.framework.name: _load(each, workload, SLICE, options) for each in order}
+            for order in in_turn(running, slices)
+        ]
+        for _ in range(rounds)
+    ]
 
 
-def _pace() -> float:
-    """Return how long the same work takes now, in seconds: on a shared machine now twice as long as then."""
-    begin = time.perf_counter()
-    for _ in range(500_000):
-        pass
-    return time.perf_counter() - begin
-
-
-def _figures(loads: list[dict[str, Load]]) -> dict[str, dict[str, float]]:
-    """Return the medians of each framework."""
+def _figures(rounds: list[_Round]) -> dict[str, dict[str, float]]:
+    """Return for each framework the requests a second, the 99th percentile in milliseconds, and the
+    server's CPU microseconds for one request, which other work disturbs less.
+    """
+    slices = [each for one in rounds for each in one]
     found: dict[str, dict[str, float]] = {}
-    for what in ("rps", "p99", "cpu"):
-        rounds = [{name: getattr(load, what) for name, load in each.items()} for each in loads]
-        for name, figure in medians(rounds).items():
+    for what, figures in (
+        ("rps", [{name: load.rps for name, load in each.items()} for each in slices]),
+        ("p99", [{name: load.p99 for name, load in each.items()} for each in slices]),
+        ("cpu", [_cpu_of(one) for one in rounds]),
+    ):
+        for name, figure in medians(figures).items():
             found.setdefault(name, {})[what] = figure
     return found
+
+
+def _cpu_of(one: _Round) -> dict[str, float]:
+    # Of the whole round, since the system counts the time in hundredths of a second.
+    return {
+        name: sum(each[name].cpu for each in one) / sum(each[name].requests for each in one) * 1e6
+        for name in one[0]
+    }

