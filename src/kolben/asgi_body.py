@@ -122,7 +122,8 @@ class Body:
         """The environ's ``wsgi.input``; before the body is read, one that waits for it."""
         if self._input is None:
             self._input = BodyInput(self)
-        return t.cast("t.IO[bytes]", self._input)
+        file: t.IO[bytes] = self._input
+        return file
 
     @property
     def is_read(self) -> bool:

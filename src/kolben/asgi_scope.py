@@ -81,28 +81,23 @@ def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
     :raises Exception: if something in the scope is missing or of the wrong type.
     """
     get = scope.get
-    root, path = split_path(scope) if get("root_path") else ("", scope["path"])
-    host, port = get("server") or _NO_SERVER
-    environ: WSGIEnvironment = {
-        "REQUEST_METHOD": get("method", "GET"),
-        "SCRIPT_NAME": root and disguise(root),
-        "PATH_INFO": path if path.isascii() else disguise(path),
-        "QUERY_STRING": get("query_string", b"").decode("latin-1"),
-        "SERVER_NAME": host,
-        "SERVER_PORT": "" if port is None else str(port),
-        "SERVER_PROTOCOL": _PROTOCOLS[get("http_version", "1.1")],
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": get("scheme", "http"),
-        "wsgi.input": io.BytesIO() if body is None else body.input,
-        "wsgi.input_terminated": body is None or body.declared is None,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        "wsgi.file_wrapper": FileBody,
-        "asgi.scope": scope,
-        BODY_KEY: body,
-    }
+    path: str = scope["path"]
+    environ: WSGIEnvironment = _SAME_FOR_ALL.copy()
+    environ["REQUEST_METHOD"] = get("method", "GET")
+    if get("root_path"):
+        root, path = split_path(scope)
+        environ["SCRIPT_NAME"] = disguise(root)
+    environ["PATH_INFO"] = path if path.isascii() else disguise(path)
+    environ["QUERY_STRING"] = get("query_string", b"").decode("latin-1")
+    environ["SERVER_NAME"], port = get("server") or _NO_SERVER
+    environ["SERVER_PORT"] = "" if port is None else str(port)
+    environ["SERVER_PROTOCOL"] = _PROTOCOLS[get("http_version", "1.1")]
+    environ["wsgi.url_scheme"] = get("scheme", "http")
+    environ["wsgi.input"] = io.BytesIO() if body is None else body.input
+    environ["wsgi.input_terminated"] = body is None or body.declared is None
+    environ["wsgi.errors"] = sys.stderr
+    environ["asgi.scope"] = scope
+    environ[BODY_KEY] = body
     headers = scope["headers"]
     expected = len(environ) + len(headers)
     names = _environ_names
@@ -121,6 +116,42 @@ def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
     return environ
 
 
+def _with_room(content: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a dictionary of which a copy has room for the headers of most requests.
+
+    PERF: CPython copies the table as it is, with the places that were taken once. One that has to grow, or
+    to be made of its items, takes 0.4 us more.
+    """
+    extra = range(len(content), 24)
+    roomy = {**content, **dict.fromkeys(map(str, extra))}
+    for number in extra:
+        del roomy[str(number)]
+    return roomy
+
+
+# What is different for each request is here for its place, so that it need not be made.
+_SAME_FOR_ALL: dict[str, t.Any] = _with_room(
+    {
+        "REQUEST_METHOD": "",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "",
+        "QUERY_STRING": "",
+        "SERVER_NAME": "",
+        "SERVER_PORT": "",
+        "SERVER_PROTOCOL": "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "",
+        "wsgi.input": None,
+        "wsgi.input_terminated": True,
+        "wsgi.errors": None,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileBody,
+        "asgi.scope": None,
+        BODY_KEY: None,
+    }
+)
 _NO_SERVER = ("localhost", None)
 _PROTOCOLS = {version: f"HTTP/{version}" for version in ("1.0", "1.1", "2", "3")}
 

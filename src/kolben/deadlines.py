@@ -37,7 +37,7 @@ class TimeLimit:
         :return: its result.
         :raises TimeoutError: when the time is over.
         """
-        task = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
+        task: t.Any = asyncio.current_task()
         loop = task.get_loop()
         cancelled = task.cancelling()
         self._ends[task] = loop.time() + self.seconds

@@ -228,7 +228,8 @@ class Request(RequestBase):
         """What follows the ``?`` of the URL, as the client sent it."""
         given = self._query_string
         if given is None:
-            return t.cast("str", self.environ.get("QUERY_STRING", "")).encode("latin1")
+            sent: str = self.environ.get("QUERY_STRING", "")
+            return sent.encode("latin1")
         return given
 
     @query_string.setter
