@@ -285,7 +285,7 @@ def wsgi_app(  # noqa: C901 (one piece, for it is the way of each request; see t
                     kind = _type_headers[Response.default_mimetype]
                     headers = [kind, _length_headers[len(content)]]
                     status, body = "200 OK", [content]
-                except KeyError:  # there is no default type
+                except KeyError:  # the first of this type or length, or a long one
                     status, headers, body = _ready(_answer(self, environ, result), environ)
             else:
                 answer = _answer(self, environ, result)

@@ -555,31 +555,19 @@ def _content_type(mimetype: str) -> str:
     return get_content_type(mimetype, "utf-8")
 
 
-class _TypeHeaders(dict[str | None, tuple[str, str]]):
-    """The header of each media type that is the default of something, once it was sent."""
-
-    def __missing__(self, mimetype: str | None) -> tuple[str, str]:
-        if mimetype is None:
-            raise KeyError(mimetype)
-        header = self[mimetype] = ("Content-Type", get_content_type(mimetype, "utf-8"))
-        return header
-
-
-class _LengthHeaders(dict[int, tuple[str, str]]):
-    """The header of each length, in bytes; those of short bodies are remembered."""
-
-    _MOST = 4096
-
-    def __missing__(self, length: int) -> tuple[str, str]:
-        header = ("Content-Length", str(length))
-        if length < self._MOST:
-            self[length] = header
-        return header
-
-
+# The headers that bodies of a default type and of a short length have, as far as they were sent before.
 # PERF: 0.15 us for making a number into text and a pair of it.
-_type_headers = _TypeHeaders()
-_length_headers = _LengthHeaders()
+_type_headers: dict[str | None, tuple[str, str]] = {}
+_length_headers: dict[int, tuple[str, str]] = {}
+_SHORT = 4096
+
+
+def _length_header(length: int) -> tuple[str, str]:
+    """Return the header of a length, in bytes, that was not sent before."""
+    header = ("Content-Length", str(length))
+    if length < _SHORT:
+        _length_headers[length] = header
+    return header
 
 
 def body_headers(mimetype: str, length: int) -> list[tuple[str, str]]:
@@ -588,7 +576,10 @@ def body_headers(mimetype: str, length: int) -> list[tuple[str, str]]:
     :param mimetype: its type, which is the default type of something: such types are remembered.
     :param length: its length, in bytes.
     """
-    return [_type_headers[mimetype], _length_headers[length]]
+    kind = _type_headers.get(mimetype)
+    if kind is None:
+        kind = _type_headers[mimetype] = ("Content-Type", get_content_type(mimetype, "utf-8"))
+    return [kind, _length_headers.get(length) or _length_header(length)]
 
 
 _STATUS = {code: (f"{code} {name.upper()}", code) for code, name in HTTP_STATUS_CODES.items()}
