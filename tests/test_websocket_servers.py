@@ -104,6 +104,13 @@ async def flood(count):
         note(f"sent {sent + 1}")
 
 
+@app.websocket("/late")
+async def late():
+    await websocket.accept()
+    await asyncio.sleep(0.5)
+    await websocket.send("late")
+
+
 @app.websocket("/boom")
 async def boom():
     await websocket.accept()
@@ -389,6 +396,18 @@ def test_all_messages_arrive(server):
                 if count % 100 == 0:
                     await asyncio.sleep(0.01)
         assert count == 500
+
+    run(test())
+
+
+def test_handler_that_only_sends_closes_after_the_timeout_for_leaving(server):
+    async def test():
+        async with server.connect("/late") as ws:
+            assert await ws.recv() == "late"
+            async with asyncio.timeout(10):
+                with pytest.raises(ConnectionClosed):
+                    await ws.recv()
+            assert ws.close_code == 1000
 
     run(test())
 

@@ -281,8 +281,13 @@ class WebSocket(Request):
         if self.close_code is not None:
             return
         self.close_code, self.close_reason = code, reason
+        ahead = self._ahead
+        if ahead is not None and not self._gone:
+            await ahead.pause()
         if not self._gone:
             await self._pass({"type": "websocket.close", "code": code, "reason": reason})
+        if ahead is not None and not self._gone:
+            ahead.resume()
 
     async def _pass(self, message: dict[str, t.Any]) -> None:
         """Give a message to the server."""
@@ -372,6 +377,16 @@ class _ReadAhead:
         await asyncio.sleep(context.leave_timeout)
         if not websocket._told:
             context.cancel()
+
+    async def pause(self) -> None:
+        """Stop reading: while somebody waits for a message, Granian sends no close."""
+        from .concurrency import ended
+
+        await ended(self.task, cancel=True)
+
+    def resume(self) -> None:
+        """Go on reading."""
+        self.task = self._websocket._context.loop.create_task(self._read())
 
     async def next(self) -> Message:
         """Wait for the next message and return it."""
