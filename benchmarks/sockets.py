@@ -221,9 +221,13 @@ def _load(server: Server, workload: Workload, seconds: float, options: list[str]
     # wrk takes whole seconds only, and ends early, with its report, when it is interrupted.
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d60s", "--latency", *options, url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
-        time.sleep(seconds)
-        wrk.send_signal(signal.SIGINT)
-        report = wrk.communicate(timeout=30)[0]
+        try:
+            time.sleep(seconds)
+            wrk.send_signal(signal.SIGINT)
+            report = wrk.communicate(timeout=30)[0]
+        except BaseException:
+            wrk.kill()  # or leaving this block would wait for it
+            raise
     cpu = _cpu_seconds(server.process.pid) - before
     rate = re.search(r"Requests/sec:\s+([\d.]+)", report)
     slowest = re.search(r"99%\s+([\d.]+)(us|ms|s)", report)

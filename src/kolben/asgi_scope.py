@@ -82,7 +82,7 @@ def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
     """
     get = scope.get
     path: str = scope["path"]
-    environ: WSGIEnvironment = _SAME_FOR_ALL.copy()
+    environ: WSGIEnvironment = _BLANK_ENVIRON.copy()
     environ["REQUEST_METHOD"] = get("method", "GET")
     if get("root_path"):
         root, path = split_path(scope)
@@ -130,7 +130,7 @@ def _with_room(content: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 # What is different for each request is here for its place, so that it need not be made.
-_SAME_FOR_ALL: dict[str, t.Any] = _with_room(
+_BLANK_ENVIRON: dict[str, t.Any] = _with_room(
     {
         "REQUEST_METHOD": "",
         "SCRIPT_NAME": "",
