@@ -371,9 +371,15 @@ def test_sighup_takes_over_new_code_without_a_failed_request(
     serve: Callable[..., Server], tmp_path: Path, interface: str
 ) -> None:
     server = serve(PLAIN, "--workers", "2", "--interface", interface)
-    old = server.text("/pid")
+    old: set[str] = set()
+
+    def seen_both() -> bool:
+        old.add(server.text("/pid"))  # of the worker that takes the new connection
+        return len(old) == 2
+
     load = Load(server.port)
     try:
+        assert eventually(seen_both)
         (tmp_path / "program.py").write_text("nonsense(")
         server.signal(signal.SIGHUP)
         server.wait_for("The new code was not taken over")
@@ -382,7 +388,7 @@ def test_sighup_takes_over_new_code_without_a_failed_request(
         (tmp_path / "program.py").write_text(PLAIN.replace("old", "new"))
         server.signal(signal.SIGHUP)
         server.wait_for("New workers have taken over")
-        assert eventually(lambda: not is_running(int(old)))
+        assert eventually(lambda: not any(is_running(int(pid)) for pid in old))
         assert server.text("/") == "new"
     finally:
         load.stop()
