@@ -9,6 +9,7 @@ import json
 import math
 import typing as t
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 
@@ -188,7 +189,7 @@ def test_an_overridden_dumps_is_used_by_responses(app: kolben.Flask) -> None:
 
     provider = Shouting(app)
     assert provider.response("a").data == b'"A"\n'
-    assert not provider.has_body
+    assert provider.body_writer() is None
 
 
 def test_the_engine_may_use_the_body_only_of_unchanged_providers(
@@ -197,11 +198,113 @@ def test_the_engine_may_use_the_body_only_of_unchanged_providers(
     class Other(DefaultJSONProvider):
         mimetype = "application/other"
 
-    assert provider.has_body
-    assert Other(app).has_body
+    assert provider.body_writer()
+    assert Other(app).body_writer()
     provider.response = lambda *args: None  # type: ignore[method-assign, assignment]
-    assert not provider.has_body
-    assert not JSONProvider(app).has_body
+    assert provider.body_writer() is None
+    assert JSONProvider(app).body_writer() is None
+
+
+class Mixin:
+    """A class that is no provider's: nobody hears when it is changed."""
+
+    ensure_ascii = True
+
+
+class Mixed(Mixin, DefaultJSONProvider):
+    pass
+
+
+class Computing(DefaultJSONProvider):
+    keys_are_sorted = True
+
+    @property
+    def sort_keys(self) -> bool:  # type: ignore[override]
+        return self.keys_are_sorted
+
+
+class Twice(DefaultJSONProvider):
+    def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
+        return super().dumps([obj, obj], **kwargs)
+
+
+class Duck:
+    """What has the methods that are called, and nothing else."""
+
+    def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
+        return "duck"
+
+    def response(self, *args: t.Any) -> kolben.Response:
+        return kolben.Response("duck")
+
+
+def in_capitals(self: t.Any, *args: t.Any) -> kolben.Response:
+    return kolben.Response(json.dumps(args).upper())
+
+
+CHANGES: dict[str, t.Callable[[t.Any, pytest.MonkeyPatch], object]] = {
+    "a setting": lambda app, patch: setattr(app.json, "ensure_ascii", False),
+    "a deleted setting": lambda app, patch: delattr(app.json, "ensure_ascii"),
+    "the type": lambda app, patch: setattr(app.json, "mimetype", "application/other"),
+    "the layout": lambda app, patch: setattr(app.json, "compact", False),
+    "debug mode": lambda app, patch: setattr(app, "debug", True),
+    "debug mode by the settings": lambda app, patch: app.config.update(DEBUG=True),
+    "a method": lambda app, patch: setattr(app.json, "dumps", lambda obj, **options: "mine"),
+    "what is asked of unknown objects": lambda app, patch: setattr(app.json, "default", len),
+    "the provider": lambda app, patch: setattr(app, "json", Twice(app)),
+    "the provider, by anything": lambda app, patch: setattr(app, "json", Duck()),
+    "a setting of the class": lambda app, patch: patch.setattr(
+        DefaultJSONProvider, "sort_keys", False
+    ),
+    "a method of the class": lambda app, patch: patch.setattr(
+        DefaultJSONProvider, "response", in_capitals
+    ),
+    "a method of its base": lambda app, patch: patch.setattr(
+        JSONProvider, "_prepare_response_obj", lambda self, args, kwargs: "mine"
+    ),
+    "a setting of a class beside it": lambda app, patch: patch.setattr(
+        Mixin, "ensure_ascii", False
+    ),
+    "what is computed": lambda app, patch: patch.setattr(Computing, "keys_are_sorted", False),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("kind", [DefaultJSONProvider, Mixed, Computing, Twice])
+def test_what_is_changed_between_requests_holds_for_the_next(
+    kind: type[DefaultJSONProvider], change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = kolben.Flask(__name__)
+    app.json = provider = kind(app)
+    if change == "a deleted setting":
+        provider.ensure_ascii = False
+    value = {"b": {1, 2}, "a": "\u00fc"} if "unknown" in change else {"b": 1, "a": "\u00fc"}
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    @app.route("/")
+    def view() -> t.Any:
+        return value
+
+    @app.route("/response")
+    def response() -> t.Any:
+        return app.json.response(value)
+
+    client = app.test_client()
+    client.get("/")
+    CHANGES[change](app, monkeypatch)
+
+    plainly, by_response = client.get("/"), client.get("/response")
+    assert plainly.status_code == 200
+    assert (plainly.data, plainly.headers) == (by_response.data, by_response.headers)
+
+
+def test_a_provider_can_be_abstract(app: kolben.Flask) -> None:
+    class Abstract(DefaultJSONProvider, ABC):
+        @abstractmethod
+        def missing(self) -> None: ...
+
+    with pytest.raises(TypeError, match="abstract"):
+        Abstract(app)  # type: ignore[abstract]
 
 
 def test_a_provider_of_ones_own_needs_two_methods(app: kolben.Flask) -> None:
@@ -220,7 +323,7 @@ def test_a_provider_of_ones_own_needs_two_methods(app: kolben.Flask) -> None:
     assert app.json.dump_bytes("a") == b"'a'"
     response = kolben.jsonify(1)
     assert (response.data, response.mimetype) == (b"1", "application/json")
-    for method in ("dumps", "loads", "body"):
+    for method in ("dumps", "loads"):
         with pytest.raises(NotImplementedError):
             getattr(JSONProvider(app), method)("")
 
@@ -335,7 +438,7 @@ def test_msgspec_leaves_the_rest_to_the_standard_library(fast: MsgspecJSONProvid
 
 
 def test_msgspec_in_the_debug_layout(app: kolben.Flask, fast: MsgspecJSONProvider) -> None:
-    assert fast.has_body
+    assert fast.body_writer()
     app.debug = True
     value = {"a": [1, {}], "b": []}
     assert fast.response(value).data == DefaultJSONProvider(app).response(value).data
@@ -348,5 +451,5 @@ def test_an_overridden_dumps_is_used_by_responses_of_msgspec(app: kolben.Flask) 
         def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
             return super().dumps(obj, **kwargs).upper()
 
-    assert not Shouting(app).has_body
+    assert Shouting(app).body_writer() is None
     assert Shouting(app).response("a").data == b'"A"\n'

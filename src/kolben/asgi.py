@@ -274,7 +274,7 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
                 await _send_signal(app, appcontext_pushed)
             try:
                 # Match.
-                if found is None or found is NOT_FOUND:
+                if not found:
                     found = _match_by_werkzeug(app, context, found)
                 context._routing = found
                 _, values, _, route = found

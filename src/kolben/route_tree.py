@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from werkzeug.routing import (
@@ -37,10 +37,12 @@ T = TypeVar("T")
 # ---------------------------------------------------------------------------------------------
 
 
-class NoRoute(Enum):
-    """The type of `NOT_FOUND`, so that type checkers can tell it from a match."""
+class NoRoute(IntEnum):
+    """The type of `NOT_FOUND`, so that type checkers can tell it from a match. Zero, for it is no
+    match either, as None is none.
+    """
 
-    NOT_FOUND = "no rule matches this path"
+    NOT_FOUND = 0
 
 
 #: Stands where Werkzeug raises `werkzeug.exceptions.NotFound`.
