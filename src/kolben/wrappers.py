@@ -335,8 +335,14 @@ class Request(RequestBase):
                 return value
             if self.environ.get("CONTENT_TYPE") == "application/json":
                 data = self._cached_data
+                if data is None:
+                    # PERF: as in `get_data`, without the call (0.06 us).
+                    if type(self).get_data is _get_data:
+                        data = self._cached_data = self._read_declared_body()
+                    if data is None:
+                        data = self.get_data()
                 try:
-                    value = self.json_module.loads(self.get_data() if data is None else data)
+                    value = self.json_module.loads(data)
                 except ValueError:
                     pass
                 else:
@@ -550,6 +556,9 @@ class Request(RequestBase):
             if context is not None and context.app.debug:
                 raise
             raise BadRequest from error
+
+
+_get_data: t.Any = Request.get_data
 
 
 @lru_cache(maxsize=256)
