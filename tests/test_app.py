@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import io
 import logging
@@ -18,8 +19,8 @@ from werkzeug.exceptions import (
     NotFound,
 )
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import BuildError, RequestRedirect
-from werkzeug.test import Client, EnvironBuilder
+from werkzeug.routing import BuildError, RequestRedirect, Rule
+from werkzeug.test import Client, EnvironBuilder, create_environ, run_wsgi_app
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 import kolben
@@ -442,6 +443,99 @@ def test_middleware_is_called_once_for_each_request(app: kolben.Flask) -> None:
     app.wsgi_app = ProxyFix(inner, x_host=1)  # type: ignore[method-assign]
     app.view_functions["index"] = lambda: request.host
     assert get(app, headers={"X-Forwarded-Host": "example.org"}).text == "example.org"
+
+
+def test_middleware_may_come_and_go_between_requests(app: kolben.Flask) -> None:
+    calls: list[str] = []
+
+    def around(name: str, inner: t.Any) -> t.Any:
+        def middleware(environ: t.Any, start_response: t.Any) -> t.Any:
+            calls.append(name)
+            return inner(environ, start_response)
+
+        return middleware
+
+    def called() -> list[str]:
+        calls.clear()
+        assert get(app).status_code == 200
+        return list(calls)
+
+    assert called() == []
+    app.wsgi_app = around("a", app.wsgi_app)  # type: ignore[method-assign]
+    assert called() == ["a"]
+    app.wsgi_app = around("b", app.wsgi_app)  # type: ignore[method-assign]
+    app.before_request_funcs.clear()  # what the engine knows of the application is found out anew
+    assert called() == called() == ["b", "a"]
+    del app.wsgi_app
+    assert called() == []
+
+
+def test_a_subclass_may_answer_around_the_application() -> None:
+    class Wrapped(kolben.Flask):
+        def wsgi_app(self, environ: t.Any, start_response: t.Any) -> t.Any:
+            environ["PATH_INFO"] = "/inner"
+            return super().wsgi_app(environ, start_response)
+
+    class Called(kolben.Flask):
+        def __call__(self, environ: t.Any, start_response: t.Any) -> t.Any:  # type: ignore[override]
+            environ["PATH_INFO"] = "/inner"
+            return super().__call__(environ, start_response)
+
+    for kind in Wrapped, Called:
+        app = kind(__name__)
+        app.add_url_rule("/inner", view_func=lambda: "inner")
+        assert get(app).text == get(app).text == "inner"
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_servers_that_ask_in_the_way_of_asgi_2_are_answered(
+    app: kolben.Flask, is_wrapped: bool
+) -> None:
+    if is_wrapped:
+        app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    sent: list[t.Any] = []
+
+    async def receive() -> t.Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: t.Any) -> None:
+        sent.append(message)
+
+    for _ in range(2):  # when nothing is known of the application yet, and later
+        sent.clear()
+        asyncio.run(app(scope)(receive, send))
+        assert sent[0]["status"] == 200
+        assert get(app).status_code == 200
+
+
+def test_a_mounted_application_may_have_no_path(app: kolben.Flask) -> None:
+    environ = create_environ("/")
+    del environ["PATH_INFO"]
+    body, status, _ = run_wsgi_app(app, environ)
+    assert (status, b"".join(body)) == ("200 OK", get(app).data)
+
+
+@pytest.mark.parametrize("result", ["text", {"a": 1}])
+@pytest.mark.parametrize("path", ["/any", "/any/x", "/get", "/get/x", "/nowhere"])
+def test_head_and_options_have_no_body_whatever_the_rule(
+    app: kolben.Flask, path: str, result: t.Any
+) -> None:
+    app.url_map.add(Rule("/any", endpoint="view"))  # of every method
+    app.url_map.add(Rule("/any/<name>", endpoint="view"))
+    app.view_functions["view"] = lambda name=None: result
+    app.add_url_rule("/get", "view")
+    app.add_url_rule("/get/<name>", "view")
+    app.register_error_handler(404, lambda error: (result, 404))
+
+    for _ in range(2):
+        plain, head = get(app, path), get(app, path, method="HEAD")
+        assert (head.data, head.status, head.headers) == (b"", plain.status, plain.headers)
+        options = get(app, path, method="OPTIONS")
+        if path.startswith("/get"):
+            assert (options.data, set(options.allow)) == (b"", {"GET", "HEAD", "OPTIONS"})
+        else:
+            assert (options.data, options.status) == (plain.data, plain.status)
 
 
 def test_routes_go_through_the_instances_add_url_rule(app: kolben.Flask) -> None:

@@ -23,36 +23,36 @@ BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
 #: Calls of Python functions in one request, by workload; the view and start_response are two.
 BUDGETS = {
-    "hello": 5,
-    "path": 6,
-    "args": 17,
-    "form": 22,
-    "json": 20,
-    "records": 12,
-    "upload": 104,
-    "redirect": 22,
-    "template": 953,
-    "missing": 21,
-    "session": 58,
-    "cookie": 14,
-    "flash": 62,
-    "hooks": 22,
-    "static": 40,
+    "hello": 4,
+    "path": 5,
+    "args": 16,
+    "form": 21,
+    "json": 13,
+    "records": 7,
+    "upload": 103,
+    "redirect": 21,
+    "template": 952,
+    "missing": 20,
+    "session": 57,
+    "cookie": 13,
+    "flash": 61,
+    "hooks": 21,
+    "static": 39,
 }
 
 #: The same under ASGI with async views, the client's receive() and send() included. What goes to a
 #: worker thread is counted no further.
 ASGI_BUDGETS = {
-    "hello": 22,
-    "path": 24,
-    "args": 38,
-    "form": 60,
-    "json": 56,
-    "redirect": 40,
-    "missing": 34,
-    "session": 77,
-    "cookie": 29,
-    "hooks": 44,
+    "hello": 19,
+    "path": 21,
+    "args": 35,
+    "form": 55,
+    "json": 46,
+    "redirect": 37,
+    "missing": 32,
+    "session": 74,
+    "cookie": 26,
+    "hooks": 41,
 }
 
 

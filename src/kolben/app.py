@@ -35,12 +35,13 @@ from .dispatch import (
     DECIDES,
     ERROR_STEPS,
     STEPS,
+    WITHIN,
     Route,
+    answer_request,
     index_routes,
     is_coroutine_function,
     overrides_none,
     takes_short_way,
-    wsgi_app,
 )
 from .globals import (
     _find_request_context,
@@ -139,6 +140,9 @@ class Flask(ServedApp):
     # What the engine found out about this application; None where it has to look again.
     _handles_errors_itself: bool  # no subclass or program has replaced what does
     _short_way: bool | None
+    _entered_by: (
+        t.Any
+    )  # None while nothing is around `wsgi_app` that has to be called, or else WITHIN
     _opens_session_late: bool
     _quiet: object  # the tables' mark, while a request begins and ends with nothing to be done
     # How its JSON is written, and with which type, while the tables have this mark; and the mark at
@@ -148,7 +152,7 @@ class Flask(ServedApp):
     _json_writer: t.Callable[[t.Any], bytes]
     _json_type: tuple[str, str]
     _routes: RouteIndex[Route]
-    _unrouted: Route
+    _unrouted: tuple[Route, Route]  # for requests that match no rule: most, and HEAD and OPTIONS
 
     def __init__(
         self,
@@ -164,7 +168,9 @@ class Flask(ServedApp):
         root_path: str | None = None,
     ) -> None:
         # PERF: not as attributes of the class: reading these would take 0.08 us, not 0.02.
-        self.__dict__.update(_short_way=None, _opens_session_late=False, _quiet=None)
+        self.__dict__.update(
+            _entered_by=WITHIN, _short_way=None, _opens_session_late=False, _quiet=None
+        )
         self._json_mark = self._json_asked_at = None
         self._session_cookie: tuple[object, object, t.Any] = (None, None, None)
         super().__init__(
@@ -216,7 +222,7 @@ class Flask(ServedApp):
         object.__delattr__(self, name)
 
     def _look_again(self) -> None:
-        self.__dict__["_short_way"] = None
+        self.__dict__.update(_short_way=None, _entered_by=WITHIN)
         tables.touch()  # which ends what holds for `_quiet`, too
 
     # ---- static files and resources -----------------------------------------------------
@@ -771,22 +777,19 @@ class Flask(ServedApp):
 
     # ---- gateway: WSGI -------------------------------------------------------------------
 
-    def __call__(self, environ: t.Any, start_response: t.Any = None, send: t.Any = None) -> t.Any:
-        """Answer a request of a WSGI server, or serve a connection of an ASGI server.
+    __call__ = answer_request
 
-        Through :attr:`wsgi_app` and :attr:`asgi_app`, each of which may be wrapped.
+    def wsgi_app(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> t.Iterable[bytes]:
+        """The WSGI application itself (PEP 3333), to wrap in middleware.
 
-        :param environ: the WSGI environment, or the ASGI scope.
-        :param start_response: WSGI's ``start_response``, or ASGI's ``receive``; None from servers
-            that still ask in the way of ASGI 2.
-        :param send: ASGI's ``send``.
-        :return: the body, or what an ASGI server awaits.
+        ``app.wsgi_app = Middleware(app.wsgi_app)``.
+
+        :param environ: the environment.
+        :param start_response: takes status and headers.
         """
-        if send is not None:
-            return self.asgi_app(environ, start_response, send)
-        if start_response is None:
-            return partial(self.asgi_app, environ)
-        return self.wsgi_app(environ, start_response)
+        return answer_request(self, environ, start_response, WITHIN)  # type: ignore[no-any-return]
 
     # ---- gateway: ASGI -------------------------------------------------------------------
 
@@ -794,12 +797,12 @@ class Flask(ServedApp):
     #: middleware: ``app.asgi_app = Middleware(app.asgi_app)``.
     asgi_app: t.Any = asgi_entry()
 
-    wsgi_app = wsgi_app
-
     def _answer_step_by_step(
-        self, environ: WSGIEnvironment, start_response: StartResponse
+        self, environ: WSGIEnvironment, start_response: StartResponse | None
     ) -> t.Iterable[bytes]:
         """The same by way of the named steps, any of which may have been replaced."""
+        if start_response is None:  # a server that asks in the way of ASGI 2
+            return partial(self.asgi_app, environ)  # type: ignore[return-value] # for that server
         if self._short_way is None:
             self._start_serving()
             self._decide_way()
@@ -827,9 +830,10 @@ class Flask(ServedApp):
         self._got_first_request = True
         self._opens_session_late = type(self.session_interface) is SecureCookieSessionInterface
         self._routes = index_routes(self)
-        self._unrouted = Route(None)
+        self._unrouted = Route(None), Route(None, is_careful=True)
         self._handles_errors_itself = overrides_none(self, _ERROR_STEPS)
         self._short_way = takes_short_way(self, _STEPS)
+        self._entered_by = None if overrides_none(self, _ENTRANCE) else WITHIN
 
     def _preserve(self, environ: WSGIEnvironment, context: RequestContext) -> None:
         preserve = environ.get(_PRESERVE)
@@ -844,4 +848,5 @@ class Flask(ServedApp):
 
 
 _STEPS = {name: getattr(Flask, name) for name in STEPS}
+_ENTRANCE = {"wsgi_app": Flask.wsgi_app}
 _ERROR_STEPS = {name: getattr(Flask, name) for name in ERROR_STEPS}

@@ -1,6 +1,6 @@
 """The ASGI gateway, and the way of a request whose view is an ``async def``.
 
-`_answer` is the asynchronous twin of `kolben.dispatch.wsgi_app`: the same steps in the same order, with
+`_answer` is the asynchronous twin of `kolben.dispatch.answer_request`: the same steps in the same order, with
 each coroutine function awaited on the server's event loop, and each plain function called in a
 worker thread. A request for a plain view goes the way of WSGI as a whole, in one worker thread.
 Tests hold the two gateways together.
@@ -32,11 +32,13 @@ from .asgi_send import (
 from .concurrency import in_thread, server_loop, workers
 from .dispatch import (
     _PRESERVE,
+    WITHIN,
     Answer,
     Route,
     _answer as _respond,
     _finish,
     _match_by_werkzeug,
+    answer_request,
     index_routes,
     is_coroutine_function,
 )
@@ -233,7 +235,7 @@ def _answer_plainly(app: Flask, scope: Scope, body: Body | None) -> Answer:
     except Exception as error:
         logger.warning("Malformed ASGI scope: %r", error)
         return "400 BAD REQUEST", [("Content-Length", "0")], []
-    return call_wsgi(partial(Flask.wsgi_app, app), environ)
+    return call_wsgi(partial(answer_request, app, send=WITHIN), environ)
 
 
 def _is_too_long(app: Flask, body: Body) -> bool:
@@ -252,7 +254,7 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
     headers: dict[bytes, bytes],
     found: t.Any,
 ) -> Answer:
-    """Answer one request on the event loop; the twin of `kolben.dispatch.wsgi_app`.
+    """Answer one request on the event loop; the twin of `kolben.dispatch.answer_request`.
 
     :param app: the application, for which :func:`kolben.dispatch.takes_short_way` holds.
     :param scope: what is known of the request.
@@ -265,7 +267,7 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
     context._token = _set_current(context)
     # Of the environ, most requests need no more than this.
     environ: WSGIEnvironment = {"REQUEST_METHOD": scope["method"]}
-    route = app._unrouted
+    route = app._unrouted[0]
     failure: BaseException | None = None
     answer: t.Any
     try:
@@ -275,7 +277,7 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
             try:
                 # Match.
                 if not found:
-                    found = _match_by_werkzeug(app, context, found)
+                    found = _match_by_werkzeug(app, context, environ["REQUEST_METHOD"], found)
                 context._routing = found
                 _, values, _, route = found
                 if body is not None:
@@ -284,7 +286,7 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
                     environ = context.environ
 
                 # Before hooks and view, or an error handler.
-                if route.direct_mark is tables.mark and environ["REQUEST_METHOD"] != "OPTIONS":
+                if route.direct_mark is tables.mark:
                     result = await route.view(*values)
                 else:
                     result = await _call_with_hooks(app, context)

