@@ -509,6 +509,21 @@ def test_servers_that_ask_in_the_way_of_asgi_2_are_answered(
         assert get(app).status_code == 200
 
 
+def test_url_defaults_are_asked_before_it_shows_that_a_host_has_no_urls() -> None:
+    class ByNamedSteps(kolben.Flask):
+        def dispatch_request(self) -> t.Any:
+            return super().dispatch_request()
+
+    for kind in kolben.Flask, ByNamedSteps:
+        app, asked = kind(__name__), list[str]()
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        app.add_url_rule("/", "index", lambda: "text")
+        app.url_defaults(lambda endpoint, values, asked=asked: asked.append(endpoint))
+        app.register_error_handler(400, lambda error: kolben.url_for("index"))
+        assert get(app, headers={"Host": "a..b"}).status_code == 500
+        assert asked == ["index"]
+
+
 def test_a_mounted_application_may_have_no_path(app: kolben.Flask) -> None:
     environ = create_environ("/")
     del environ["PATH_INFO"]

@@ -19,6 +19,7 @@ from hypothesis import given, strategies as st
 import kolben
 from kolben import json as kolben_json
 from kolben.json.provider import DefaultJSONProvider, JSONProvider, MsgspecJSONProvider
+from kolben.json.tag import TaggedJSONSerializer
 
 
 @dataclasses.dataclass
@@ -296,6 +297,33 @@ def test_what_is_changed_between_requests_holds_for_the_next(
     plainly, by_response = client.get("/"), client.get("/response")
     assert plainly.status_code == 200
     assert (plainly.data, plainly.headers) == (by_response.data, by_response.headers)
+
+
+@pytest.mark.parametrize("kind", [DefaultJSONProvider, Mixed, Computing, Twice])
+def test_sessions_are_written_as_the_provider_writes_at_that_time(
+    kind: type[DefaultJSONProvider], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = kolben.Flask(__name__)
+    app.json = kind(app)
+    serializer = TaggedJSONSerializer()
+    value = {"b": 1, "a": "\u00fc"}
+
+    def loads(self: t.Any, text: str | bytes) -> t.Any:
+        return "mine"
+
+    with app.app_context():
+        assert serializer.dumps(value) == app.json.dumps(value, separators=(",", ":"))
+        app.json.ensure_ascii = False  # type: ignore[attr-defined]
+        assert serializer.dumps(value) == app.json.dumps(value, separators=(",", ":"))
+        monkeypatch.setattr(DefaultJSONProvider, "sort_keys", False)
+        assert serializer.dumps(value) == app.json.dumps(value, separators=(",", ":"))
+        monkeypatch.setattr(DefaultJSONProvider, "dumps", lambda self, obj, **options: "own")
+        assert serializer.dumps(value) == app.json.dumps(value, separators=(",", ":"))
+        assert serializer.loads("{}") == {}
+        monkeypatch.setattr(kind, "loads", loads)
+        assert serializer.loads("{}") == "mine"
+        app.json = DefaultJSONProvider(app)
+        assert serializer.dumps(value) == "own"
 
 
 def test_a_provider_can_be_abstract(app: kolben.Flask) -> None:

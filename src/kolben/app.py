@@ -485,13 +485,16 @@ class Flask(ServedApp):
                 quick = build_quickly(self, context, endpoint, values)
                 if quick is not None:
                     return quick
-        adapter = adapter_for(self, context)
+        if context is None:
+            adapter = adapter_for(self, None)
         if _external is None:
             _external = context is None or _scheme is not None
         if _scheme is not None and not _external:
             raise ValueError("When specifying '_scheme', '_external' must be True.")
         if not injected:
             self.inject_url_defaults(endpoint, values)
+        if context is not None:
+            adapter = adapter_for(self, context)
         try:
             url = adapter.build(
                 endpoint, values, method=_method, url_scheme=_scheme, force_external=_external
@@ -657,7 +660,7 @@ class Flask(ServedApp):
         # PERF: asking for a session's class among those with abstract methods takes 0.2 us.
         if type(session) is not SecureCookieSession and interface.is_null_session(session):
             return []
-        return t.cast("list[tuple[str, str]] | None", interface.session_headers(self, session))
+        return interface.session_headers(self, session)  # type: ignore[no-any-return] # as it says
 
     def _must_resend_session(self, environ: WSGIEnvironment) -> bool:
         """Tell whether a session nobody looked at is sent anew, to postpone its end."""

@@ -173,7 +173,6 @@ class RequestContext:
 
     # What most requests never change is a class attribute.
     _app_context: AppContext | None = None
-    _failure: BaseException | None = None  # what ended the request
     _has_after_functions = False
     _holds = 0
     _tokens: list[tuple[Token[AppContext | RequestContext], bool]] | tuple[()] = ()

@@ -329,24 +329,19 @@ def get_flashed_messages(
         that it contains.
     :return: the messages, oldest first.
     """
-    flashes = _take_flashes()
+    context = _find_request_context()
+    flashes = context.flashes
+    if flashes is None:
+        session = context.session
+        # Asked first: taking from a session that has none would mark some kinds as modified.
+        flashes = session.pop("_flashes") if "_flashes" in session else []
+        context.flashes = flashes
     if category_filter:
         wanted = _as_container(category_filter)
         flashes = [pair for pair in flashes if pair[0] in wanted]
     if with_categories:
         return flashes
     return [message for _, message in flashes]
-
-
-def _take_flashes() -> list[tuple[str, str]]:
-    context = _find_request_context()
-    taken = context.flashes
-    if taken is None:
-        session = context.session
-        # Asked first: taking from a session that has none would mark some kinds as modified.
-        taken = session.pop("_flashes") if "_flashes" in session else []
-        context.flashes = taken
-    return taken
 
 
 def _as_container(values: Iterable[T]) -> Container[T]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json as _json
 import typing as t
 
+from kolben import tables
 from kolben.globals import _get_current, current_app
 
-from .provider import DefaultJSONProvider, _default
+from .provider import _default, tagged_json
 
 if t.TYPE_CHECKING:
     from kolben.wrappers import Response
@@ -38,9 +39,11 @@ def _dumps_compact(obj: t.Any) -> str:
     """
     context = _get_current(None)
     if context is not None:
-        provider = context.app.json
-        if type(provider) is DefaultJSONProvider and "dumps" not in provider.__dict__:
-            return provider._encode(obj, True)
+        app = context.app
+        known = app._tagged_json
+        write = (known if known[0] is tables.mark else tagged_json(app))[1]
+        if write is not None:
+            return write(obj)
     return dumps(obj, separators=(",", ":"))
 
 

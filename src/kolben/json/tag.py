@@ -37,9 +37,10 @@ from uuid import UUID
 from markupsafe import Markup
 from werkzeug.http import http_date, parse_date
 
+from kolben import tables
 from kolben.globals import _get_current
 from kolben.json import _dumps_compact, dumps as dumps, loads
-from kolben.json.provider import DefaultJSONProvider
+from kolben.json.provider import tagged_json
 
 
 class JSONTag:
@@ -304,7 +305,9 @@ class TaggedJSONSerializer:
 
     def dumps(self, value: t.Any) -> str:
         """Return the value as tagged JSON text without spaces."""
-        return _dumps_compact(self.tag(value))
+        # PERF: as in `tag`, without the call (0.06 us).
+        usual = self.order == self._built_in
+        return _dumps_compact(self._tag_known(value) if usual else self.tag(value))
 
     def loads(self, value: str) -> t.Any:
         """Return the value that tagged JSON text stands for."""
@@ -325,5 +328,5 @@ def _reads_standard_json() -> bool:
     context = _get_current(None)
     if context is None:
         return True
-    provider = context.app.json
-    return type(provider) is DefaultJSONProvider and "loads" not in provider.__dict__
+    known = context.app._tagged_json
+    return known[2] if known[0] is tables.mark else tagged_json(context.app)[2]
