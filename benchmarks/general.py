@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from frameworks import BY_NAME, Framework, Worker
+from rounds import medians
 from run import interleave
 from workloads import WORKLOADS
 
@@ -26,7 +27,7 @@ def measure(variant: str, rounds: int, seconds: float) -> dict[str, dict[str, fl
     ]
     try:
         named = [w.name for w in WORKLOADS if w.over_flask]
-        return {name: interleave(workers, name, rounds, seconds) for name in named}
+        return {name: medians(interleave(workers, name, rounds, seconds)) for name in named}
     finally:
         for worker in workers:
             worker.close()

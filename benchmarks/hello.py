@@ -10,6 +10,7 @@ import argparse
 import sys
 
 from frameworks import start
+from rounds import medians
 from run import interleave
 
 GOALS = {"hello": 15, "path": 10, "args": 10, "form": 10, "json": 10, "session": 10}
@@ -25,7 +26,7 @@ def main() -> int:
     try:
         print(f"{'':<8}  {'Flask µs':>9}  {'kolben µs':>9}  {'ratio':>6}  goal")
         for workload, goal in GOALS.items():
-            times = interleave(workers, workload, options.rounds, 0.05)
+            times = medians(interleave(workers, workload, options.rounds, 0.05))
             if len(times) < 2:
                 missed += 1
                 continue
