@@ -24,7 +24,7 @@ from werkzeug.test import Client, EnvironBuilder, create_environ, run_wsgi_app
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 import kolben
-from kolben import g, request, session
+from kolben import g, request, session, tables
 from kolben.globals import _current, request_ctx
 
 
@@ -468,6 +468,28 @@ def test_middleware_may_come_and_go_between_requests(app: kolben.Flask) -> None:
     assert called() == called() == ["b", "a"]
     del app.wsgi_app
     assert called() == []
+
+
+def test_middleware_that_comes_during_a_request_is_called_for_the_next(
+    app: kolben.Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    inner, touch = app.wsgi_app, tables.touch
+
+    def middleware(environ: t.Any, start_response: t.Any) -> t.Any:
+        calls.append(environ["PATH_INFO"])
+        return inner(environ, start_response)
+
+    def touch_amid_requests() -> None:
+        touch()
+        monkeypatch.setattr(tables, "touch", touch)
+        get(app, "/during")  # as another thread might ask, when this one has got so far
+
+    get(app)
+    monkeypatch.setattr(tables, "touch", touch_amid_requests)
+    app.wsgi_app = middleware  # type: ignore[method-assign]
+    get(app, "/after")
+    assert calls[-1] == "/after"
 
 
 def test_a_subclass_may_answer_around_the_application() -> None:

@@ -140,9 +140,7 @@ class Flask(ServedApp):
     # What the engine found out about this application; None where it has to look again.
     _handles_errors_itself: bool  # no subclass or program has replaced what does
     _short_way: bool | None
-    _entered_by: (
-        t.Any
-    )  # None while nothing is around `wsgi_app` that has to be called, or else WITHIN
+    _entered_by: t.Any  # None while nothing is known to be around `wsgi_app`, or else WITHIN
     _opens_session_late: bool
     _quiet: object  # the tables' mark, while a request begins and ends with nothing to be done
     # How its JSON is written, and with which type, while the tables have this mark; and the mark at
@@ -213,13 +211,14 @@ class Flask(ServedApp):
     def __setattr__(self, name: str, value: t.Any) -> None:
         # Replacing a step of the way of a request, or what it is made of, on this one
         # application is part of what extensions may do, at any time.
-        if name in DECIDES:
-            self._look_again()
         object.__setattr__(self, name, value)
+        if name in DECIDES:
+            # Afterwards: a request meanwhile must not find out what was true before.
+            self._look_again()
 
     def __delattr__(self, name: str) -> None:
-        self._look_again()
         object.__delattr__(self, name)
+        self._look_again()
 
     def _look_again(self) -> None:
         self.__dict__.update(_short_way=None, _entered_by=WITHIN)
