@@ -17,7 +17,12 @@ import threading
 import typing as t
 import weakref
 from functools import partial, update_wrapper
-from queue import SimpleQueue
+
+try:
+    # PERF: as the module queue has it, which takes 0.5 ms more to import.
+    from _queue import SimpleQueue
+except ImportError:  # another interpreter than CPython
+    from queue import SimpleQueue
 
 if t.TYPE_CHECKING:
     import asyncio

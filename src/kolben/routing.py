@@ -335,11 +335,11 @@ def _stamp(url_map: werkzeug.routing.Map) -> object:
 #: Makes the path and query for values, with one slash at the start, or declines with ``None``.
 _Builder: TypeAlias = "Callable[[dict[str, Any]], str | None]"
 
-_HOST = re.compile(r"[A-Za-z0-9._-]*")
+_LETTERS_AND_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def _is_host(text: object) -> bool:
-    return isinstance(text, str) and _HOST.fullmatch(text) is not None
+    return isinstance(text, str) and not text.strip(_LETTERS_AND_DIGITS + "._-")
 
 
 def _buildable(rules: Sequence[werkzeug.routing.Rule], url_map: werkzeug.routing.Map) -> bool:
@@ -382,25 +382,25 @@ def _build_by_rule(rule: werkzeug.routing.Rule, values: dict[str, Any]) -> str |
 _PATH_SAFE = "!$&'()*+,/:;=@"
 _QUERY_SAFE = "!$'()*,/:;?@"
 
-# PERF: 0.2 µs where nothing is to be quoted, against 0.6 for urllib's functions.
-_needs_no_path_quoting = re.compile(rf"[A-Za-z0-9_.~{re.escape(_PATH_SAFE)}-]*").fullmatch
-_needs_no_query_quoting = re.compile(rf"[A-Za-z0-9_.~{re.escape(_QUERY_SAFE)}-]*").fullmatch
+# PERF: 0.2 µs where stripping these leaves nothing to be quoted, against 0.6 for urllib's functions.
+_PLAIN_IN_PATH = _LETTERS_AND_DIGITS + "_.~-" + _PATH_SAFE
+_PLAIN_IN_QUERY = _LETTERS_AND_DIGITS + "_.~-" + _QUERY_SAFE
 
 
 def _path_text(value: Any) -> str:
     """Do as `BaseConverter.to_url` does."""
     text = str(value)
-    # PERF: most words and numbers; 0.05 µs, against 0.12 by the expression.
+    # PERF: most words and numbers; 0.05 µs.
     if text.isalnum() and text.isascii():
         return text
-    return text if _needs_no_path_quoting(text) else quote(text, safe=_PATH_SAFE)
+    return text if not text.strip(_PLAIN_IN_PATH) else quote(text, safe=_PATH_SAFE)
 
 
 def _query_text(value: Any) -> str:
     if isinstance(value, bytes):
         return quote_plus(value, safe=_QUERY_SAFE)
     text = str(value)
-    return text if _needs_no_query_quoting(text) else quote_plus(text, safe=_QUERY_SAFE)
+    return text if not text.strip(_PLAIN_IN_QUERY) else quote_plus(text, safe=_QUERY_SAFE)
 
 
 def _int_text(value: Any) -> str:
