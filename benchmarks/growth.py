@@ -41,7 +41,7 @@ def _best(function: Callable[[], object], times: int, repeats: int = 15) -> floa
 def measure_routes() -> Figures:
     """Microseconds of a match, by number of routes and place of the route among them."""
     from kolben import Flask
-    from kolben.dispatch import index_routes
+    from kolben.engine.route import index_routes
 
     found: Figures = {}
     for count in (10, 100, 1_000, 10_000):

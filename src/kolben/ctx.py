@@ -14,8 +14,8 @@ from functools import lru_cache, update_wrapper
 
 from werkzeug.exceptions import HTTPException
 
-from .formparser import find_cookie
 from .globals import _NO_REQUEST, _current, _cv_app, _cv_request, _get_current
+from .http.fields import find_cookie
 from .lazy import lazy
 from .signals import appcontext_popped, appcontext_pushed
 from .wrappers import NOT_ROUTED, Request, Routing, _split_blueprint_path

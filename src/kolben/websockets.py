@@ -1,7 +1,7 @@
 """WebSockets: what a handler works with, and what is registered for it.
 
 A WebSocket begins as an HTTP request, the handshake, so a `WebSocket` is a request object that can
-also receive and send. `kolben.asgi_websocket` is what runs the handlers.
+also receive and send. `kolben.asgi.websocket` is what runs the handlers.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from inspect import iscoroutinefunction
 from urllib.parse import urlsplit
 
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException, NotFound
-from werkzeug.routing import MapAdapter, RequestRedirect, WebsocketMismatch
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter, WebsocketMismatch
 
-from .asgi_scope import ASGIRequestContext, Scope
 from .globals import _cv_request
 from .lazy import lazy
 from .wrappers import Request
@@ -27,6 +26,7 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
     from .app import Flask
+    from .asgi.context import WebSocketContext
 
     Message = t.MutableMapping[str, t.Any]
     Receive = Callable[[], Awaitable[Message]]
@@ -403,105 +403,6 @@ def _size(message: Message) -> int:
     return len(message.get("text") or message.get("bytes") or "")
 
 
-class WebSocketContext(ASGIRequestContext):
-    """The context of a WebSocket: a request context whose request is the `WebSocket`.
-
-    :param app: the application that handles it.
-    :param scope: the ASGI scope of the connection.
-    :param receive: gives the server's messages.
-    :param send: takes ours.
-    """
-
-    #: Set when the handler was cancelled because the client has left.
-    cancelled = False
-    _task: asyncio.Task[t.Any] | None
-
-    def __init__(self, app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
-        import asyncio
-
-        super().__init__(app, scope)
-        self.receive = receive
-        self.send = send
-        self.loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-
-    @lazy
-    def websocket(self) -> WebSocket:
-        """The WebSocket."""
-        app = self.app
-        websocket = app.websocket_class(self.environ)
-        websocket.json_module = app.json
-        websocket._context = self
-        websocket._routing = self._routing
-        self._request = t.cast("t.Any", websocket)
-        return websocket
-
-    @property
-    def request(self) -> t.Any:
-        """The handshake, which is the WebSocket itself; so extensions find what they look for."""
-        return self.websocket
-
-    @request.setter
-    def request(self, request: t.Any) -> None:
-        self.__dict__["websocket"] = request
-
-    @property
-    def leave_timeout(self) -> float:
-        """For how many seconds a handler may fail to notice that the client has left."""
-        return t.cast("float", self.app.config.get("WEBSOCKET_LEAVE_TIMEOUT", LEAVE_TIMEOUT))
-
-    def match_request(self) -> None:
-        """Find the route of the WebSocket and store it, or the error, on it."""
-        websocket = self.websocket
-        adapter = self.url_adapter
-        if adapter is None:  # an untrusted host; the error is stored already
-            return
-        try:
-            rule, values = adapter.match(return_rule=True, websocket=True)
-            websocket.url_rule = rule
-            websocket.view_args = t.cast("dict[str, t.Any]", values)
-        except RequestRedirect:
-            # No client follows a redirect of a handshake.
-            websocket.routing_exception = NotFound()
-        except HTTPException as error:
-            websocket.routing_exception = error
-
-    def cancel(self) -> None:
-        """Cancel the handler, because the client has left."""
-        if self._task is not None and not self._task.done():
-            self.cancelled = True
-            self._task.cancel()
-
-    async def save_session(self) -> list[str]:
-        """Save the session, if somebody has looked at it.
-
-        :return: the cookies to send, each as the value of a ``Set-Cookie`` header.
-        """
-        if self._opened_session is None:
-            return []
-        interface = self.app.session_interface
-        session = self._session
-        if interface.is_null_session(session):
-            return []
-        response = self.app.response_class()
-        if self.app._opens_session_late:
-            interface.save_session(self.app, session, response)
-        else:
-            from .concurrency import in_thread
-
-            await in_thread(interface.save_session, self.app, session, response)
-        session.modified = False
-        return response.headers.getlist("Set-Cookie")
-
-    def drop_what_matching_needed(self) -> None:
-        """Give up what an idle WebSocket need not hold; it is made again if asked for."""
-        self.__dict__.pop("url_adapter", None)
-
-    def __repr__(self) -> str:
-        name = type(self).__name__
-        return f"<{name} {self.websocket.url!r} of {self.app.name}>"
-
-
 # -- registration ---------------------------------------------------------------------------
 
 
@@ -615,7 +516,7 @@ def _matches(origin: str, pattern: str) -> bool:
 
 def has_websocket_context() -> bool:
     """Tell whether a WebSocket is being handled, so that :data:`kolben.websocket` can be used."""
-    return isinstance(_cv_request.get(None), WebSocketContext)
+    return hasattr(_cv_request.get(None), "websocket")
 
 
 def copy_current_websocket_context(f: F) -> F:
@@ -626,8 +527,8 @@ def copy_current_websocket_context(f: F) -> F:
     :param f: a function, plain or ``async def``.
     :raises RuntimeError: outside of a WebSocket's handler.
     """
-    context = _cv_request.get(None)
-    if not isinstance(context, WebSocketContext):
+    context: t.Any = _cv_request.get(None)
+    if not hasattr(context, "websocket"):
         raise RuntimeError(
             "'copy_current_websocket_context' can only be used in a WebSocket's handler."
         )

@@ -6,7 +6,6 @@ of text with ordinary headers takes a short way to the server; every other takes
 
 from __future__ import annotations
 
-import re
 import typing as t
 from datetime import timedelta
 from functools import lru_cache
@@ -15,18 +14,33 @@ from time import time
 
 from werkzeug.datastructures import EnvironHeaders, Headers, ImmutableMultiDict
 from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, RequestEntityTooLarge
-from werkzeug.http import HTTP_STATUS_CODES, dump_cookie, parse_options_header
-from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Request as RequestBase, Response as ResponseBase
 from werkzeug.wsgi import LimitedStream, get_content_length, get_input_stream
 
 from . import json
 from .debughelpers import attach_enctype_error_multidict
-from .formparser import SMALL_BODY, FormDataParser, parse_cookies, parse_query, parse_urlencoded
 from .globals import _get_current, current_app as current_app
+from .http.fields import parse_cookies, parse_query, parse_urlencoded
+from .http.headers import (
+    _BODIES,
+    _MOST_ORDINARY_HEADERS,
+    _SPECIAL_HEADERS,
+    _STATUS,
+    ResponseHeaders,
+    _content_type,
+    _cookie_attributes,
+    _decode_wsgi,
+    _is_plain_in_cookie,
+    _is_plain_location,
+    _new_headers,
+    _ordinary_headers,
+    _parse_content_type,
+    body_headers,
+)
+from .http.multipart import SMALL_BODY, FormDataParser
+from .http.streaming import AsyncBody, BodyStream, as_iterable
 from .lazy import lazy, lazy_kept
-from .routing import value_names
-from .streaming import AsyncBody, BodyStream, as_iterable
+from .routing.index import value_names
 
 if t.TYPE_CHECKING:
     from datetime import datetime
@@ -44,36 +58,6 @@ NOT_ROUTED: Routing = (None, None, None, None)
 HeadersInput = t.Mapping[str, "str | t.Iterable[str]"] | t.Iterable[tuple[str, str]]
 
 
-class ResponseHeaders(Headers):
-    """Werkzeug's headers, quicker where text is set under a name that is text.
-
-    PERF: setting one of three headers takes 0.5 us, where Werkzeug's goes through five calls
-    that allow for numbers, bytes and parameters (1.4 us).
-    """
-
-    def __setitem__(self, key: t.Any, value: t.Any) -> None:
-        if type(key) is str and type(value) is str and value.isprintable():  # so, no line breaks
-            name, length = key.lower(), len(key)
-            for present, _ in self._list:
-                if len(present) == length and present.lower() == name:
-                    break
-            else:
-                self._list.append((key, value))
-                return
-        super().__setitem__(key, value)
-
-    def __eq__(self, other: object) -> bool:
-        # Werkzeug's are equal only within one class; these are to be equal to its own too.
-        if isinstance(other, Headers):
-            return Headers(self) == Headers(other)
-        return NotImplemented
-
-    __hash__ = None
-
-
-_new_headers: t.Any = ResponseHeaders.__new__
-
-
 @lru_cache(maxsize=512)
 def _split_blueprint_path(name: str) -> list[str]:
     """List a blueprint's name and those of the blueprints it is nested in, innermost first."""
@@ -81,16 +65,6 @@ def _split_blueprint_path(name: str) -> list[str]:
     while name := name.rpartition(".")[0]:
         names.append(name)
     return names
-
-
-def _decode_wsgi(value: str) -> str:
-    """Undo the latin-1 disguise in which PEP 3333 passes bytes; wrong UTF-8 is replaced."""
-    return value if value.isascii() else value.encode("latin1").decode(errors="replace")
-
-
-@lru_cache(maxsize=256)
-def _parse_content_type(value: str) -> tuple[str, dict[str, str]]:
-    return parse_options_header(value)
 
 
 _URLENCODED = "application/x-www-form-urlencoded"
@@ -559,89 +533,6 @@ class Request(RequestBase):
 
 
 _get_data: t.Any = Request.get_data
-
-
-@lru_cache(maxsize=256)
-def _content_type(mimetype: str) -> str:
-    return get_content_type(mimetype, "utf-8")
-
-
-# The headers that bodies of a default type and of a short length have, as far as they were sent before.
-# PERF: 0.15 us for making a number into text and a pair of it.
-_type_headers: dict[str | None, tuple[str, str]] = {}
-_length_headers: dict[int, tuple[str, str]] = {}
-_SHORT = 4096
-
-
-def _length_header(length: int) -> tuple[str, str]:
-    """Return the header of a length, in bytes, that was not sent before."""
-    header = ("Content-Length", str(length))
-    if length < _SHORT:
-        _length_headers[length] = header
-    return header
-
-
-def body_headers(mimetype: str, length: int) -> list[tuple[str, str]]:
-    """Return the headers of a body.
-
-    :param mimetype: its type, which is the default type of something: such types are remembered.
-    :param length: its length, in bytes.
-    """
-    kind = _type_headers.get(mimetype)
-    if kind is None:
-        kind = _type_headers[mimetype] = ("Content-Type", get_content_type(mimetype, "utf-8"))
-    return [kind, _length_headers.get(length) or _length_header(length)]
-
-
-_STATUS = {code: (f"{code} {name.upper()}", code) for code, name in HTTP_STATUS_CODES.items()}
-
-#: The status codes whose responses have the body that they are given.
-_BODIES = frozenset(code for code in _STATUS if code >= 200 and code not in {204, 304})
-
-# The headers that need attention on the way to the server, and names of others that were sent: most
-# applications send few. Those beyond the limit are not remembered.
-_SPECIAL_HEADERS = frozenset({"content-length", "location", "content-location"})
-_ordinary_headers: set[str] = set()
-_MOST_ORDINARY_HEADERS = 256
-
-
-# Typed, because the integer 1 is written out where True is only a flag.
-@lru_cache(maxsize=256, typed=True)
-def _cookie_attributes(
-    max_age: timedelta | int | None,
-    expires: str | datetime | float | None,
-    path: str | None,
-    domain: str | None,
-    secure: bool,
-    httponly: bool,
-    samesite: str | None,
-    partitioned: bool,
-) -> str:
-    """What follows name and value in a ``Set-Cookie`` header.
-
-    PERF: an application sends few kinds of cookies, and a time of expiry is the same for a
-    second: remembered 0.2 us, written anew by Werkzeug 3.5 us.
-    """
-    cookie = dump_cookie(
-        "k",
-        "v",
-        max_age,
-        expires,
-        path,
-        domain,
-        secure,
-        httponly,
-        max_size=0,
-        samesite=samesite,
-        partitioned=partitioned,
-    )
-    return cookie.removeprefix("k=v")
-
-
-_is_plain_in_cookie = re.compile(r"[A-Za-z0-9_.~+/-]+").fullmatch
-
-# A Location that is a URI already, so that converting it from an IRI would change nothing.
-_is_plain_location = re.compile(r"/(?!/)[A-Za-z0-9_.~/-]*(\?[A-Za-z0-9_.~=&+-]*)?").fullmatch
 
 
 class Response(ResponseBase):

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json as _json
 import typing as t
 
-from kolben import tables
-from kolben.globals import _get_current, current_app
-
+from .. import tables
+from ..globals import _get_current, current_app
 from .provider import _default, tagged_json
 
 if t.TYPE_CHECKING:
-    from kolben.wrappers import Response
+    from ..wrappers import Response
 
 
 def dumps(obj: t.Any, **kwargs: t.Any) -> str:

@@ -21,11 +21,11 @@ from types import FunctionType
 
 from werkzeug.http import http_date
 
-from kolben import tables
+from .. import tables
 
 if t.TYPE_CHECKING:
-    from kolben.sansio.app import App
-    from kolben.wrappers import Response
+    from ..sansio.app import App
+    from ..wrappers import Response
 
 _COMPACT = (",", ":")
 

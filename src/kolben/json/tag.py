@@ -37,10 +37,10 @@ from uuid import UUID
 from markupsafe import Markup
 from werkzeug.http import http_date, parse_date
 
-from kolben import tables
-from kolben.globals import _get_current
-from kolben.json import _dumps_compact, dumps as dumps, loads
-from kolben.json.provider import tagged_json
+from .. import tables
+from ..globals import _get_current
+from . import _dumps_compact, dumps as dumps, loads
+from .provider import tagged_json
 
 
 class JSONTag:

@@ -12,17 +12,17 @@ from werkzeug.exceptions import Aborter, BadRequest, BadRequestKeyError, HTTPExc
 from werkzeug.routing import BuildError, Map
 from werkzeug.utils import cached_property, redirect as _redirect
 
-from kolben import typing as ft
-from kolben.config import Config, ConfigAttribute
-from kolben.ctx import _AppCtxGlobals
-from kolben.helpers import _split_blueprint_path, get_debug_flag
-from kolben.json.provider import DefaultJSONProvider, JSONProvider
-from kolben.logging import create_logger
-from kolben.routing import Rule
-from kolben.tables import HookList
-from kolben.templating import DispatchingJinjaLoader, Environment
-from kolben.wrappers import Response, _is_plain_location, text_response
-
+from .. import typing as ft
+from ..config import Config, ConfigAttribute
+from ..ctx import _AppCtxGlobals
+from ..helpers import _split_blueprint_path, get_debug_flag
+from ..http.headers import _is_plain_location
+from ..json.provider import DefaultJSONProvider, JSONProvider
+from ..logging import create_logger
+from ..routing.build import Rule
+from ..tables import HookList
+from ..templating import DispatchingJinjaLoader, Environment
+from ..wrappers import Response, text_response
 from .scaffold import (
     Scaffold,
     T_teardown,
@@ -39,9 +39,8 @@ if t.TYPE_CHECKING:
 
     from werkzeug.wrappers import Response as BaseResponse
 
-    from kolben.sessions import SessionInterface
-    from kolben.testing import FlaskClient, FlaskCliRunner
-
+    from ..sessions import SessionInterface
+    from ..testing import FlaskClient, FlaskCliRunner
     from .blueprints import Blueprint
 
 T_shell_context_processor = t.TypeVar(

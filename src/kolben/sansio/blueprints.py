@@ -5,9 +5,8 @@ from __future__ import annotations
 import typing as t
 from functools import update_wrapper
 
-from kolben import typing as ft
-from kolben.tables import HookList
-
+from .. import typing as ft
+from ..tables import HookList
 from .app import (
     T_template_filter,
     T_template_global,

@@ -13,12 +13,12 @@ from jinja2 import BaseLoader, FileSystemLoader
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.utils import cached_property
 
-from kolben import typing as ft
-from kolben.helpers import get_root_path
-from kolben.tables import HookList, HookTable, Table
-from kolben.templating import _default_template_ctx_processor
-from kolben.views import View
-from kolben.websockets import WebSocketView
+from .. import typing as ft
+from ..helpers import get_root_path
+from ..tables import HookList, HookTable, Table
+from ..templating import _default_template_ctx_processor
+from ..views import View
+from ..websockets import WebSocketView
 
 if t.TYPE_CHECKING:
     from importlib.machinery import ModuleSpec

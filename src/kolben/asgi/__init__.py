@@ -1,0 +1,1 @@
+"""The ASGI gateway: HTTP, WebSockets and the server's lifespan. Never imported under WSGI."""

@@ -1,0 +1,168 @@
+"""The contexts of requests and WebSockets from an ASGI server."""
+
+from __future__ import annotations
+
+import typing as t
+
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound
+from werkzeug.routing import RequestRedirect
+
+from ..ctx import RequestContext
+from ..lazy import lazy
+from ..websockets import LEAVE_TIMEOUT, WebSocket
+from ..wrappers import NOT_ROUTED
+from .scope import Scope, logger, make_environ
+
+if t.TYPE_CHECKING:
+    import asyncio
+
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from ..app import Flask
+    from ..websockets import Receive, Send
+    from .body import Body
+
+
+class ASGIRequestContext(RequestContext):
+    """The context of a request from an ASGI server, whose environ is made when it is looked at.
+
+    :param app: the application that handles the request.
+    :param scope: the ASGI scope of the connection.
+    :param body: the request's body; None where there is none.
+    """
+
+    def __init__(self, app: Flask, scope: Scope, body: Body | None = None) -> None:
+        # As in the class above, without the environ.
+        self.app = app
+        self.scope = scope
+        self.body = body
+        self._environ: WSGIEnvironment | None = None
+        self._request = None
+        self._opened_session = None
+        self._g = None
+        self._routing = NOT_ROUTED
+        self._touched = False
+        self._token = None
+
+    @property
+    def environ(self) -> WSGIEnvironment:  # type: ignore[override] # not to be replaced here
+        """The WSGI environment of the request."""
+        environ = self._environ
+        return self._make_environ() if environ is None else environ
+
+    def _make_environ(self) -> WSGIEnvironment:
+        try:
+            self._environ = environ = make_environ(self.scope, self.body)
+        except Exception as error:
+            # Whoever asks again, as error handlers do, gets one without what the client sent.
+            self._environ = make_environ(_bare(self.scope), None)
+            logger.warning("Malformed ASGI scope: %r", error)
+            raise BadRequest from None
+        return environ
+
+    def copy(self) -> RequestContext:
+        """Return a context with the same request and session, to be pushed elsewhere."""
+        return RequestContext(self.app, self.environ, request=self.request, session=self._session)
+
+
+def _bare(scope: Scope) -> Scope:
+    return {"method": scope.get("method", "GET"), "path": "/", "headers": ()}
+
+
+class WebSocketContext(ASGIRequestContext):
+    """The context of a WebSocket: a request context whose request is the `WebSocket`.
+
+    :param app: the application that handles it.
+    :param scope: the ASGI scope of the connection.
+    :param receive: gives the server's messages.
+    :param send: takes ours.
+    """
+
+    #: Set when the handler was cancelled because the client has left.
+    cancelled = False
+    _task: asyncio.Task[t.Any] | None
+
+    def __init__(self, app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
+        import asyncio
+
+        super().__init__(app, scope)
+        self.receive = receive
+        self.send = send
+        self.loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+
+    @lazy
+    def websocket(self) -> WebSocket:
+        """The WebSocket."""
+        app = self.app
+        websocket = app.websocket_class(self.environ)
+        websocket.json_module = app.json
+        websocket._context = self
+        websocket._routing = self._routing
+        self._request = t.cast("t.Any", websocket)
+        return websocket
+
+    @property
+    def request(self) -> t.Any:
+        """The handshake, which is the WebSocket itself; so extensions find what they look for."""
+        return self.websocket
+
+    @request.setter
+    def request(self, request: t.Any) -> None:
+        self.__dict__["websocket"] = request
+
+    @property
+    def leave_timeout(self) -> float:
+        """For how many seconds a handler may fail to notice that the client has left."""
+        return t.cast("float", self.app.config.get("WEBSOCKET_LEAVE_TIMEOUT", LEAVE_TIMEOUT))
+
+    def match_request(self) -> None:
+        """Find the route of the WebSocket and store it, or the error, on it."""
+        websocket = self.websocket
+        adapter = self.url_adapter
+        if adapter is None:  # an untrusted host; the error is stored already
+            return
+        try:
+            rule, values = adapter.match(return_rule=True, websocket=True)
+            websocket.url_rule = rule
+            websocket.view_args = t.cast("dict[str, t.Any]", values)
+        except RequestRedirect:
+            # No client follows a redirect of a handshake.
+            websocket.routing_exception = NotFound()
+        except HTTPException as error:
+            websocket.routing_exception = error
+
+    def cancel(self) -> None:
+        """Cancel the handler, because the client has left."""
+        if self._task is not None and not self._task.done():
+            self.cancelled = True
+            self._task.cancel()
+
+    async def save_session(self) -> list[str]:
+        """Save the session, if somebody has looked at it.
+
+        :return: the cookies to send, each as the value of a ``Set-Cookie`` header.
+        """
+        if self._opened_session is None:
+            return []
+        interface = self.app.session_interface
+        session = self._session
+        if interface.is_null_session(session):
+            return []
+        response = self.app.response_class()
+        if self.app._opens_session_late:
+            interface.save_session(self.app, session, response)
+        else:
+            from ..concurrency import in_thread
+
+            await in_thread(interface.save_session, self.app, session, response)
+        session.modified = False
+        return response.headers.getlist("Set-Cookie")
+
+    def drop_what_matching_needed(self) -> None:
+        """Give up what an idle WebSocket need not hold; it is made again if asked for."""
+        self.__dict__.pop("url_adapter", None)
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        return f"<{name} {self.websocket.url!r} of {self.app.name}>"

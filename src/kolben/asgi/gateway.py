@@ -1,0 +1,575 @@
+"""The ASGI gateway, and the way of a request whose view is an ``async def``.
+
+`_answer` is the asynchronous twin of `kolben.engine.answer.answer_request`: the same steps in the same order, with
+each coroutine function awaited on the server's event loop, and each plain function called in a
+worker thread. A request for a plain view goes the way of WSGI as a whole, in one worker thread.
+Tests hold the two gateways together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+from functools import lru_cache, partial
+
+from werkzeug.exceptions import BadRequestKeyError, HTTPException
+from werkzeug.routing import RoutingException
+from werkzeug.wrappers import Response as BaseResponse
+
+from .. import tables
+from ..app import Flask
+from ..concurrency import in_thread, is_coroutine_function, server_loop, workers
+from ..engine import lifetime as lifespan
+from ..engine.answer import (
+    _PRESERVE,
+    WITHIN,
+    Answer,
+    _answer as _respond,
+    _finish,
+    _match_by_werkzeug,
+    answer_request,
+)
+from ..engine.route import Route, index_routes
+from ..engine.urls import is_odd_host
+from ..globals import _get_current, _reset_current, _set_current
+from ..routing.index import NOT_FOUND, Found, NoRoute
+from ..signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
+from ..wrappers import Response
+from .body import Body
+from .context import ASGIRequestContext
+from .scope import Scope, logger, make_environ, split_path
+from .send import Send, call_wsgi, prepare, send_plain, send_stream, start_message, whole_message
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed.wsgi import WSGIEnvironment
+    from blinker import NamedSignal
+
+    from .body import Receive
+
+#: For how many seconds to wait for the next piece of a body, unless ``BODY_TIMEOUT`` is configured.
+BODY_TIMEOUT = 60.0
+
+
+def serve(
+    app: Flask, scope: Scope, receive: Receive, send: Send
+) -> t.Coroutine[t.Any, t.Any, None]:
+    """Serve one ASGI connection (ASGI 3.0).
+
+    :param app: the application.
+    :param scope: what is known of the connection.
+    :param receive: gives the client's messages.
+    :param send: takes ours.
+    :return: a coroutine, to be awaited.
+    """
+    kind = scope.get("type")
+    if kind == "http":
+        return serve_http(app, scope, receive, send)
+    if kind == "websocket":
+        from . import websocket as asgi_websocket
+
+        return asgi_websocket.serve(app, scope, receive, send)
+    if kind == "lifespan":
+        return lifespan.serve(app, scope, receive, send)
+    return _serve_nothing(kind)
+
+
+async def _serve_nothing(kind: t.Any) -> None:
+    logger.warning("Malformed ASGI scope: unknown type %r", kind)
+
+
+# -- HTTP -----------------------------------------------------------------------------------
+
+
+async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer an HTTP request.
+
+    :param app: the application.
+    :param scope: what is known of the request.
+    :param receive: gives the pieces of its body, and says when the client leaves.
+    :param send: takes the response.
+    """
+    try:
+        method: str = scope["method"]
+        path: str = scope["path"]
+        if type(method) is not str or not (type(path) is str and (path.isascii() or path.encode())):
+            raise TypeError("method and path must be text")
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        has_odd_host = _is_odd_host(headers.get(b"host", b""))
+        if scope.get("root_path"):
+            path = split_path(scope)[1]
+        body = None
+        if (
+            b"content-length" in headers
+            or b"transfer-encoding" in headers
+            or method not in _BODILESS
+        ):
+            body = _body_of(app, scope, headers, receive)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        logger.warning("Malformed ASGI scope: %r", error)
+        await send_plain(send, 400)
+        return
+    if app._short_way is None:
+        await lifespan.start_late(app)
+        _prepare(app)
+    # Plain code that this request calls finds the loop here.
+    loop = asyncio.get_running_loop()
+    if server_loop.get() is not loop:
+        server_loop.set(loop)
+    try:
+        found = _PLAIN if has_odd_host else _find(app, path, method, headers)
+        if found is _PLAIN:
+            status, pairs, pieces = await _answer_in_thread(app, scope, body)
+        else:
+            status, pairs, pieces = await _answer(app, scope, body, headers, found)
+        await send(start_message(status, pairs))
+        if type(pieces) is list or type(pieces) is tuple:
+            await send(whole_message(pieces))
+        else:
+            await send_stream(send, pieces, scope, receive, body)
+    finally:
+        if body is not None and body.is_open:
+            await body.close()
+        if lifespan.JOBS_KEY in scope:
+            scope[lifespan.JOBS_KEY].start()
+
+
+@lru_cache(maxsize=256)
+def _is_odd_host(host: bytes) -> bool:
+    return is_odd_host(host.decode("latin-1"))
+
+
+#: Says that a request is to go the way of WSGI.
+_PLAIN: t.Any = object()
+
+#: What the route index says of a path.
+_Found: t.TypeAlias = "Found[Route] | NoRoute | None"
+
+
+def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _Found:
+    """Look for a route to a coroutine function.
+
+    :return: the route index's answer; or ``_PLAIN`` where the way of the request, or the view at
+        its end, is plain.
+    """
+    if (
+        not app._short_way
+        or b"upgrade" in headers
+        or app.config["TRUSTED_HOSTS"] is not None
+        or _get_current(None) is not None
+    ):
+        return t.cast("_Found", _PLAIN)
+    index = app._routes
+    if index.url_map is not app.url_map or index.url_map._remap is not index.stamp:
+        index = app._routes = index_routes(app)
+    found = index.exact.get(path, {}).get(method) or index.find(path, method)
+    # A converter of the user's may expect the request's context, which is not in force yet.
+    if found is None and not index.runs_user_code:
+        found = index.search(path, method)
+    if found is None or found is NOT_FOUND:
+        return found
+    route = found[3]
+    # PERF: what is prepared already is seen here, without a call (0.06 us).
+    if (route.mark is tables.mark and route.is_async) or _is_async(app, route):
+        return found
+    return t.cast("_Found", _PLAIN)
+
+
+#: Methods of which a request has no body unless a header announces one. In HTTP/1.1 that is so
+#: for all (RFC 9112, section 6.3); in HTTP/2 a body needs no announcement.
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+
+
+def _body_of(
+    app: Flask, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+) -> Body | None:
+    length = headers.get(b"content-length")
+    if b"transfer-encoding" in headers:
+        length = None
+    elif length == b"0" or (length is None and scope.get("http_version", "1.1")[0] == "1"):
+        return None
+    declared = int(length) if length is not None and length.isdigit() else None
+    return Body(receive, declared, app.config.get("BODY_TIMEOUT", BODY_TIMEOUT))
+
+
+def _prepare(app: Flask) -> None:
+    app._decide_way()
+    workers.limit = max(workers.limit, app.config.get("WORKER_THREADS", 0))
+
+
+def _is_async(app: Flask, route: Route) -> bool:
+    if route.mark is not tables.mark:
+        route.prepare(app)
+    return route.is_async or route.endpoint not in app.view_functions
+
+
+# -- the way of a plain view ----------------------------------------------------------------
+
+
+async def _answer_in_thread(app: Flask, scope: Scope, body: Body | None) -> Answer:
+    """Answer in a worker thread, by the way of WSGI."""
+    if body is not None and not _is_too_long(app, body):
+        await body.first()
+    return await in_thread(_answer_plainly, app, scope, body)
+
+
+def _answer_plainly(app: Flask, scope: Scope, body: Body | None) -> Answer:
+    try:
+        environ = make_environ(scope, body)
+    except Exception as error:
+        logger.warning("Malformed ASGI scope: %r", error)
+        return "400 BAD REQUEST", [("Content-Length", "0")], []
+    return call_wsgi(partial(answer_request, app, send=WITHIN), environ)
+
+
+def _is_too_long(app: Flask, body: Body) -> bool:
+    """Tell whether a body is not worth receiving: whoever looks at it answers 413."""
+    maximum = app.config["MAX_CONTENT_LENGTH"]
+    return maximum is not None and body.declared is not None and body.declared > maximum
+
+
+# -- the way of a coroutine function --------------------------------------------------------
+
+
+async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
+    app: Flask,
+    scope: Scope,
+    body: Body | None,
+    headers: dict[bytes, bytes],
+    found: t.Any,
+) -> Answer:
+    """Answer one request on the event loop; the twin of `kolben.engine.answer.answer_request`.
+
+    :param app: the application, for which :func:`kolben.engine.plan.takes_short_way` holds.
+    :param scope: what is known of the request.
+    :param body: its body, None where there is none.
+    :param headers: its headers.
+    :param found: what the route index says of its path.
+    :return: what to send.
+    """
+    context = ASGIRequestContext(app, scope, body)
+    context._token = _set_current(context)
+    # Of the environ, most requests need no more than this.
+    environ: WSGIEnvironment = {"REQUEST_METHOD": scope["method"]}
+    route = app._unrouted[0]
+    failure: BaseException | None = None
+    answer: t.Any
+    try:
+        try:
+            if appcontext_pushed.receivers:
+                await _send_signal(app, appcontext_pushed)
+            try:
+                # Match.
+                if not found:
+                    found = _match_by_werkzeug(app, context, environ["REQUEST_METHOD"], found)
+                context._routing = found
+                _, values, _, route = found
+                if body is not None:
+                    await _read_body(app, context, body, route)
+                if b"cookie" in headers:
+                    environ = context.environ
+
+                # Before hooks and view, or an error handler.
+                if route.direct_mark is tables.mark:
+                    result = await route.view(*values)
+                else:
+                    result = await _call_with_hooks(app, context)
+            except Exception as raised:
+                result = await _handle_user_exception(app, context, raised)
+                if raised is context._routing[2]:
+                    # A circle otherwise: the context holds this error, and its traceback the context.
+                    raised.__traceback__ = None
+
+            # Response, after hooks, session.
+            is_seen = route.plain_mark is not tables.mark or context._touched
+            if is_seen or b"cookie" in headers or _is_wsgi_app(result):
+                answer = await _conclude(app, context, environ, route, result)
+            else:
+                answer = _respond(app, environ, result)
+        except Exception as raised:
+            failure = raised
+            answer = await in_thread(_handle_exception, app, raised)
+        if type(answer) is not tuple:
+            answer = _short_answer(answer, environ) or await prepare(answer, context.environ)
+        made: Answer = answer
+        return made
+    except BaseException as raised:
+        failure = raised
+        raise
+    finally:
+        request = context._request
+        # Now: somebody may have come to listen while the view waited.
+        is_quiet = tables.mark is app._quiet and not context._holds and _PRESERVE not in scope
+        if failure is not None or not is_quiet or (request is not None and request._has_files):
+            await _leave(app, context, app._to_report(failure))
+        else:
+            _reset_current(context._token)
+            context._token = None
+            if request is not None:
+                # A circle otherwise, which keeps the body until the garbage collector comes.
+                context.environ["werkzeug.request"] = None
+
+
+def _short_answer(response: t.Any, environ: WSGIEnvironment) -> Answer | None:
+    """Return status, headers and body of a response that can be sent as it is; None for others."""
+    if type(response) is Response and (short := response._short_wsgi_response(environ)):
+        body, status, headers = short
+        if type(body) is list or type(body) is tuple:
+            return status, headers, body
+    return None
+
+
+async def _read_body(app: Flask, context: ASGIRequestContext, body: Body, route: Route) -> None:
+    """Read the body, unless the view does that itself or it is too long."""
+    if route.mark is not tables.mark:
+        route.prepare(app)
+    if route.streams_body:
+        return
+    if not _is_too_long(app, body):
+        await body.read(app.config["MAX_CONTENT_LENGTH"])
+    if context._environ is not None:  # made to find the route
+        context._environ["wsgi.input"] = body.input
+
+
+async def _call_with_hooks(app: Flask, context: ASGIRequestContext) -> t.Any:
+    """Return what a before hook or the view has returned."""
+    _, values, error, route = context._routing
+    if request_started.receivers:
+        await _send_signal(app, request_started)
+    if app.before_request_funcs or app.url_value_preprocessors:
+        if route.mark is not tables.mark:
+            route.prepare(app)
+        if route.async_before is None:
+            result = await in_thread(app.preprocess_request)
+            if result is not None:
+                return result
+        else:
+            for hook in route.async_before:
+                result = await hook()
+                if result is not None:
+                    return result
+    if context._request is not None:
+        return await _dispatch(app, context)
+    if error is not None:
+        raise error
+    if route.answers_options and context.scope["method"] == "OPTIONS":
+        return app.make_default_options_response()
+    if route.mark is not tables.mark:
+        route.prepare(app)
+    return await route.view(*values)
+
+
+async def _conclude(
+    app: Flask,
+    context: ASGIRequestContext,
+    environ: WSGIEnvironment,
+    route: Route,
+    result: t.Any,
+) -> Answer | Response:
+    """Turn what the view returned into what is sent, where somebody sees it before, or somebody's
+    plain code of any length may have to do it.
+    """
+    if _is_wsgi_app(result):
+        result = await in_thread(app.make_response, result)
+    if route.mark is not tables.mark:
+        route.prepare(app)
+    hooks = route.async_after
+    request = context._request
+    if request is not None and request.url_rule is not route.rule:
+        hooks = None  # whoever has seen the request has given it another rule
+    if hooks or context._has_after_functions or (hooks is None and app.after_request_funcs):
+        return await _finish_with_hooks(app, context, hooks, result)
+    if request_finished.receivers:
+        return await in_thread(app.finalize_request, result)
+    return _finish(app, context, environ, result)
+
+
+async def _finish_with_hooks(
+    app: Flask, context: ASGIRequestContext, hooks: tuple[t.Any, ...] | None, result: t.Any
+) -> Response:
+    """The twin of `Flask.finalize_request`, where there are after-request functions.
+
+    :param hooks: those of the route, where all of them are coroutine functions.
+    """
+    if context._has_after_functions and hooks is not None:
+        functions = context._after_request_functions
+        hooks = (*functions, *hooks) if all(map(is_coroutine_function, functions)) else None
+    if hooks is None or request_finished.receivers:
+        return await in_thread(app.finalize_request, result)
+    response = app.make_response(result)
+    for hook in hooks:
+        response = await hook(response)
+    app._conclude(context, response)
+    return response
+
+
+async def _dispatch(app: Flask, context: ASGIRequestContext) -> t.Any:
+    """The twin of `Flask.dispatch_request`, for a request that somebody has looked at."""
+    request = context.request
+    rule: t.Any = request.url_rule
+    if request.routing_exception is None and rule is not None:
+        view = app.view_functions[rule.endpoint]
+        answers_options = getattr(rule, "provide_automatic_options", False)
+        if is_coroutine_function(view) and not (request.method == "OPTIONS" and answers_options):
+            return await t.cast("t.Any", view)(**(request.view_args or {}))
+        return await in_thread(app.dispatch_request)
+    return app.dispatch_request()
+
+
+async def _handle_user_exception(
+    app: Flask, context: ASGIRequestContext, error: Exception
+) -> t.Any:
+    """The twin of `Flask.handle_user_exception`, and of `Flask.handle_http_exception`."""
+    if not app._handles_errors_itself:
+        return await in_thread(_while_handling, error, app.handle_user_exception)
+    if isinstance(error, BadRequestKeyError) and (
+        app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
+    ):
+        error.show_exception = True
+    is_answer = isinstance(error, HTTPException) and not app.trap_http_exception(error)
+    if is_answer and (
+        t.cast("HTTPException", error).code is None or isinstance(error, RoutingException)
+    ):
+        return error
+    handler = app._find_error_handler(error, context._blueprints())
+    if handler is None:
+        if is_answer:
+            return error
+        raise error
+    if is_coroutine_function(handler):
+        return await t.cast("Callable[..., t.Any]", handler)(error)
+    return await in_thread(_while_handling, error, handler)
+
+
+def _handle_exception(app: Flask, error: Exception) -> Response:
+    return t.cast("Response", _while_handling(error, app.handle_exception))
+
+
+def _while_handling(error: Exception, handler: Callable[[t.Any], t.Any]) -> t.Any:
+    """Call a handler in a worker thread, where `sys.exc_info` must know the error, too."""
+    try:
+        raise error
+    except Exception:
+        return handler(error)
+
+
+async def _leave(app: Flask, context: ASGIRequestContext, error: BaseException | None) -> None:
+    """The twin of `RequestContext._leave`."""
+    token = t.cast("t.Any", context._token)
+    preserve = context.scope.get(_PRESERVE)
+    if preserve is not None:
+        preserve(context.app_context)
+        preserve(context)
+    context._token = None
+    context._left = held = context._holds > 0
+    try:
+        if not held:
+            await _tear_down_request(app, context, error)
+    finally:
+        _reset_current(token)
+        if not held:
+            await _tear_down_app_context(app, context, error)
+
+
+async def _tear_down_request(
+    app: Flask, context: ASGIRequestContext, error: BaseException | None
+) -> None:
+    if (
+        app.teardown_request_funcs
+        or request_tearing_down.receivers
+        or not _are_own(app, "do_teardown_request")
+    ):
+        names = (*context._blueprints(), None)
+        reverse = {name: hooks[::-1] for name, hooks in app.teardown_request_funcs.items()}
+        hooks = _listed(reverse, names)
+        await _tear_down(app, app.do_teardown_request, hooks, request_tearing_down, error)
+    request = context._request
+    if request is not None:
+        if hasattr(request, "close"):
+            request.close()
+        # As in the twin: apart, the two need no garbage collector.
+        context.environ["werkzeug.request"] = None
+
+
+async def _tear_down_app_context(
+    app: Flask, context: ASGIRequestContext, error: BaseException | None
+) -> None:
+    if not (
+        app.teardown_appcontext_funcs
+        or appcontext_tearing_down.receivers
+        or appcontext_popped.receivers
+        or not _are_own(app, "do_teardown_appcontext")
+    ):
+        return
+    app_context = context.app_context
+    app_context.request_context = None
+    app_context._torn_down_by_request = False
+    token = _set_current(app_context)
+    try:
+        hooks = app.teardown_appcontext_funcs[::-1]
+        await _tear_down(app, app.do_teardown_appcontext, hooks, appcontext_tearing_down, error)
+    finally:
+        _reset_current(token)
+    if appcontext_popped.receivers:
+        await _send_signal(app, appcontext_popped)
+
+
+async def _tear_down(
+    app: Flask,
+    step: Callable[[BaseException | None], None],
+    hooks: list[t.Any],
+    signal: NamedSignal,
+    error: BaseException | None,
+) -> None:
+    """Call the teardown functions *hooks*, by *step* unless all of them are coroutine functions."""
+    if signal.receivers or not _are_own(app, step.__name__) or not _all_async(hooks):
+        await in_thread(step, error)
+        return
+    for hook in hooks:
+        await hook(error)
+
+
+# -- small questions ------------------------------------------------------------------------
+
+
+def _listed(
+    table: t.Mapping[str | None, t.Sequence[t.Any]], names: t.Iterable[str | None]
+) -> list[t.Any]:
+    """The functions that are registered under *names*, one after the other."""
+    return [function for name in names for function in table.get(name, ())]
+
+
+def _all_async(functions: t.Iterable[t.Any]) -> bool:
+    return all(map(is_coroutine_function, functions))
+
+
+def _are_own(app: Flask, *names: str) -> bool:
+    """Tell whether the application has replaced none of these methods."""
+    own = app.__dict__
+    kind = type(app)
+    return all(name not in own and getattr(kind, name) is getattr(Flask, name) for name in names)
+
+
+def _is_wsgi_app(result: t.Any) -> bool:
+    """Tell whether a view's result is a WSGI application, which has to be called."""
+    if isinstance(result, tuple) and result:
+        result = result[0]
+    if type(result) in _NO_APPS:
+        return False
+    return callable(result) and not isinstance(result, (BaseResponse, HTTPException))
+
+
+_NO_APPS = frozenset({str, dict, list, bytes, Response})
+
+
+async def _send_signal(app: Flask, signal: NamedSignal) -> None:
+    """Send a signal from a worker thread: its receivers may be plain functions."""
+    await in_thread(partial(signal.send, app, _async_wrapper=app.ensure_sync))

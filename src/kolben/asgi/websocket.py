@@ -1,0 +1,320 @@
+"""Running the handler of a WebSocket, from the handshake to the close.
+
+    match -> before hooks -> handler -> after hooks -> close -> teardown
+
+An error before the handshake is accepted is answered as an HTTP request would be, where the server
+can (the extension ``websocket.http.response`` of ASGI), and with 403 where it can not. After
+that it closes the WebSocket: 1011, or 1008 for an HTTP error that says it was the client's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import typing as t
+
+from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError
+
+from ..concurrency import in_thread, is_coroutine_function, server_loop
+from ..engine.lifetime import start_late
+from ..globals import _current
+from ..sessions import SecureCookieSessionInterface
+from ..signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    got_request_exception,
+)
+from ..websockets import (
+    InvalidMessage,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketView,
+    is_origin_allowed,
+)
+from .context import WebSocketContext
+from .scope import Scope, logger
+
+if t.TYPE_CHECKING:
+    from ..app import Flask
+    from ..websockets import Receive, Send
+    from ..wrappers import Response
+
+
+async def serve(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve a WebSocket (ASGI WebSocket specification 2.5).
+
+    :param app: the application.
+    :param scope: what is known of the connection.
+    :param receive: gives the server's messages.
+    :param send: takes ours.
+    """
+    if (await receive())["type"] != "websocket.connect":
+        return
+    try:
+        scope.setdefault("scheme", "ws")
+        context = WebSocketContext(app, scope, receive, send)
+        context.environ  # noqa: B018 (a malformed scope shows itself here)
+    except HTTPException:
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    if app._short_way is None:
+        await start_late(app)
+        app._decide_way()
+    server_loop.set(context.loop)
+    context._token = _current.set(context)
+    failure: BaseException | None = None
+    try:
+        if appcontext_pushed.receivers:
+            await _signal(appcontext_pushed, app)
+        await _converse(app, context)
+    except asyncio.CancelledError as error:
+        failure = error
+        if not context.cancelled:
+            raise
+        # It was us, because the client has left: the server need not hear of it.
+        t.cast("asyncio.Task[t.Any]", asyncio.current_task()).uncancel()
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        context.websocket._stop_watching()
+        await _leave(app, context, app._to_report(failure))
+
+
+async def _converse(app: Flask, context: WebSocketContext) -> None:
+    websocket = context.websocket
+    try:
+        result = await _handle(app, context)
+    except WebSocketDisconnect:
+        pass
+    except InvalidMessage as error:
+        logger.warning("%s: %s It is closed with 1007.", websocket.path, error)
+        await websocket.close(1007, "The message is not JSON.")
+    except Exception as error:
+        await _deal_with(app, context, error)
+    else:
+        await _end(app, context, result)
+    await _save_late_session(app, context)
+
+
+async def _handle(app: Flask, context: WebSocketContext) -> t.Any:
+    """Call the hooks and the handler; return what one of them has answered."""
+    websocket = context.websocket
+    if not app._opens_session_late:
+        # It may well ask another machine.
+        await in_thread(lambda: context._session)
+    context.match_request()
+    names = (None, *reversed(websocket.blueprints))
+    for preprocess in _listed(app.url_value_preprocessors, names):
+        await _call(preprocess, websocket.endpoint, websocket.view_args)
+    if websocket.routing_exception is not None:
+        raise websocket.routing_exception
+    view = app.view_functions[websocket.endpoint or ""]
+    _check_origin(app, websocket, view)
+    for hook in _listed(app.before_websocket_funcs, names):
+        result = await _call(hook)
+        if result is not None:
+            return result
+    handler: t.Any = view.handler if isinstance(view, WebSocketView) else view
+    if not is_coroutine_function(handler):
+        raise TypeError(
+            f"The view for {websocket.endpoint!r} is no WebSocket handler: register it with"
+            " @app.websocket(...)."
+        )
+    return await handler(**(websocket.view_args or {}))
+
+
+def _check_origin(app: Flask, websocket: WebSocket, view: t.Any) -> None:
+    allowed = view.origins if isinstance(view, WebSocketView) else None
+    if allowed is None:
+        allowed = app.config.get("WEBSOCKET_ORIGINS") or ()
+    origin = websocket.headers.get("Origin")
+    if not is_origin_allowed(origin, websocket.host, allowed):
+        logger.warning(
+            "%s: refused the origin %r; allow it with WEBSOCKET_ORIGINS or origins=[...].",
+            websocket.path,
+            origin,
+        )
+        raise Forbidden("Pages of this origin may not connect.")
+
+
+# -- the end --------------------------------------------------------------------------------
+
+
+async def _end(app: Flask, context: WebSocketContext, result: t.Any) -> None:
+    """End a WebSocket whose handler has returned."""
+    websocket = context.websocket
+    response: Response | None = None
+    if result is not None and not websocket.accepted and websocket.close_code is None:
+        response = await in_thread(app.make_response, result)
+    elif result is not None:
+        logger.warning(
+            "The handler for %r returned a value after the WebSocket was accepted, when nobody"
+            " gets it any more.",
+            websocket.endpoint,
+        )
+    try:
+        response = await _after(app, websocket, response)
+    except Exception as error:
+        await _deal_with(app, context, error)
+        return
+    if response is None:
+        await websocket.close()
+    else:
+        await _deny(context, response)
+
+
+async def _after(app: Flask, websocket: WebSocket, response: Response | None) -> Response | None:
+    hooks = app.after_websocket_funcs
+    if hooks:
+        for name in (*websocket.blueprints, None):
+            for hook in reversed(hooks.get(name, ())):
+                response = await _call(hook, response)
+    return response
+
+
+async def _deal_with(app: Flask, context: WebSocketContext, error: Exception) -> None:
+    """End a WebSocket whose handler, or a hook, has raised an error."""
+    websocket = context.websocket
+    if not websocket.accepted:
+        try:
+            result = await in_thread(_while_handling, error, app.handle_user_exception)
+            response = await in_thread(app.make_response, result)
+            answer = await _after(app, websocket, response)
+        except Exception as unhandled:
+            error = unhandled
+        else:
+            await _deny(context, response if answer is None else answer)
+            return
+    elif isinstance(error, HTTPException) and (error.code or 500) < 500:
+        await websocket.close(1008, f"{error.code} {error.name}")
+        return
+    await _fail(app, context, error)
+
+
+async def _fail(app: Flask, context: WebSocketContext, error: Exception) -> None:
+    """End a WebSocket with an error that nothing has handled."""
+    websocket = context.websocket
+    if got_request_exception.receivers:
+        await _signal(got_request_exception, app, exception=error)
+    propagate = app.config["PROPAGATE_EXCEPTIONS"]
+    if propagate is None:
+        propagate = app.testing or app.debug
+    if not propagate:
+        exc_info = (type(error), error, error.__traceback__)
+        app.logger.error("Exception on %s [WEBSOCKET]", websocket.path, exc_info=exc_info)
+    if websocket.accepted:
+        await websocket.close(1011)
+    else:
+        server_error = InternalServerError(original_exception=error)
+        result: t.Any = server_error
+        handler = app._find_error_handler(server_error, websocket.blueprints)
+        if handler is not None and not propagate:
+            result = await _call(handler, server_error)
+        await _deny(context, await in_thread(app.make_response, result))
+    if propagate:
+        raise error
+
+
+async def _deny(context: WebSocketContext, response: Response) -> None:
+    """Refuse the handshake with a response, or with what the server makes of a close."""
+    websocket = context.websocket
+    if websocket.close_code is not None:
+        return
+    if "websocket.http.response" not in (context.scope.get("extensions") or ()):
+        await websocket.close()
+        return
+    websocket.close_code = 1006
+    for cookie in await context.save_session():
+        response.headers.add("Set-Cookie", cookie)
+    body, status, headers = response.get_wsgi_response(context.environ)
+    data = await in_thread(b"".join, body)
+    response.close()
+    pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    code = int(status[:3])
+    start = {"type": "websocket.http.response.start", "status": code, "headers": pairs}
+    await websocket._pass(start)
+    await websocket._pass({"type": "websocket.http.response.body", "body": data})
+
+
+async def _save_late_session(app: Flask, context: WebSocketContext) -> None:
+    """Save what was changed in the session after the accept, where no cookie is needed for it."""
+    session = context._opened_session
+    if session is None or not session.modified or not context.websocket.accepted:
+        return
+    if isinstance(app.session_interface, SecureCookieSessionInterface):
+        logger.warning(
+            "%s: the session was changed after the WebSocket was accepted, when no cookie can be"
+            " sent any more; change it before accept().",
+            context.websocket.path,
+        )
+    else:
+        await context.save_session()
+
+
+async def _leave(app: Flask, context: WebSocketContext, error: BaseException | None) -> None:
+    """Call the teardown functions and stop being the current context."""
+    token = t.cast("t.Any", context._token)
+    context._token = None
+    names = (*context.websocket.blueprints, None)
+    try:
+        for name in names:
+            for hook in reversed(app.teardown_websocket_funcs.get(name, ())):
+                await _call(hook, error)
+    finally:
+        _current.reset(token)
+        await _leave_app_context(app, context, error)
+
+
+async def _leave_app_context(
+    app: Flask, context: WebSocketContext, error: BaseException | None
+) -> None:
+    if not (
+        app.teardown_appcontext_funcs
+        or appcontext_tearing_down.receivers
+        or appcontext_popped.receivers
+    ):
+        return
+    app_context = context.app_context
+    app_context.request_context = None
+    app_context._torn_down_by_request = False
+    token = _current.set(app_context)
+    try:
+        # Its coroutine functions run on this loop: in_thread() hands them back.
+        await in_thread(app.do_teardown_appcontext, error)
+    finally:
+        _current.reset(token)
+    if appcontext_popped.receivers:
+        await _signal(appcontext_popped, app)
+
+
+# -- calling --------------------------------------------------------------------------------
+
+
+async def _call(function: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+    """Call a hook: on the loop if it is a coroutine function, else in a worker thread."""
+    if is_coroutine_function(function):
+        return await function(*args)
+    return await in_thread(function, *args)
+
+
+def _while_handling(error: Exception, handler: t.Callable[[t.Any], t.Any]) -> t.Any:
+    """Call a handler in a worker thread, where `sys.exc_info` must know the error, too."""
+    try:
+        raise error
+    except Exception:
+        return handler(sys.exc_info()[1])
+
+
+async def _signal(signal: t.Any, app: Flask, **values: t.Any) -> None:
+    """Send a signal from a worker thread: its receivers may be plain functions."""
+    await in_thread(lambda: signal.send(app, _async_wrapper=app.ensure_sync, **values))
+
+
+def _listed(
+    table: t.Mapping[str | None, t.Sequence[t.Any]], names: t.Iterable[str | None]
+) -> list[t.Any]:
+    if not table:
+        return []
+    return [function for name in names for function in table.get(name, ())]

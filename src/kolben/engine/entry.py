@@ -1,0 +1,52 @@
+"""How an ASGI server enters an application. Costs a program that never sees one next to nothing."""
+
+from __future__ import annotations
+
+import typing as t
+from functools import cache
+
+if t.TYPE_CHECKING:
+    from ..app import Flask
+
+
+@cache
+def _gateway() -> t.Callable[..., t.Awaitable[None]]:
+    # Imported by the first call: under WSGI neither it nor asyncio is needed.
+    from ..asgi.gateway import serve
+
+    return serve
+
+
+class ASGIApp:
+    """An application as an ASGI 3 callable.
+
+    An object, and not a bound method, because servers look at ``__call__`` to tell ASGI 3 from
+    ASGI 2 and from WSGI, and that of a bound method is not a coroutine function.
+
+    :param app: the application.
+    """
+
+    __slots__ = ("app",)
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    async def __call__(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        """Serve one connection.
+
+        :param scope: what is known of it.
+        :param receive: gives the client's messages.
+        :param send: takes ours.
+        """
+        await _gateway()(self.app, scope, receive, send)
+
+
+class asgi_entry:  # noqa: N801 (used as an attribute, as property is)
+    """The attribute :attr:`.Flask.asgi_app`; assigning to it replaces it on the application."""
+
+    @t.overload
+    def __get__(self, app: None, owner: type) -> t.Self: ...
+    @t.overload
+    def __get__(self, app: Flask, owner: type) -> ASGIApp: ...
+    def __get__(self, app: Flask | None, owner: type) -> t.Self | ASGIApp:
+        return self if app is None else ASGIApp(app)

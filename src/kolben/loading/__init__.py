@@ -1,0 +1,1 @@
+"""Finding a program's application, and standing in for Flask."""

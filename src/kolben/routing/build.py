@@ -1,0 +1,194 @@
+"""Building URLs: a rule's own quick way to one, where it is proven equal to Werkzeug's."""
+
+from __future__ import annotations
+
+import typing as t
+from functools import partial
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote, quote_plus
+
+import werkzeug.routing
+from werkzeug.routing import BaseConverter, IntegerConverter, ValidationError
+
+from .tree import is_werkzeugs
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+
+class Rule(werkzeug.routing.Rule):
+    """Werkzeug's rule, lenient towards converters whose ``to_url`` does not return text.
+
+    A custom converter may return a number from ``to_url``; the number is written into the URL.
+    ``None`` and bytes stay the errors that they are in Werkzeug.
+    """
+
+    def get_converter(
+        self,
+        variable_name: str,
+        converter_name: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> BaseConverter:
+        """Make the converter for one variable of the rule.
+
+        :param variable_name: the variable's name in the rule.
+        :param converter_name: the converter's name in the map.
+        :param args: positional arguments written in the rule.
+        :param kwargs: keyword arguments written in the rule.
+        :raises LookupError: if the map has no such converter.
+        """
+        converter = super().get_converter(variable_name, converter_name, args, kwargs)
+        if not is_werkzeugs(type(converter).to_url):
+            # Set on the instance: the converter keeps its class, for whoever looks at it.
+            setattr(converter, "to_url", partial(_to_text, converter.to_url))  # noqa: B010
+        return converter
+
+
+#: The rules of which is known how they build their URLs; a subclass may have other ways.
+_RULES: Final = (Rule, werkzeug.routing.Rule)
+
+
+def _to_text(to_url: Callable[[Any], Any], value: Any) -> Any:
+    result = to_url(value)
+    return result if result is None or isinstance(result, (str, bytes)) else str(result)
+
+
+#: Makes the path and query for values, with one slash at the start, or declines with ``None``.
+_Builder: TypeAlias = "Callable[[dict[str, Any]], str | None]"
+
+
+_LETTERS_AND_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def _buildable(rules: Sequence[werkzeug.routing.Rule], url_map: werkzeug.routing.Map) -> bool:
+    """Tell whether the first of the *rules* for which there are values is the one to build.
+
+    Werkzeug prefers a rule with the method of the request. So the rules must not differ in their
+    methods. And each must be on the domain of the request, and of its scheme.
+    """
+    return all(
+        not rule.websocket
+        and rule.methods == rules[0].methods
+        and (rule.subdomain or "") == url_map.default_subdomain
+        for rule in rules
+    )
+
+
+def _builders(
+    rules: Iterable[werkzeug.routing.Rule], url_map: werkzeug.routing.Map
+) -> tuple[_Builder, ...]:
+    return tuple(
+        partial(_build_by_rule, rule)
+        if rule.defaults or url_map.sort_parameters or type(rule) not in _RULES
+        else _Template(rule).build
+        for rule in rules
+    )
+
+
+def _build_by_rule(rule: werkzeug.routing.Rule, values: dict[str, Any]) -> str | None:
+    """Let the rule make its URL, with its defaults or other ways of its own."""
+    values = {name: value for name, value in values.items() if value is not None}
+    if not rule.suitable_for(values):
+        return None
+    built = rule.build(values)
+    if built is None:
+        raise ValidationError
+    return "/" + built[1].lstrip("/")
+
+
+# What Werkzeug leaves as it is, beside letters and digits, in paths and in queries.
+_PATH_SAFE = "!$&'()*+,/:;=@"
+
+
+_QUERY_SAFE = "!$'()*,/:;?@"
+
+
+# PERF: 0.2 µs where stripping these leaves nothing to be quoted, against 0.6 for urllib's functions.
+_PLAIN_IN_PATH = _LETTERS_AND_DIGITS + "_.~-" + _PATH_SAFE
+
+
+_PLAIN_IN_QUERY = _LETTERS_AND_DIGITS + "_.~-" + _QUERY_SAFE
+
+
+def _path_text(value: Any) -> str:
+    """Do as `BaseConverter.to_url` does."""
+    text = str(value)
+    # PERF: most words and numbers; 0.05 µs.
+    if text.isalnum() and text.isascii():
+        return text
+    return text if not text.strip(_PLAIN_IN_PATH) else quote(text, safe=_PATH_SAFE)
+
+
+def _query_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return quote_plus(value, safe=_QUERY_SAFE)
+    text = str(value)
+    return text if not text.strip(_PLAIN_IN_QUERY) else quote_plus(text, safe=_QUERY_SAFE)
+
+
+def _int_text(value: Any) -> str:
+    return str(value if type(value) is int else int(value))
+
+
+class _Template:
+    """The path of a rule without defaults, with gaps for the variables."""
+
+    __slots__ = ("_names", "_opens", "_pieces", "_steps")
+
+    def __init__(self, rule: werkzeug.routing.Rule) -> None:
+        pieces = [""]
+        steps: list[tuple[int, str, Callable[[Any], str]]] = []
+        trace = rule._trace
+        for is_variable, text in trace[trace.index((False, "|")) + 1 :]:
+            if is_variable:
+                steps.append((len(pieces), text, _to_url(rule._converters[text])))
+                pieces += "", ""
+            else:
+                pieces[-1] += quote(text, safe=_PATH_SAFE)
+        pieces[0] = "/" + pieces[0].lstrip("/")
+        self._pieces = pieces
+        self._steps = tuple(steps)
+        self._names = tuple(name for _, name, _ in steps)
+        self._opens = pieces[0] == "/" and bool(steps)  # a value may bring further slashes
+
+    def build(self, values: dict[str, Any]) -> str | None:
+        """Fill the gaps; the values that are left over become the query."""
+        for name in self._names:
+            if values.get(name) is None:
+                return None
+        # The query first, as in Werkzeug: of two errors, the same one is raised.
+        query = _query(values, self._names) if len(values) > len(self._names) else ""
+        pieces = self._pieces.copy()
+        for at, name, to_url in self._steps:
+            pieces[at] = to_url(values[name])
+        path = "".join(pieces)
+        if self._opens:
+            path = "/" + path.lstrip("/")
+        return f"{path}?{query}" if query else path
+
+
+def _to_url(converter: BaseConverter) -> Callable[[Any], str]:
+    """Return the converter's ``to_url``, or what does the same in less time."""
+    if type(converter) is IntegerConverter and not converter.fixed_digits:
+        return _int_text
+    if type(converter).to_url is BaseConverter.to_url:
+        return _path_text
+    return converter.to_url
+
+
+def _query(values: dict[str, Any], but: tuple[str, ...]) -> str:
+    """Return the query string for all *values* but some; several for one name from a list."""
+    pairs: list[str] = []
+    for name, value in values.items():
+        if name in but or value is None:
+            continue
+        if not isinstance(name, str):
+            # Werkzeug words the error.
+            raise ValidationError
+        key = _query_text(name)
+        if isinstance(value, (list, tuple, set)):
+            pairs += [f"{key}={_query_text(item)}" for item in value if item is not None]
+        else:
+            pairs.append(f"{key}={_query_text(value)}")
+    return "&".join(pairs)

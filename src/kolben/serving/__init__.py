@@ -1,0 +1,1 @@
+"""Processes and servers: in production and in development."""

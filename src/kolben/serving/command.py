@@ -1,0 +1,372 @@
+"""``kolben serve``: an application behind Granian, with settings that suit it.
+
+This module reads the command line and checks it, in a process that never imports the application.
+:mod:`kolben.serving.supervisor` then starts the workers and :mod:`kolben.serving.worker` is what runs in them.
+"""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import socket
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from .worker import Facts, Target, examine
+
+if TYPE_CHECKING:
+    from ..cli import ScriptInfo
+    from .observability import LogFormat
+
+#: Plain views that wait (for a database, another server) at the same time, in one worker.
+DEFAULT_THREADS = 8
+
+#: As many connections wait to be accepted.
+_BACKLOG = 1024
+
+#: Requests that one worker has at hand. Further connections are not accepted: under WSGI another worker
+#: takes them, or they wait in the kernel at no cost.
+_BACKPRESSURE = {"wsgi": 256, "asgi": 1024}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says, by the names of its options."""
+
+    host: str
+    port: int
+    interface: str
+    workers: int | None
+    threads: int | None
+    access_log: LogFormat | None
+    request_id: bool
+    reload: bool
+    tls_cert: Path | None
+    tls_key: Path | None
+    proxy_count: int
+    grace: float
+
+
+_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
+class _Command(click.Command):
+    """A command that answers a mistake on its command line with one line."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            _fail(" ".join(error.format_message().split()), 2)
+
+
+@click.command("serve", cls=_Command, short_help="Run a production server.")
+@click.argument("target", required=False)
+@click.option(
+    "--host", "-h", default="127.0.0.1", show_default=True, help="The address to listen on."
+)
+@click.option(
+    "--port",
+    "-p",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    envvar="PORT",
+    show_envvar=True,
+    help="The port to listen on; 0 for any free one.",
+)
+@click.option(
+    "--interface",
+    type=click.Choice(("auto", "wsgi", "asgi")),
+    default="auto",
+    show_default=True,
+    help="How the server calls the application. By default ASGI when it has an async view or hook"
+    " or a WebSocket route, and WSGI otherwise.",
+)
+@click.option(
+    "--workers",
+    "-w",
+    type=click.IntRange(1),
+    envvar="WEB_CONCURRENCY",
+    show_envvar=True,
+    help="How many processes to run.  [default: as many as there are processors]",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="How many plain views each worker runs at a time.  [default: 8, or 40 over ASGI]",
+)
+@click.option(
+    "--access-log",
+    type=click.Choice(("common", "json")),
+    help="Write a line for each request to standard output. Gives request ids, too.",
+)
+@click.option(
+    "--request-id/--no-request-id",
+    default=False,
+    help="Give each request an id, or take it from its 'X-Request-ID' header.",
+)
+@click.option(
+    "--reload",
+    is_flag=True,
+    help="Load the application anew when a file in the current folder changes.",
+)
+@click.option("--tls-cert", type=_FILE, help="A certificate (PEM), to serve HTTPS.")
+@click.option("--tls-key", type=_FILE, help="The certificate's private key (PEM, PKCS#8).")
+@click.option(
+    "--proxy-count",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="How many proxies are in front, whose 'X-Forwarded-*' headers are to be believed.",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long requests in flight may take to finish when a worker is stopped.",
+)
+@click.pass_context
+def serve_command(ctx: click.Context, /, target: str | None, **options: Any) -> None:
+    """Run a production server.
+
+    TARGET is the application, in the forms that '--app' takes, or a file such as 'server.py'. It is
+    imported, so a call of app.run() under 'if __name__ == "__main__":' has no effect.
+
+    SIGTERM and CTRL+C stop the server; SIGHUP loads the application anew, without a pause. Needs the
+    extra 'serve': pip install "kolben[serve]".
+    """
+    _require_granian()
+    serve(_find_target(ctx, target), Options(**options))
+
+
+def _fail(message: str, status: int = 1) -> NoReturn:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(status)
+
+
+def _require_granian() -> None:
+    try:
+        import granian  # noqa: F401
+    except ImportError:
+        _fail("'kolben serve' needs Granian: install it with 'pip install \"kolben[serve]\"'.")
+
+
+def _find_target(ctx: click.Context, target: str | None) -> Target:
+    from ..cli import ScriptInfo
+
+    info: ScriptInfo = ctx.ensure_object(ScriptInfo)
+    if target is None:
+        return Target(info.app_import_path, info.create_app)
+    if info.create_app is not None:
+        _fail(f"This command has its application already; leave out {target!r}.", 2)
+    if target.endswith(".py") and not os.path.isfile(target):
+        _fail(
+            f"There is no file {target!r} in {os.getcwd()!r}. Check the spelling, or run the command"
+            " in the folder that holds it.",
+            2,
+        )
+    return Target(target)
+
+
+# --- Serving --------------------------------------------------------------------------------------
+
+
+def serve(target: Target, options: Options) -> None:
+    """Serve an application until a signal ends it.
+
+    :param target: says which application.
+    :param options: what the command line says.
+    :raises SystemExit: with status 1 or 2, after one line on standard error, when it can not be.
+    """
+    _check_tls(options)
+    listener = _listen(options.host, options.port)
+    facts = _examine(target)
+    if facts.problem is not None:
+        _fail(facts.problem, 2)
+    if options.interface != "auto":
+        facts = replace(facts, interface=options.interface, reason="as told")
+    target = replace(
+        target,
+        interface=facts.interface,
+        proxy_count=options.proxy_count,
+        access_log=options.access_log,
+        request_id=options.request_id,
+        threads=options.threads,
+    )
+    workers = options.workers or count_processors()
+    banner = _banner(target, options, facts, workers, listener)
+
+    _start(target, options, workers, listener, banner)
+
+
+def _examine(target: Target) -> Facts:
+    """Load the application in a process of its own, which ends with that."""
+    near, far = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=examine, args=(target, far), name="kolben-examine")
+    process.start()
+    far.close()
+    try:
+        facts: Facts = near.recv()
+    except EOFError:
+        process.join()
+        facts = Facts(
+            problem=f"The process that imported the application ended with status {process.exitcode}."
+        )
+    except KeyboardInterrupt:
+        process.kill()
+        sys.exit(130)
+    near.close()
+    process.join()
+    return facts
+
+
+def _start(
+    target: Target, options: Options, workers: int, listener: socket.socket, banner: str
+) -> None:
+    from granian.constants import Interfaces, SSLProtocols
+    from granian.log import LogLevels
+
+    from .supervisor import Supervisor
+
+    is_wsgi = target.interface == "wsgi"
+    Supervisor(
+        target,
+        listener,
+        options.grace,
+        on_ready=lambda: click.echo(banner, err=True),
+        reload_folders=[Path.cwd()] if options.reload else (),
+        address=options.host,
+        port=listener.getsockname()[1],
+        interface=Interfaces.WSGI if is_wsgi else Interfaces.ASGI,
+        workers=workers,
+        blocking_threads=(options.threads or DEFAULT_THREADS) if is_wsgi else 1,
+        backlog=_BACKLOG,
+        backpressure=_BACKPRESSURE[target.interface],
+        websockets=not is_wsgi,
+        # Its warnings are about figures that are chosen on purpose here.
+        log_level=LogLevels.error,
+        log_dictconfig=_log_config(),
+        ssl_cert=options.tls_cert,
+        ssl_key=options.tls_key,
+        # TLS 1.3 alone, which Granian asks for, leaves out clients that are still about.
+        ssl_protocol_min=SSLProtocols.tls12,
+    ).run()
+
+
+def _log_config() -> dict[str, Any]:
+    """Granian's messages go to standard error: standard output is the access log's."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"generic": {"format": "%(asctime)s %(levelname)s %(message)s"}},
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": "generic",
+                "stream": "ext://sys.stderr",
+            }
+        },
+        "loggers": {
+            "_granian": {"handlers": ["console"], "propagate": False},
+            "kolben.serve": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        },
+    }
+
+
+def count_processors() -> int:
+    """How many processors this process may use: of its affinity and its control group the smaller.
+
+    :returns: the number, 1 or more.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    return max(1, min(count, round(_cgroup_limit() or count)))
+
+
+def _cgroup_limit() -> float | None:
+    """The processors that a container may use (cgroup v2); None for all."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
+def _banner(
+    target: Target, options: Options, facts: Facts, workers: int, listener: socket.socket
+) -> str:
+    name = target.path or "the application"
+    scheme = "https" if options.tls_cert else "http"
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    threads = options.threads or (DEFAULT_THREADS if target.interface == "wsgi" else 40)
+    lines = [
+        f" * Serving {name} over {target.interface.upper()} ({facts.reason})",
+        f" * Workers: {workers}, threads in each: {threads}",
+        f" * Running on {scheme}://{host}:{listener.getsockname()[1]} (PID {os.getpid()})",
+    ]
+    if facts.debug:
+        lines.append(" * Debug mode is on: unset FLASK_DEBUG where others can reach this server")
+    return "\n".join(lines)
+
+
+# --- Checks ---------------------------------------------------------------------------------------
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open the socket that all workers accept from."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        _fail(_explain_address(host, port, error))
+    listener.setblocking(False)
+    return listener
+
+
+def _explain_address(host: str, port: int, error: OSError) -> str:
+    where = f"Can not listen on {host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where}: another program uses this port. Stop it, or choose another port."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{where}: ports below 1024 need special rights. Choose a higher port, such as 8080."
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        return f"{where}: this machine has no such address. Use 127.0.0.1, or 0.0.0.0 for all."
+    return f"{where}: {error.strerror or error}."
+
+
+def _check_tls(options: Options) -> None:
+    cert, key = options.tls_cert, options.tls_key
+    if cert is None and key is None:
+        return
+    if cert is None or key is None:
+        _fail("'--tls-cert' and '--tls-key' belong together: give both.", 2)
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # Asked for on the terminal otherwise, by each worker.
+        context.load_cert_chain(cert, key, password=_refuse_password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            _fail(f"The key in {str(key)!r} does not belong to the certificate in {str(cert)!r}.")
+        _fail(
+            f"{str(cert)!r} and {str(key)!r} are not a certificate and its key, both in PEM format."
+        )
+    except ValueError:
+        _fail(
+            f"The key in {str(key)!r} is encrypted; decrypt it with 'openssl pkcs8 -topk8 -nocrypt'."
+        )
+
+
+def _refuse_password() -> str:
+    raise ValueError("encrypted")

@@ -1,0 +1,466 @@
+"""The development server: Werkzeug's, with clear failures and a reloader that outlives mistakes.
+
+:func:`run` is what ``app.run()`` does. :func:`serve_target` and :func:`run_program` are the two ways
+of ``kolben run``: to import an application and serve it, and to run a program file as ``__main__``.
+
+With the reloader there are two processes: the first one holds the listening socket and starts the
+same command again as the second, which serves, and ends with status 3 when a file has changed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.machinery import SourceFileLoader
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import click
+from werkzeug import serving
+from werkzeug.serving import WSGIRequestHandler, is_running_from_reloader
+
+from ..helpers import get_debug_flag, get_load_dotenv
+from ..loading.locate import NoAppException, find_best_app, prepare_import
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from ..app import Flask
+    from ..cli import ScriptInfo
+
+_DEFAULT_HOST = "127.0.0.1"
+_DEFAULT_PORT = 5000
+
+#: The exit status by which Werkzeug's serving process asks to be started again.
+_RELOAD_STATUS = 3
+
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+
+# Kept to tell whether somebody (a test, a profiler) has put another function in its place.
+_werkzeug_run_simple = serving.run_simple
+
+
+# --- What the command line says about a program ---------------------------------------------------
+
+
+@dataclass
+class CommandLine:
+    """What ``kolben run`` was told, under the names of :func:`werkzeug.serving.run_simple`."""
+
+    #: All options, with their default values.
+    defaults: dict[str, Any] = field(default_factory=dict)
+    #: Those typed: they hold over what the program says.
+    given: dict[str, Any] = field(default_factory=dict)
+    #: Those set by ``FLASK_RUN_*``: they hold where the program says nothing.
+    from_environment: dict[str, Any] = field(default_factory=dict)
+    #: Whether the program has called ``app.run()``.
+    served: bool = False
+    #: Debug mode of the application that the program defined.
+    app_debug: bool = False
+
+    def override(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Join what the program said with what the command line says.
+
+        :param said: the program's arguments; None means not said.
+        :returns: the arguments that hold.
+        """
+        spoken = {name: value for name, value in said.items() if value is not None}
+        return {**self.from_environment, **spoken, **self.given}
+
+    def debug(self) -> bool:
+        """Debug mode as the command line, the program and the environment have it.
+
+        :returns: whether it is on.
+        """
+        return bool(self.given.get("debug", self.app_debug or get_debug_flag()))
+
+    def server_options(self) -> dict[str, Any]:
+        """All arguments for a server, what depends on debug mode filled in.
+
+        :returns: the arguments.
+        """
+        debug = self.debug()
+        options = {name: value for name, value in self.defaults.items() if name != "debug"}
+        for name in ("use_reloader", "use_debugger"):
+            if options.get(name) is None:
+                options[name] = debug
+        return options
+
+
+#: Set while ``kolben run`` runs a program file.
+_command_line: CommandLine | None = None
+
+
+# --- app.run() --------------------------------------------------------------------------------
+
+
+def run(
+    app: Flask,
+    host: str | None = None,
+    port: int | None = None,
+    debug: bool | None = None,
+    load_dotenv: bool = True,
+    **options: Any,
+) -> None:
+    """Serve an application until it is stopped: the work of ``app.run()``.
+
+    :param app: the application.
+    :param host: the address to listen on; by default that of ``SERVER_NAME``, or ``127.0.0.1``.
+    :param port: the port to listen on, 0 for any free one; by default that of ``SERVER_NAME``, or
+        5000.
+    :param debug: sets ``app.debug``.
+    :param load_dotenv: read ``.env`` and ``.flaskenv`` first.
+    :param options: passed to :func:`werkzeug.serving.run_simple`.
+    """
+    from .. import cli
+
+    if _refuses_to_run():
+        return
+    if _command_line is not None:
+        _command_line.served = True
+        options = _command_line.override({"host": host, "port": port, "debug": debug, **options})
+        host, port, debug = (options.pop(name, None) for name in ("host", "port", "debug"))
+    if get_load_dotenv(load_dotenv):
+        cli.load_dotenv()
+        if "FLASK_DEBUG" in os.environ:
+            app.debug = get_debug_flag()
+    if debug is not None:
+        app.debug = bool(debug)
+    host, port = _address(app, host, port)
+    options.setdefault("use_reloader", app.debug)
+    options.setdefault("use_debugger", app.debug)
+    options.setdefault("threaded", True)
+    cli.show_server_banner(app.debug, app.name)
+    try:
+        serve(app, host, port, **options)
+    finally:
+        # A program may serve, stop, register more and serve again.
+        app._got_first_request = False
+
+
+def _refuses_to_run() -> bool:
+    """Whether ``app.run()`` is called while a command imports the application, and must not block."""
+    if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
+        return False
+    if not is_running_from_reloader():
+        click.secho(
+            " * Ignoring a call to 'app.run()': it would block the command that is running.\n"
+            "   Put it under 'if __name__ == \"__main__\":'.",
+            fg="red",
+        )
+    return True
+
+
+def _address(app: Flask, host: str | None, port: int | None) -> tuple[str, int]:
+    """Fill in what was not given from ``SERVER_NAME``, then from the defaults."""
+    name, _, number = (app.config.get("SERVER_NAME") or "").partition(":")
+    if port is None:
+        port = int(number) if number else _DEFAULT_PORT
+    return host or name or _DEFAULT_HOST, int(port)
+
+
+# --- Serving ----------------------------------------------------------------------------------
+
+
+class RequestHandler(WSGIRequestHandler):
+    """Werkzeug's handler, with two corrections.
+
+    The application's ``Server`` and ``Date`` are sent in place of the server's, not besides them;
+    and a target whose text was not percent-encoded is read as UTF-8, as a browser would send it.
+    """
+
+    raw_requestline: bytes
+    _sent: set[str] | None = None
+
+    def parse_request(self) -> bool:
+        """Read the request line.
+
+        :returns: whether there is a request to answer.
+        """
+        # Raw UTF-8 has bytes at which the standard library would split the line (0x85, 0xA0), and
+        # Werkzeug would encode the others a second time.
+        self.raw_requestline = _BEYOND_ASCII.sub(
+            lambda byte: b"%%%02X" % ord(byte[0]), self.raw_requestline
+        )
+        return super().parse_request()
+
+    def send_response(self, code: Any, message: str | None = None) -> None:
+        """Begin a response: access line and status line.
+
+        :param code: the status.
+        :param message: the reason phrase.
+        """
+        self._sent = set()
+        self.log_request(code)
+        self.send_response_only(code, message)
+
+    def send_header(self, keyword: str, value: str) -> None:
+        """Send one header.
+
+        :param keyword: its name.
+        :param value: its value.
+        """
+        if self._sent is not None:
+            self._sent.add(keyword.lower())
+        super().send_header(keyword, value)
+
+    def end_headers(self) -> None:
+        """Add the headers that the application left to the server, and end the block."""
+        sent, self._sent = self._sent, None
+        if sent is not None and "server" not in sent:
+            self.send_header("Server", self.version_string())
+        if sent is not None and "date" not in sent:
+            self.send_header("Date", self.date_time_string())
+        super().end_headers()
+
+
+def serve(app: WSGIApplication, host: str, port: int, **options: Any) -> None:
+    """Serve a WSGI application with Werkzeug's development server until it is stopped.
+
+    An address that can not be listened on ends the process with one line and status 1. With the
+    reloader, a program that stops with an error is waited for: the next change starts it again.
+
+    :param app: the application.
+    :param host: the address to listen on.
+    :param port: the port to listen on.
+    :param options: passed to :func:`werkzeug.serving.run_simple`.
+    """
+    options.setdefault("request_handler", RequestHandler)
+    if is_running_from_reloader() or serving.run_simple is not _werkzeug_run_simple:
+        # The socket is open already, or there will be none.
+        serving.run_simple(host, port, app, **options)
+        return
+    _check_address(host, port)
+    while True:
+        try:
+            serving.run_simple(host, port, app, **options)
+        except SystemExit as stop:
+            if not options.get("use_reloader") or not _is_failure(stop.code):
+                raise
+            try:
+                _wait_for_change(host, port, stop.code, options)
+            except KeyboardInterrupt:
+                return
+        else:
+            return
+
+
+def _check_address(host: str, port: int) -> None:
+    """End the process with one clear line when the address can not be listened on.
+
+    Werkzeug says so in up to four lines, of which the first does not name the address.
+    """
+    import socket
+
+    if host.startswith("unix://"):
+        return
+    if not 0 <= port <= 65535:
+        # The resolver would take the number modulo 65536.
+        click.echo(f"Error: {port} is no port number; use one from 0 to 65535.", err=True)
+        sys.exit(1)
+    family = serving.select_address_family(host, port)
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if os.name != "nt":
+                # As the server does: a port whose last connections linger is free.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(serving.get_sockaddr(host, port, family))
+            probe.listen()
+    except OSError as error:
+        click.echo(f"Error: {_explain_address(host, port, error)}", err=True)
+        sys.exit(1)
+
+
+def _explain_address(host: str, port: int, error: OSError) -> str:
+    import errno
+
+    where = f"Can not listen on {host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where}: another program uses this port. Stop it, or choose another port."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{where}: ports below 1024 need special rights. Choose a higher port, such as 8080."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{where}: this machine has no such address. Use 127.0.0.1, or 0.0.0.0 for all."
+    return f"{where}: {error.strerror or error}."
+
+
+# --- Outliving a program that stops with an error -------------------------------------------------
+
+
+def _is_failure(status: object) -> bool:
+    """Whether the serving process ended itself with an error; a signal means: stop."""
+    return isinstance(status, int) and status > 0
+
+
+def _wait_for_change(host: str, port: int, status: object, options: dict[str, Any]) -> None:
+    """Answer every request with a hint to the terminal until a watched file changes."""
+    from threading import Thread
+
+    click.secho(
+        f" * The program stopped with exit status {status}. It is started again when a file is"
+        " saved; press CTRL+C to quit.",
+        fg="red",
+        err=True,
+    )
+    server = serving.make_server(
+        host, port, _stopped_page, threaded=True, ssl_context=options.get("ssl_context")
+    )
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        _watch(options)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _watch(options: dict[str, Any]) -> None:
+    """Return when a watched file changes."""
+    # Werkzeug has no public name for its watchers, and writing another one would watch otherwise.
+    from werkzeug._reloader import reloader_loops
+
+    watcher = reloader_loops[options.get("reloader_type", "auto")](
+        extra_files=options.get("extra_files"),
+        exclude_patterns=options.get("exclude_patterns"),
+        interval=options.get("reloader_interval", 1),
+    )
+    try:
+        with watcher:
+            watcher.run()
+    except SystemExit as stop:
+        if stop.code != _RELOAD_STATUS:
+            raise
+
+
+_STOPPED_PAGE = b"""\
+<!doctype html>
+<html lang=en>
+<title>The program has stopped</title>
+<meta http-equiv=refresh content=2>
+<h1>The program has stopped</h1>
+<p>It ended with an error, which the terminal shows. Correct it and save: this page reloads by itself.
+"""
+
+
+def _stopped_page(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """The application that answers while the real one can not be started."""
+    headers = [
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Content-Length", str(len(_STOPPED_PAGE))),
+        ("Cache-Control", "no-store"),
+    ]
+    start_response("503 Service Unavailable", headers)
+    return [_STOPPED_PAGE]
+
+
+# --- kolben run -------------------------------------------------------------------------------
+
+
+def serve_target(info: ScriptInfo, command_line: CommandLine) -> None:
+    """Import the application that a command line names, and serve it.
+
+    :param info: knows the application.
+    :param command_line: the options.
+    """
+    _serve_loaded(info.load_app, info.app_import_path, command_line)
+
+
+def run_program(path: str, command_line: CommandLine) -> None:
+    """Run a program file as ``__main__``; when it serves nothing itself, serve its application.
+
+    :param path: the file.
+    :param command_line: the options, which hold over what the program gives to ``app.run()``.
+    """
+    global _command_line
+    _command_line = command_line
+    # The program is run for its app.run(), which no command has to be protected from.
+    os.environ.pop("FLASK_RUN_FROM_CLI", None)
+    path = os.path.abspath(path)
+    if sys.path[:1] != [os.path.dirname(path)]:
+        sys.path.insert(0, os.path.dirname(path))
+    sys.argv = [path]
+    command_line.defaults["extra_files"] = [*(command_line.defaults.get("extra_files") or ()), path]
+
+    def load() -> Flask | None:
+        module = _run_as_main(path)
+        return None if command_line.served else _app_of_program(module, command_line)
+
+    _serve_loaded(load, os.path.basename(path), command_line)
+
+
+def _run_as_main(path: str) -> ModuleType:
+    """Run a file as ``python file`` does: as the module ``__main__``, compiled afresh.
+
+    A file of a package is run as ``python -m`` would run it, so that its relative imports work.
+    """
+    module = ModuleType("__main__")
+    package = prepare_import(path).rpartition(".")[0]
+    if package:
+        import_module(package)
+        module.__package__ = package
+    loader = SourceFileLoader("__main__", path)
+    module.__file__ = path
+    module.__loader__ = loader
+    module.__dict__["__builtins__"] = __builtins__
+    # Kept by the module table: helpers and pickles look for __main__ there.
+    sys.modules["__main__"] = module
+    exec(loader.source_to_code(loader.get_data(path), path), module.__dict__)  # noqa: S102
+    return module
+
+
+def _app_of_program(module: ModuleType, command_line: CommandLine) -> Flask:
+    app = find_best_app(module)
+    command_line.app_debug = app.debug
+    app.debug = command_line.debug()
+    return app
+
+
+def _serve_loaded(
+    load: Callable[[], Flask | None], name: str | None, command_line: CommandLine
+) -> None:
+    """Load an application and serve it; one that fails to load is shown, and reloaded, too.
+
+    :param load: loads the application; None when that has served it already.
+    :param name: what the banner calls it.
+    :param command_line: the options.
+    """
+    from ..cli import show_server_banner
+
+    app: WSGIApplication | None
+    try:
+        app = load()
+    except NoAppException:
+        if not is_running_from_reloader():
+            raise
+        app = _show_failure()
+    except Exception:
+        if not is_running_from_reloader() and not command_line.server_options()["use_reloader"]:
+            raise
+        app = _show_failure()
+    if app is None:
+        return
+    options = command_line.server_options()
+    show_server_banner(command_line.debug(), name)
+    serve(app, options.pop("host"), options.pop("port"), **options)
+
+
+def _show_failure() -> WSGIApplication:
+    """An application that raises the exception being handled, for the debugger to show it.
+
+    The process that serves prints it too; the one that only watches leaves that to the other.
+    """
+    import traceback
+
+    failure = sys.exception()
+    assert failure is not None
+    if is_running_from_reloader():
+        traceback.print_exc()
+
+    def failed(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        raise failure from None
+
+    return failed

@@ -1,0 +1,706 @@
+"""`kolben serve`: a real server, started as a user starts it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import platform
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO
+
+import pytest
+from click.testing import CliRunner
+
+from kolben import Blueprint, Flask
+from kolben.cli import cli
+from kolben.serving.worker import choose_interface
+from kolben.views import MethodView
+
+pytest.importorskip("granian")
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+PLAIN = """
+import os, time
+from flask import Flask, request
+app = Flask(__name__)
+VERSION = "old"
+
+@app.get("/")
+def index():
+    return VERSION
+
+@app.get("/pid")
+def pid():
+    return str(os.getpid())
+
+@app.get("/slow")
+def slow():
+    time.sleep(float(request.args["t"]))
+    return "done"
+
+@app.get("/server")
+def server():
+    return "x", {"Server": "mine"}
+
+@app.get("/where")
+def where():
+    return [request.remote_addr, request.url_root]
+
+@app.post("/length")
+def length():
+    return str(len(request.get_data()))
+
+@app.get("/module")
+def module():
+    return Flask.__module__
+"""
+
+ASYNC = (
+    PLAIN
+    + """
+@app.get("/async")
+async def awaits():
+    return "awaited"
+"""
+)
+
+
+class Server:
+    """A running `kolben serve`."""
+
+    def __init__(self, folder: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "kolben", "serve", *arguments],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+        )
+        self.lines: list[str] = []
+        self.log: list[str] = []
+        self.readers: list[threading.Thread] = []
+        for stream, lines in (self.process.stderr, self.lines), (self.process.stdout, self.log):
+            reader = threading.Thread(target=self._read, args=(stream, lines))
+            reader.start()
+            self.readers.append(reader)
+        try:
+            banner = self.wait_for("Running on")
+        except AssertionError:
+            self.stop()
+            raise
+        self.url = banner.split("Running on ")[1].split(" ")[0]
+        self.port = int(self.url.rpartition(":")[2])
+
+    def _read(self, stream: IO[str], lines: list[str]) -> None:
+        with stream:
+            lines.extend(stream)
+
+    def wait_for(self, text: str, lines: list[str] | None = None) -> str:
+        """Wait for a line with a text in it, and return it."""
+        lines = self.lines if lines is None else lines
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            for line in list(lines):
+                if text in line:
+                    return line.rstrip()
+            if self.process.poll() is not None and not any(text in line for line in lines):
+                time.sleep(0.2)
+                if not any(text in line for line in lines):
+                    break
+            time.sleep(0.02)
+        raise AssertionError(f"{text!r} is not in {''.join(self.lines)}")
+
+    def get(self, path: str, **headers: str) -> tuple[int, http.client.HTTPMessage, str]:
+        wanted = {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            with urllib.request.urlopen(
+                urllib.request.Request(self.url + path, headers=wanted), timeout=20
+            ) as answer:
+                return answer.status, answer.headers, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers, error.read().decode()
+
+    def text(self, path: str) -> str:
+        return self.get(path)[2]
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        self.process.terminate()
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            for reader in self.readers:
+                reader.join(20)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def start(program: str, *arguments: str, env: dict[str, str] | None = None) -> Server:
+        (tmp_path / "program.py").write_text(program)
+        server = Server(tmp_path, "program:app", "--port", "0", *arguments, env=env)
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A zombie of the test's own container is not running.
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return sys.platform != "linux"
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+# --- Which interface --------------------------------------------------------------------------------
+
+
+async def nothing(*args: object) -> None: ...
+
+
+def with_hook(register: Callable[[Flask], object]) -> Flask:
+    app = Flask(__name__)
+    register(app)
+    return app
+
+
+def blueprint_hook(app: Flask) -> None:
+    blueprint = Blueprint("b", __name__)
+    blueprint.before_request(nothing)
+    app.register_blueprint(blueprint)
+
+
+class AsyncMethod(MethodView):
+    async def get(self) -> str:
+        return ""
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        pytest.param(lambda app: app.add_url_rule("/", view_func=nothing), id="view"),
+        pytest.param(
+            lambda app: app.add_url_rule("/", view_func=AsyncMethod.as_view("m")), id="method-view"
+        ),
+        pytest.param(lambda app: app.before_request(nothing), id="before-request"),
+        pytest.param(lambda app: app.after_request(nothing), id="after-request"),
+        pytest.param(lambda app: app.teardown_request(nothing), id="teardown-request"),
+        pytest.param(lambda app: app.teardown_appcontext(nothing), id="teardown-appcontext"),
+        pytest.param(lambda app: app.register_error_handler(404, nothing), id="error-handler"),
+        pytest.param(blueprint_hook, id="blueprint"),
+        pytest.param(lambda app: app.before_serving(nothing), id="before-serving"),
+        pytest.param(
+            lambda app: app.add_url_rule("/", "socket", print, websocket=True), id="websocket"
+        ),
+    ],
+)
+def test_what_awaits_is_served_by_asgi(register: Callable[[Flask], object]) -> None:
+    assert choose_interface(with_hook(register))[0] == "asgi"
+
+
+def test_plain_applications_are_served_by_wsgi() -> None:
+    app = with_hook(lambda app: app.add_url_rule("/", view_func=lambda: ""))
+    assert choose_interface(app) == ("wsgi", "nothing in it awaits")
+
+
+def test_wsgi_middleware_is_not_left_out_for_async_views() -> None:
+    app = with_hook(lambda app: app.add_url_rule("/", view_func=nothing))
+    app.wsgi_app = print
+    assert choose_interface(app) == ("wsgi", "it has WSGI middleware")
+
+
+# --- Serving ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", [PLAIN, ASYNC], ids=["wsgi", "asgi"])
+def test_serves_on_the_interface_that_suits(
+    serve: Callable[..., Server], program: str, tmp_path: Path
+) -> None:
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "file.txt").write_text("0123456789")
+    server = serve(program, "--workers", "1", "--threads", "3", "--proxy-count", "1")
+
+    assert server.text("/") == "old"
+    interface, reason = (
+        ("ASGI", "it has the async view 'awaits'")
+        if program is ASYNC
+        else ("WSGI", "nothing in it awaits")
+    )
+    assert server.lines[:2] == [
+        f" * Serving program:app over {interface} ({reason})\n",
+        " * Workers: 1, threads in each: 3\n",
+    ]
+    assert server.text("/module").startswith("kolben."), "the workers' flask is not kolben"
+    if program is ASYNC:
+        assert server.text("/async") == "awaited"
+
+    # One Server header, the application's where it has one.
+    assert server.get("/server")[1].get_all("Server") == ["mine"]
+    assert server.get("/")[1].get_all("Server") == ["granian"]
+
+    status, headers, body = server.get("/static/file.txt")
+    assert (status, body) == (200, "0123456789")
+    assert server.get("/static/file.txt", If_None_Match=headers["ETag"])[0] == 304
+    status, headers, body = server.get("/static/file.txt", Range="bytes=2-4")
+    assert (status, body, headers["Content-Range"]) == (206, "234", "bytes 2-4/10")
+    assert server.get("/static/file.txt", Range="bytes=20-")[0] == 416
+
+    # Files that are sent at once, and those that are sent in pieces.
+    for size in 70_000, 3_000_000:
+        content = os.urandom(size)
+        (tmp_path / "static" / "big").write_bytes(content)
+        with urllib.request.urlopen(server.url + "/static/big", timeout=20) as answer:
+            assert answer.read() == content
+        part = urllib.request.Request(server.url + "/static/big", headers={"Range": "bytes=9-"})
+        with urllib.request.urlopen(part, timeout=20) as answer:
+            assert answer.read() == content[9:]
+
+    # What one proxy says is believed, what it was told is not.
+    _, _, body = server.get(
+        "/where",
+        X_Forwarded_For="6.6.6.6, 1.2.3.4",
+        X_Forwarded_Proto="https",
+        X_Forwarded_Host="example.com",
+        X_Forwarded_Prefix="/below",
+    )
+    assert json.loads(body) == ["1.2.3.4", "https://example.com/below/"]
+    assert json.loads(server.text("/where")) == ["127.0.0.1", server.url + "/"]
+
+    big = os.urandom(3_000_000)
+    with urllib.request.urlopen(server.url + "/length", data=big, timeout=20) as answer:
+        assert answer.read() == b"3000000"
+    assert server.stop() == 0
+
+
+def test_settings_of_the_environment(serve: Callable[..., Server], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "app.py").write_text(PLAIN)
+    env = {"PORT": str(port), "WEB_CONCURRENCY": "1"}
+    server = Server(tmp_path, env=env)
+    try:
+        assert server.port == port
+        assert " * Workers: 1, threads in each: 8\n" in server.lines
+        assert server.text("/") == "old"
+    finally:
+        server.stop()
+
+
+def test_a_file_is_a_target(tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text(PLAIN + "if __name__ == '__main__':\n    app.run(port=1)\n")
+    server = Server(tmp_path, "server.py", "--port", "0", "--workers", "1")
+    try:
+        assert server.text("/") == "old"
+    finally:
+        server.stop()
+
+
+# --- Changing workers -------------------------------------------------------------------------------
+
+
+class Load:
+    """Clients that ask without a pause, each on one connection as long as the server keeps it."""
+
+    def __init__(self, port: int, clients: int = 4) -> None:
+        self.port = port
+        self.answers: set[tuple[int, bytes]] = set()
+        self.errors: list[str] = []
+        self.count = 0
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def _ask(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        while not self._stop.is_set():
+            try:
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                self.answers.add((answer.status, answer.read()))
+                self.count += 1
+            except Exception as error:
+                self.errors.append(repr(error))
+                connection.close()
+        connection.close()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("interface", ["wsgi", "asgi"])
+def test_sighup_takes_over_new_code_without_a_failed_request(
+    serve: Callable[..., Server], tmp_path: Path, interface: str
+) -> None:
+    server = serve(PLAIN, "--workers", "2", "--interface", interface)
+    old: set[str] = set()
+
+    def seen_both() -> bool:
+        old.add(server.text("/pid"))  # of the worker that takes the new connection
+        return len(old) == 2
+
+    load = Load(server.port)
+    try:
+        assert eventually(seen_both)
+        (tmp_path / "program.py").write_text("nonsense(")
+        server.signal(signal.SIGHUP)
+        server.wait_for("The new code was not taken over")
+        assert server.text("/") == "old"
+
+        # Of another size: Python takes the bytecode of a file as long, and of the same second, for its own.
+        (tmp_path / "program.py").write_text(PLAIN.replace("old", "new") + "# new")
+        server.signal(signal.SIGHUP)
+        server.wait_for("New workers have taken over")
+        assert eventually(lambda: not any(is_running(int(pid)) for pid in old))
+        assert server.text("/") == "new"
+    finally:
+        load.stop()
+    assert load.errors == []
+    assert load.answers == {(200, b"old"), (200, b"new")}
+    assert load.count > 100
+
+
+def test_a_worker_that_dies_is_replaced(serve: Callable[..., Server]) -> None:
+    server = serve(PLAIN, "--workers", "1")
+    pids = {server.text("/pid")}
+    for _ in range(2):
+        os.kill(int(max(pids, key=int)), signal.SIGKILL)
+        server.wait_for("replacing it")
+        assert eventually(lambda: _pid_or_none(server) not in (None, *pids))
+        pids.add(server.text("/pid"))
+    assert len(pids) == 3
+    assert server.process.poll() is None
+
+
+FILLED = """
+from kolben.serving import memory
+
+memory.Caretaker.INTERVAL = memory.Caretaker.WORK = 0
+kept = []
+
+@app.get("/fill")
+def fill():
+    # What is kept stands between the holes.
+    kept.append([bytes(8192) for _ in range(5000)][::20])
+    return ""
+
+@app.get("/resident")
+def resident():
+    with open("/proc/self/statm") as statm:
+        return statm.read().split()[1]
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc_trim of glibc")
+@pytest.mark.parametrize("program", [PLAIN, ASYNC], ids=["wsgi", "asgi"])
+def test_workers_give_back_memory_that_they_do_not_use(
+    serve: Callable[..., Server], program: str
+) -> None:
+    server = serve(program + FILLED, "--workers", "1")
+
+    def is_given_back() -> bool:
+        server.text("/fill")
+        filled = int(server.text("/resident"))
+        # Of 10,000 pages those go that are not kept.
+        return eventually(lambda: int(server.text("/resident")) < filled - 5000, 5)
+
+    assert is_given_back()
+    old = server.text("/pid")
+    server.signal(signal.SIGHUP)
+    server.wait_for("New workers have taken over")
+    assert eventually(lambda: server.text("/pid") != old)
+    assert is_given_back()
+
+
+SOCKET = (
+    PLAIN
+    + """
+import asyncio
+
+from flask import websocket
+
+@app.websocket("/echo")
+async def echo():
+    try:
+        async for message in websocket:
+            await websocket.send(message)
+    finally:
+        await asyncio.sleep(0.2)
+        print("The handler has cleaned up.", flush=True)
+"""
+)
+
+
+def test_a_worker_that_leaves_tells_its_websockets(serve: Callable[..., Server]) -> None:
+    websockets = pytest.importorskip("websockets")
+    client = pytest.importorskip("websockets.sync.client")
+    server = serve(SOCKET, "--workers", "1")
+    with client.connect(f"ws://127.0.0.1:{server.port}/echo") as socket:
+        socket.send("hello")
+        assert socket.recv(timeout=10) == "hello"
+        server.signal(signal.SIGHUP)
+        server.wait_for("New workers have taken over")
+        with pytest.raises(websockets.exceptions.ConnectionClosed):
+            socket.recv(timeout=10)
+        assert socket.close_code == 1012
+    server.wait_for("The handler has cleaned up.", server.log)
+    with client.connect(f"ws://127.0.0.1:{server.port}/echo") as socket:
+        socket.send("again")
+        assert socket.recv(timeout=10) == "again"
+
+
+def _pid_or_none(server: Server) -> str | None:
+    try:
+        return server.text("/pid")
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def test_reload_follows_files(serve: Callable[..., Server], tmp_path: Path) -> None:
+    pytest.importorskip("watchfiles")
+    server = serve(PLAIN, "--workers", "1", "--reload")
+    time.sleep(0.5)
+    (tmp_path / "program.py").write_text(PLAIN.replace("old", "changed"))
+    assert eventually(lambda: server.text("/") == "changed")
+
+
+# --- Ending -----------------------------------------------------------------------------------------
+
+
+def test_sigterm_finishes_what_is_in_flight(serve: Callable[..., Server]) -> None:
+    server = serve(PLAIN, "--workers", "1")
+    answers: list[str] = []
+    client = threading.Thread(target=lambda: answers.append(server.text("/slow?t=1.5")))
+    client.start()
+    time.sleep(0.4)
+    assert server.stop() == 0
+    client.join()
+    assert answers == ["done"]
+
+
+def test_sigterm_does_not_wait_longer_than_told(serve: Callable[..., Server]) -> None:
+    server = serve(PLAIN, "--workers", "1", "--grace", "0.5")
+    pid = int(server.text("/pid"))
+
+    def ask() -> None:
+        with pytest.raises((OSError, http.client.HTTPException)):
+            server.get("/slow?t=30")
+
+    client = threading.Thread(target=ask)
+    client.start()
+    time.sleep(0.4)
+    begin = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - begin < 5
+    client.join()
+    assert not is_running(pid)
+
+
+def test_workers_do_not_outlive_the_main_process(serve: Callable[..., Server]) -> None:
+    server = serve(PLAIN, "--workers", "1")
+    pid = int(server.text("/pid"))
+    server.signal(signal.SIGKILL)
+    assert eventually(lambda: not is_running(pid))
+
+
+# --- Access log and request ids ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interface", ["wsgi", "asgi"])
+def test_structured_access_log(serve: Callable[..., Server], interface: str) -> None:
+    server = serve(PLAIN, "--workers", "1", "--access-log", "json", "--interface", interface)
+    _, headers, _ = server.get("/pid?secret=1", X_Request_ID="abc-1")
+    assert headers["X-Request-ID"] == "abc-1"
+    line = json.loads(server.wait_for("abc-1", server.log))
+    assert set(line) == {
+        "time", "client", "method", "path", "status", "bytes", "duration", "request_id",
+    }  # fmt: skip
+    assert line["method"] == "GET"
+    assert line["path"] == "/pid"
+    assert (line["status"], line["client"], line["request_id"]) == (200, "127.0.0.1", "abc-1")
+    assert server.get("/nowhere")[0] == 404
+    assert json.loads(server.wait_for("/nowhere", server.log))["status"] == 404
+
+
+def test_request_ids_alone(serve: Callable[..., Server]) -> None:
+    server = serve(PLAIN, "--workers", "1", "--request-id")
+    assert len(server.get("/")[1]["X-Request-ID"]) == 32
+    server.stop()
+    assert server.log == []
+
+
+# --- Bad input --------------------------------------------------------------------------------------
+
+MISTAKES = {
+    "no-module": (["nothing:app"], "Could not import 'nothing'"),
+    "no-file": (["nothing.py"], "There is no file 'nothing.py'"),
+    "no-name": (["plain:nothing"], "There is no attribute 'nothing' in module 'plain'"),
+    "no-application": (["number:app"], "'number:app' is not an application but an object of type"),
+    "raises": (["raises:app"], "ZeroDivisionError: division by zero ("),
+    "missing-import": (["imports:app"], "No module named 'not_there'"),
+    "syntax": (["syntax:app"], "SyntaxError: "),
+    "exits": (["exits:app"], "ended itself with status 3"),
+    "crashes": (["crashes:app"], "ended with status 4"),
+    "address": (["plain:app", "--host", "192.0.2.1"], "this machine has no such address"),
+    "half-tls": (["plain:app", "--tls-cert", "plain.py"], "belong together"),
+    "no-cert": (["plain:app", "--tls-cert", "plain.py", "--tls-key", "plain.py"], "PEM format"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_one_line(tmp_path: Path, case: str) -> None:
+    for name, text in {
+        "plain": PLAIN,
+        "number": "app = 5",
+        "raises": "1 / 0",
+        "imports": "import not_there",
+        "syntax": "def f(:",
+        "exits": "import sys; sys.exit(3)",
+        "crashes": "import os; os._exit(4)",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    arguments, message = MISTAKES[case]
+    refused(tmp_path, arguments, message)
+
+
+def refused(folder: Path, arguments: list[str], message: str) -> None:
+    command = [sys.executable, "-m", "kolben", "serve", *arguments]
+    if "--port" not in arguments:
+        command += ["--port", "0"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=20)
+    assert message in done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    assert done.returncode in (1, 2)
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--workers", "0"],
+        ["--threads", "x"],
+        ["--port", "99999"],
+        ["--interface", "rsgi"],
+        ["--access-log", "xml"],
+        ["--proxy-count", "-1"],
+        ["--grace", "-1"],
+        ["--tls-key", "nothing.pem"],
+        ["--what"],
+    ],
+    ids=" ".join,
+)
+def test_an_unknown_value_is_one_line(arguments: list[str]) -> None:
+    done = CliRunner().invoke(cli, ["serve", "program:app", *arguments])
+    assert done.exit_code == 2
+    assert done.output.startswith("Error: ")
+    assert arguments[0] in done.output
+    assert done.output.count("\n") == 1
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text(PLAIN)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        refused(tmp_path, ["plain:app", "--port", port], "another program uses this port")
+
+
+def test_without_granian_it_says_what_to_install(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['granian'] = None; from kolben.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", "program:app"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=20)
+    assert done.stderr.count("\n") == 1
+    assert 'pip install "kolben[serve]"' in done.stderr
+    assert done.returncode == 1
+
+
+# --- TLS --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate, its key, and another key."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    folder = tmp_path_factory.mktemp("tls")
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    for name, key in zip(("key", "other"), keys, strict=True):
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        (folder / f"{name}.pem").write_bytes(pem)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(keys[0].public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(keys[0], hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return folder
+
+
+def test_https(serve: Callable[..., Server], certificates: Path) -> None:
+    tls = ["--tls-cert", f"{certificates}/cert.pem", "--tls-key", f"{certificates}/key.pem"]
+    server = serve(PLAIN, "--workers", "1", *tls)
+    assert server.url.startswith("https://")
+    for version in ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3:
+        context = ssl.create_default_context(cafile=certificates / "cert.pem")
+        context.maximum_version = version
+        url = f"https://localhost:{server.port}/where"
+        with urllib.request.urlopen(url, context=context, timeout=20) as answer:
+            assert json.load(answer)[1] == f"https://localhost:{server.port}/"
+
+
+def test_a_key_of_another_certificate(certificates: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text(PLAIN)
+    tls = ["--tls-cert", f"{certificates}/cert.pem", "--tls-key", f"{certificates}/other.pem"]
+    refused(tmp_path, ["plain:app", *tls], "does not belong to the certificate")
