@@ -53,7 +53,7 @@ fastpysgi.run(app, "127.0.0.1", int(sys.argv[2]), loglevel=fastpysgi.LL_ERROR)
 def _on_core(which: int) -> Callable[[], None] | None:
     """Return what a new process calls to stay on the first or the second of the cores that there are.
 
-    None where there is but one, or a system that can not do it.
+    None where there is but one, or a system that cannot do it.
     """
     if not hasattr(os, "sched_setaffinity") or len(cores := sorted(os.sched_getaffinity(0))) < 2:
         return None

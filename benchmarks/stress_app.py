@@ -71,7 +71,7 @@ class MallocInfo(ctypes.Structure):
 
 
 def bytes_in_use():
-    """How many bytes malloc has given out in this process; 0 where it can not tell (not glibc)."""
+    """How many bytes malloc has given out in this process; 0 where it cannot tell (not glibc)."""
     try:
         mallinfo2 = ctypes.CDLL(None).mallinfo2
     except (AttributeError, OSError, TypeError):

@@ -55,7 +55,7 @@ class TestNames:
 
     def test_a_blueprint_is_not_registered_on_itself(self):
         bp = Blueprint("bp", __name__)
-        with pytest.raises(ValueError, match="can not be registered on itself"):
+        with pytest.raises(ValueError, match="cannot be registered on itself"):
             bp.register_blueprint(bp)
 
     @pytest.mark.parametrize("thing", [Blueprint, "bp", None])

@@ -419,8 +419,8 @@ def test_a_certificate_and_its_key(order):
     [
         (["--cert", __file__], "needs '--key'"),
         (["--key", __file__], "needs '--cert'"),
-        (["--cert", "adhoc", "--key", __file__], "can not be used with '--cert adhoc'"),
-        (["--cert", "made_context", "--key", __file__], "can not be used"),
+        (["--cert", "adhoc", "--key", __file__], "cannot be used with '--cert adhoc'"),
+        (["--cert", "made_context", "--key", __file__], "cannot be used"),
         (["--cert", "os"], "does not exist"),
     ],
 )

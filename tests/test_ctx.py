@@ -118,7 +118,7 @@ def test_pop_takes_the_error_being_handled_unless_it_is_told(app: kolben.Flask) 
 @pytest.mark.parametrize("kind", ["app_context", "test_request_context"])
 def test_only_the_context_on_top_can_be_popped(app: kolben.Flask, kind: str) -> None:
     first, second = getattr(app, kind)(), getattr(app, kind)()
-    with pytest.raises(AssertionError, match="can not be popped"):
+    with pytest.raises(AssertionError, match="cannot be popped"):
         first.pop()
     with first, second:
         with pytest.raises(AssertionError, match="the current one is"):

@@ -74,11 +74,11 @@ def test_popping_out_of_order_tears_nothing_down(app: kolben.Flask) -> None:
     log: list[Any] = []
     app.teardown_request(log.append)
     with app.test_request_context("/1") as outer, app.test_request_context("/2"):
-        with pytest.raises(AssertionError, match="can not be popped"):
+        with pytest.raises(AssertionError, match="cannot be popped"):
             outer.pop()
         assert log == []
     assert log == [None, None]
-    with pytest.raises(AssertionError, match="can not be popped"):
+    with pytest.raises(AssertionError, match="cannot be popped"):
         app.app_context().pop()
 
 

@@ -293,3 +293,18 @@ def test_speed_tricks_say_what_they_bought(name: str) -> None:
 
 def test_nothing_is_called_utils() -> None:
     assert not [name for name in SOURCES if "util" in name or "misc" in name]
+
+
+#: What is not written, and what is written in its place.
+WORDS = {
+    r"\b[Cc]an not\b": "cannot",
+    r"\d us\b": "µs",
+    r":returns:": ":return:",
+    r"^from typing import": "import typing as t",
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_one_word_stands_for_one_thing(name: str) -> None:
+    text = SOURCES[name].read_text()
+    assert [word for pattern, word in WORDS.items() if re.search(pattern, text, re.MULTILINE)] == []

@@ -170,7 +170,7 @@ def test_sending_and_receiving_from_two_tasks(app):
 
 
 def test_send_waits_for_the_server(app):
-    """A server that can not get rid of its data does not return from send()."""
+    """A server that cannot get rid of its data does not return from send()."""
     sent = []
 
     @app.websocket("/flood")

@@ -23,7 +23,7 @@ from kolben.typing import ResponseReturnValue
 
 chapter = Blueprint("upload", __name__)
 
-# How files of each kind begin: a name can be made up, the first bytes can not.
+# How files of each kind begin: a name can be made up, the first bytes cannot.
 SIGNATURES = {
     ".png": b"\x89PNG\r\n\x1a\n",
     ".jpg": b"\xff\xd8\xff",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+import typing as t
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -28,12 +28,12 @@ from .loading.locate import (
     split_target,
 )
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     import ssl
 
     from .app import Flask
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = t.TypeVar("F", bound=Callable[..., t.Any])
 
 _NO_APP = (
     "Could not find an application. Name it with 'kolben run TARGET' or '--app', set the"
@@ -65,7 +65,7 @@ class ScriptInfo:
         self.app_import_path = app_import_path
         self.create_app = create_app
         #: For commands to share what they like.
-        self.data: dict[Any, Any] = {}
+        self.data: dict[t.Any, t.Any] = {}
         self.set_debug_flag = set_debug_flag
         self.load_dotenv_defaults = load_dotenv_defaults
         self._loaded_app: Flask | None = None
@@ -73,7 +73,7 @@ class ScriptInfo:
     def load_app(self) -> Flask:
         """Load the application, the first time; the same object after that.
 
-        :returns: the application.
+        :return: the application.
         :raises NoAppException: when there is none.
         """
         if self._loaded_app is None:
@@ -107,18 +107,18 @@ def with_appcontext(f: F) -> F:
     Commands registered on ``app.cli`` and ``blueprint.cli`` have it already.
 
     :param f: the function; may be ``async def``.
-    :returns: the function to make the command of.
+    :return: the function to make the command of.
     """
 
     @click.pass_context
-    def in_context(ctx: click.Context, /, *args: Any, **kwargs: Any) -> Any:
+    def in_context(ctx: click.Context, /, *args: t.Any, **kwargs: t.Any) -> t.Any:
         if _cv_app.get(None) is None:
             app = ctx.ensure_object(ScriptInfo).load_app()
             # Left with the click context, so that subcommands run inside it too.
             ctx.with_resource(app.app_context())
         return ctx.invoke(current_app.ensure_sync(f), *args, **kwargs)
 
-    return cast("F", update_wrapper(in_context, f))
+    return t.cast("F", update_wrapper(in_context, f))
 
 
 class AppGroup(click.Group):
@@ -128,35 +128,35 @@ class AppGroup(click.Group):
     """
 
     def command(  # type: ignore[override]
-        self, *args: Any, **kwargs: Any
-    ) -> Callable[[Callable[..., Any]], click.Command]:
+        self, *args: t.Any, **kwargs: t.Any
+    ) -> Callable[[Callable[..., t.Any]], click.Command]:
         """As :meth:`click.Group.command`, the function wrapped in :func:`with_appcontext`.
 
         :param args: passed to click.
         :param kwargs: passed to click, except ``with_appcontext=False``, which leaves the function
             as it is.
-        :returns: a decorator.
+        :return: a decorator.
         """
         wrap = kwargs.pop("with_appcontext", True)
         make_command = super().command(*args, **kwargs)
 
-        def decorate(f: Callable[..., Any]) -> click.Command:
+        def decorate(f: Callable[..., t.Any]) -> click.Command:
             command: click.Command = make_command(with_appcontext(f) if wrap else f)
             return command
 
         return decorate
 
     def group(  # type: ignore[override]
-        self, *args: Any, **kwargs: Any
-    ) -> Callable[[Callable[..., Any]], click.Group]:
+        self, *args: t.Any, **kwargs: t.Any
+    ) -> Callable[[Callable[..., t.Any]], click.Group]:
         """As :meth:`click.Group.group`, making an :class:`AppGroup` unless told otherwise.
 
         :param args: passed to click.
         :param kwargs: passed to click.
-        :returns: a decorator.
+        :return: a decorator.
         """
         kwargs.setdefault("cls", AppGroup)
-        decorate: Callable[[Callable[..., Any]], click.Group] = super().group(*args, **kwargs)
+        decorate: Callable[[Callable[..., t.Any]], click.Group] = super().group(*args, **kwargs)
         return decorate
 
 
@@ -226,7 +226,7 @@ _debug_option = click.Option(
 )
 
 
-def get_version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+def get_version(ctx: click.Context, param: click.Parameter, value: t.Any) -> None:
     """Print the versions in use and leave: the callback of ``--version``.
 
     :param ctx: the command's context.
@@ -277,7 +277,7 @@ def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool 
 
     :param path: a file to read.
     :param load_defaults: read ``.env`` and ``.flaskenv``.
-    :returns: whether a file gave any variable.
+    :return: whether a file gave any variable.
     """
     try:
         import dotenv
@@ -332,13 +332,13 @@ class FlaskGroup(AppGroup):
         add_version_option: bool = True,
         load_dotenv: bool = True,
         set_debug_flag: bool = True,
-        **extra: Any,
+        **extra: t.Any,
     ) -> None:
         params: list[click.Parameter] = [*(extra.pop("params", None) or ())]
         params += [_env_file_option, _app_option, _debug_option]
         if add_version_option:
             params.append(version_option)
-        settings: MutableMapping[str, Any] = {
+        settings: MutableMapping[str, t.Any] = {
             "auto_envvar_prefix": "FLASK",
             **(extra.pop("context_settings", None) or {}),
         }
@@ -366,7 +366,7 @@ class FlaskGroup(AppGroup):
 
         :param ctx: the group's context.
         :param name: the command's name.
-        :returns: the command; None when there is none of that name.
+        :return: the command; None when there is none of that name.
         """
         self._load_plugin_commands()
         # Own commands first: 'run' and 'routes' report for themselves when no application loads.
@@ -390,7 +390,7 @@ class FlaskGroup(AppGroup):
         known without it.
 
         :param ctx: the group's context.
-        :returns: the names, sorted.
+        :return: the names, sorted.
         """
         self._load_plugin_commands()
         names = {*super().list_commands(ctx)}
@@ -409,7 +409,7 @@ class FlaskGroup(AppGroup):
         info_name: str | None,
         args: list[str],
         parent: click.Context | None = None,
-        **extra: Any,
+        **extra: t.Any,
     ) -> click.Context:
         """As :meth:`click.Command.make_context`, with a :class:`ScriptInfo` as the ``obj``.
 
@@ -417,7 +417,7 @@ class FlaskGroup(AppGroup):
         :param args: the command line.
         :param parent: the context of the group around this one.
         :param extra: passed to the context.
-        :returns: the context.
+        :return: the context.
         """
         # Read by app.run(): a program that calls it while it is imported must not block here.
         os.environ["FLASK_RUN_FROM_CLI"] = "true"
@@ -434,7 +434,7 @@ class FlaskGroup(AppGroup):
 
         :param ctx: the group's context.
         :param args: the command line.
-        :returns: what is left of it.
+        :return: what is left of it.
         """
         if not args or (len(args) == 1 and args[0] in self.get_help_option_names(ctx)):
             # Help lists the application's commands, and is shown before other options are read.
@@ -465,13 +465,15 @@ class CertParamType(click.ParamType):  # type: ignore[type-arg]
     def __init__(self) -> None:
         self.path_type = click.Path(exists=True, dir_okay=False, resolve_path=True)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(
+        self, value: t.Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> t.Any:
         """Turn the text into what the server takes.
 
         :param value: the text.
         :param param: the option.
         :param ctx: the command's context.
-        :returns: the file's path, ``"adhoc"``, or an :class:`ssl.SSLContext`.
+        :return: the file's path, ``"adhoc"``, or an :class:`ssl.SSLContext`.
         :raises click.BadParameter: when it is none of these, or TLS is not available.
         """
         if _ssl_context_class() is None:
@@ -515,7 +517,7 @@ def _is_ssl_context(value: object) -> bool:
     return context_class is not None and isinstance(value, context_class)
 
 
-def _validate_key(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+def _validate_key(ctx: click.Context, param: click.Parameter, value: t.Any) -> t.Any:
     """Join ``--key`` to ``--cert``, which has been read before whatever their order was."""
     cert = ctx.params.get("cert")
     is_file = cert is not None and cert != "adhoc" and not _is_ssl_context(cert)
@@ -524,7 +526,7 @@ def _validate_key(ctx: click.Context, param: click.Parameter, value: Any) -> Any
             raise click.BadParameter("'--cert' with a file needs '--key' too.", ctx, param)
         return None
     if not is_file:
-        reason = "needs '--cert' too" if cert is None else f"can not be used with '--cert {cert}'"
+        reason = "needs '--cert' too" if cert is None else f"cannot be used with '--cert {cert}'"
         raise click.BadParameter(f"'--key' {reason}.", ctx, param)
     ctx.params["cert"] = cert, value
     return value
@@ -533,13 +535,15 @@ def _validate_key(ctx: click.Context, param: click.Parameter, value: Any) -> Any
 class SeparatedPathType(click.Path):
     """Paths joined by the system's separator, ``:`` or, on Windows, ``;``."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(
+        self, value: t.Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> t.Any:
         """Divide the text and check each path.
 
         :param value: the text.
         :param param: the option.
         :param ctx: the command's context.
-        :returns: a list of paths.
+        :return: a list of paths.
         """
         items = self.split_envvar_value(value)
         # super() without arguments does not see the instance inside a comprehension before 3.12.
@@ -593,7 +597,7 @@ class SeparatedPathType(click.Path):
     f" separated by {os.path.pathsep!r}.",
 )
 @click.pass_context
-def run_command(ctx: click.Context, /, target: str | None, **options: Any) -> None:
+def run_command(ctx: click.Context, /, target: str | None, **options: t.Any) -> None:
     """Run a local development server.
 
     TARGET is the application, in the forms that '--app' takes, or a program file such as
@@ -653,11 +657,11 @@ _SERVER_NAMES: Mapping[str, str] = {
 }
 
 
-def _server_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def _server_options(options: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {_SERVER_NAMES[name]: value for name, value in options.items()}
 
 
-def _given_options(ctx: click.Context, source: ParameterSource) -> dict[str, Any]:
+def _given_options(ctx: click.Context, source: ParameterSource) -> dict[str, t.Any]:
     """The options that came from a source, debug mode among them wherever it was given."""
     given = {name: value for name, value in ctx.params.items() if name in _SERVER_NAMES}
     options = _server_options({k: v for k, v in given.items() if _is_given(ctx, k, source)})
@@ -696,7 +700,7 @@ def shell_command() -> None:
     import code
 
     app = _cv_app.get().app
-    namespace: dict[str, Any] = {}
+    namespace: dict[str, t.Any] = {}
     startup = os.environ.get("PYTHONSTARTUP")
     if startup and os.path.isfile(startup):
         with open(startup, encoding="utf-8") as file:
@@ -710,7 +714,7 @@ def shell_command() -> None:
     )
 
 
-def _complete_names(namespace: dict[str, Any]) -> None:
+def _complete_names(namespace: dict[str, t.Any]) -> None:
     """Let the tab key complete the shell's names, where the interactive hook set up readline."""
     hook = getattr(sys, "__interactivehook__", None)
     if hook is None:
@@ -782,7 +786,7 @@ class _ServeCommand(click.Command):
         info_name: str | None,
         args: list[str],
         parent: click.Context | None = None,
-        **extra: Any,
+        **extra: t.Any,
     ) -> click.Context:
         from .serving.command import serve_command
 

@@ -2,7 +2,7 @@
 
 Plain code has `run_coroutine`: the coroutine runs on the event loop of the ASGI server, where there
 is one, and otherwise on a loop that the calling thread keeps. Coroutines have `in_thread`: the
-plain function runs in a worker thread, so that it can not block the loop. Both ways the callee sees
+plain function runs in a worker thread, so that it cannot block the loop. Both ways the callee sees
 the caller's context variables, and the caller sees those that the callee has set.
 
 Programs that never await pay nothing: :mod:`asyncio` is imported by the first call that needs it.
@@ -187,7 +187,7 @@ def _run_on_own_loop(coroutine: t.Coroutine[t.Any, t.Any, R], context: contextva
     if own is None:
         own = _thread.loop = _OwnLoop()
     # PERF: asyncio.Runner installs and removes a signal handler around each call in the main
-    # thread; running a task on a loop takes 17 us where that takes 32.
+    # thread; running a task on a loop takes 17 µs where that takes 32.
     loop = own.loop
     return loop.run_until_complete(loop.create_task(coroutine, context=context))
 
@@ -200,7 +200,7 @@ def _helper_thread() -> _Helper:
 
 
 class _Helper:
-    """A thread that runs coroutines for one that can not, because its loop is running."""
+    """A thread that runs coroutines for one that cannot, because its loop is running."""
 
     def __init__(self) -> None:
         self._workers = Workers(1)
@@ -249,7 +249,7 @@ def _close_pools() -> None:
 class Workers:
     """A pool of threads that grows as it is needed, up to a limit.
 
-    PERF: a job of an event loop takes 28 us there and back, where one of a
+    PERF: a job of an event loop takes 28 µs there and back, where one of a
     ``ThreadPoolExecutor`` takes 73: it has one future less and no lock.
 
     :param limit: the most threads at a time; further jobs wait.
@@ -383,7 +383,7 @@ async def _ended_future(future: asyncio.Future[t.Any]) -> None:
     try:
         await asyncio.wait({future})
     except asyncio.CancelledError:
-        pass  # once more; the thread still can not be stopped
+        pass  # once more; the thread still cannot be stopped
 
 
 def _settle(future: asyncio.Future[t.Any], value: t.Any, error: BaseException | None) -> None:
@@ -424,8 +424,8 @@ async def ended(*tasks: asyncio.Task[t.Any], cancel: bool) -> None:
 def is_coroutine_function(function: t.Callable[..., t.Any]) -> bool:
     """Tell whether calling *function* gives a coroutine.
 
-    PERF: ``inspect.iscoroutinefunction`` takes 0.7 us; the flags of a function's code, and the
-    mark that ``inspect.markcoroutinefunction`` leaves, say it in 0.08 us.
+    PERF: ``inspect.iscoroutinefunction`` takes 0.7 µs; the flags of a function's code, and the
+    mark that ``inspect.markcoroutinefunction`` leaves, say it in 0.08 µs.
     """
     try:
         plain = not function.__code__.co_flags & CO_COROUTINE

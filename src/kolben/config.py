@@ -104,7 +104,7 @@ class Config(Table[str, t.Any]):
 
         :param variable_name: the environment variable holding the file's path.
         :param silent: return False instead of raising where the variable or the file is missing.
-        :returns: whether a file was loaded.
+        :return: whether a file was loaded.
         :raises RuntimeError: if the variable is not set or empty.
         """
         filename = os.environ.get(variable_name)
@@ -128,7 +128,7 @@ class Config(Table[str, t.Any]):
 
         :param prefix: what the names start with, without the underscore.
         :param loads: turns the text into a value; text that it refuses stays text.
-        :returns: True.
+        :return: True.
         :raises TypeError: if a part of the name leads into a value that takes no keys.
         """
         prefix = f"{prefix}_"
@@ -158,7 +158,7 @@ class Config(Table[str, t.Any]):
 
         :param filename: the file; a relative name is relative to :attr:`root_path`.
         :param silent: return False instead of raising where the file is missing.
-        :returns: whether the file was loaded.
+        :return: whether the file was loaded.
         :raises OSError: if the file can't be read.
         """
         filename = os.path.join(self.root_path, filename)
@@ -202,7 +202,7 @@ class Config(Table[str, t.Any]):
         :param load: called with the open file, returns a mapping: ``json.load``, ``tomllib.load``.
         :param silent: return False instead of raising where the file is missing.
         :param text: whether the file is opened in text mode; False for ``tomllib``.
-        :returns: whether the file was loaded.
+        :return: whether the file was loaded.
         :raises OSError: if the file can't be read.
         """
         filename = os.path.join(self.root_path, filename)
@@ -219,7 +219,7 @@ class Config(Table[str, t.Any]):
     def from_mapping(self, mapping: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> bool:
         """Take the items of a mapping and the keyword arguments, where the key is in upper case.
 
-        :returns: True.
+        :return: True.
         """
         for key, value in {**dict(mapping or {}), **kwargs}.items():
             if key.isupper():

@@ -191,7 +191,7 @@ class RequestContext:
         self._request = request
         self._opened_session = session
         # PERF: CPython reads and writes an attribute four times as fast where the class has none
-        # of that name (0.02 us instead of 0.08), so what each request changes is set here.
+        # of that name (0.02 µs instead of 0.08), so what each request changes is set here.
         self._g: _AppCtxGlobals | None = None
         self._routing: Routing = NOT_ROUTED
         # Somebody has opened the session, or wants something when the view has returned.
@@ -218,7 +218,7 @@ class RequestContext:
         app = self.app
         kind = app.request_class
         if kind is Request:
-            # PERF: with all its arguments CPython calls our initialiser directly (0.1 us).
+            # PERF: with all its arguments CPython calls our initialiser directly (0.1 µs).
             request = Request(self.environ, True, False)
             request._json_module = app.json
         else:
@@ -289,7 +289,7 @@ class RequestContext:
         app = self.app
         interface = app.session_interface
         if app._short_way and interface._needs_only_cookie and self._request is None:
-            # PERF: without a request object and its table of cookies (2.5 us).
+            # PERF: without a request object and its table of cookies (2.5 µs).
             header = self.environ.get("HTTP_COOKIE", "")
             session = interface._open_cookie(
                 app, header and find_cookie(header, interface.get_cookie_name(app))
@@ -497,7 +497,7 @@ def _check_on_top(context: AppContext | RequestContext, kind: str) -> None:
     top = _get_current(None)
     if top is not context or not context._tokens:
         raise AssertionError(
-            f"This {kind} can not be popped: the current one is {top!r}, not {context!r}."
+            f"This {kind} cannot be popped: the current one is {top!r}, not {context!r}."
         )
 
 

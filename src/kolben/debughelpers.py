@@ -25,7 +25,7 @@ class UnexpectedUnicodeError(AssertionError, UnicodeError):
 
 
 class DebugFilesKeyError(KeyError, AssertionError):
-    """A file was asked for that a form without the right encoding can not have sent.
+    """A file was asked for that a form without the right encoding cannot have sent.
 
     :param request: the request.
     :param key: the name that was asked for.

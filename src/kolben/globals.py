@@ -24,7 +24,7 @@ T = t.TypeVar("T")
 D = t.TypeVar("D")
 
 _current: ContextVar[AppContext | RequestContext] = ContextVar("kolben.context")
-# PERF: bound once, because CPython makes a method anew for each call on an imported name (0.04 us).
+# PERF: bound once, because CPython makes a method anew for each call on an imported name (0.04 µs).
 _get_current = _current.get
 _set_current = _current.set
 _reset_current = _current.reset
@@ -74,7 +74,7 @@ def _find_g() -> _AppCtxGlobals:
     context: t.Any = _get_current(None)
     if context is None:
         raise RuntimeError(_NO_APP)
-    # PERF: in a request, g needs no application context around it (0.4 us).
+    # PERF: in a request, g needs no application context around it (0.4 µs).
     found: _AppCtxGlobals | None = context._g
     return context._find_g() if found is None else found
 
@@ -90,7 +90,7 @@ def _find_request() -> Request:
 def _find_session() -> SessionMixin:
     context: t.Any = _get_current(None)
     try:
-        # PERF: a session that is open already, without the property that opens it (0.05 us).
+        # PERF: a session that is open already, without the property that opens it (0.05 µs).
         session: SessionMixin | None = context._opened_session
     except AttributeError:  # no context, or that of an application
         session = None
@@ -113,8 +113,8 @@ def _find_websocket() -> WebSocket:
 class _Proxy(LocalProxy[T]):
     """A :class:`werkzeug.local.LocalProxy` whose everyday operations take one step.
 
-    PERF: Werkzeug looks each operation up through a descriptor that binds it anew (0.75 us an
-    attribute on Python 3.13); a plain method on the proxy does the same in 0.2 us.
+    PERF: Werkzeug looks each operation up through a descriptor that binds it anew (0.75 µs an
+    attribute on Python 3.13); a plain method on the proxy does the same in 0.2 µs.
     """
 
     __slots__ = ()
@@ -141,7 +141,7 @@ class _Proxy(LocalProxy[T]):
 
 
 class _RequestProxy(_Proxy["Request"]):
-    """PERF: an attribute without a call of the function that finds the request (0.04 us)."""
+    """PERF: an attribute without a call of the function that finds the request (0.04 µs)."""
 
     __slots__ = ()
 
@@ -154,7 +154,7 @@ class _RequestProxy(_Proxy["Request"]):
 
 
 class _GProxy(_Proxy["_AppCtxGlobals"]):
-    """PERF: an attribute of :data:`g` without a call of the function that finds it (0.04 us)."""
+    """PERF: an attribute of :data:`g` without a call of the function that finds it (0.04 µs)."""
 
     __slots__ = ()
 

@@ -145,7 +145,7 @@ def _stream(context: RequestContext, source: Iterator[T]) -> Iterator[T]:
 class _AsyncStream(t.Generic[T]):
     """The asynchronous twin of :func:`_stream`.
 
-    A class, because an asynchronous generator can not be started without an event loop, and the
+    A class, because an asynchronous generator cannot be started without an event loop, and the
     hold has to be taken at once.
     """
 
@@ -189,7 +189,7 @@ class _AsyncStream(t.Generic[T]):
             await in_thread(context.release, error)
 
     def __del__(self) -> None:
-        # Neither exhausted nor closed: the source can not be awaited any more, but what the
+        # Neither exhausted nor closed: the source cannot be awaited any more, but what the
         # request holds is given back.
         context, self._context = self._context, None
         if context is not None:
@@ -238,7 +238,7 @@ def url_for(
     :raises werkzeug.routing.BuildError: if no rule fits.
     """
     context = _get_current(None)
-    # PERF: asked directly, the application is there in 0.03 us; through the proxy in 0.2 us. The
+    # PERF: asked directly, the application is there in 0.03 µs; through the proxy in 0.2 µs. The
     # proxy says what is wrong where there is none.
     app = current_app if context is None else context.app
     return app.url_for(
@@ -307,7 +307,7 @@ def flash(message: str, category: str = "message") -> None:
     :param message: the text.
     :param category: its kind, by custom ``message``, ``error``, ``info`` or ``warning``.
     """
-    # PERF: the context is looked up once; each use of a proxy does it again (0.3 us).
+    # PERF: the context is looked up once; each use of a proxy does it again (0.3 µs).
     context = _find_request_context()
     session = context.session
     # Assigned, not appended to: a session that is no dictionary of cookies sees only assignment.
@@ -368,7 +368,7 @@ def _prepare_send_file_kwargs(**kwargs: t.Any) -> dict[str, t.Any]:
 
 
 def _app_and_environ() -> tuple[Flask, WSGIEnvironment]:
-    # PERF: a file can be sent without making the request object (0.4 us), but if there is one,
+    # PERF: a file can be sent without making the request object (0.4 µs), but if there is one,
     # it may have been given another environment.
     context = _find_request_context()
     made = context._request
@@ -462,7 +462,7 @@ def get_root_path(import_name: str) -> str:
     """Find the directory that a module or package lies in, without importing it.
 
     :param import_name: the module's name.
-    :return: its directory, or the working directory if the module can not be found.
+    :return: its directory, or the working directory if the module cannot be found.
     :raises RuntimeError: if the module is there but is no file (built in, a namespace package).
     """
     file = getattr(sys.modules.get(import_name), "__file__", None)

@@ -25,7 +25,7 @@ else:
         """Compute the decorated method once and keep the result in the object's ``__dict__``.
 
         PERF: as it defines no ``__set__``, every later look finds the plain attribute without
-        calling Python (0.01 us; ``werkzeug.utils.cached_property`` takes 0.15 us each time).
+        calling Python (0.01 µs; ``werkzeug.utils.cached_property`` takes 0.15 µs each time).
         Assigning and deleting work as on any attribute.
         """
 
@@ -39,14 +39,14 @@ else:
                 return self
             value = self.compute(instance)
             # PERF: not through __dict__, which makes CPython build a dictionary for an object
-            # that can do without one (0.1 us less for an object with two of these).
+            # that can do without one (0.1 µs less for an object with two of these).
             setattr(instance, self.name, value)
             return value
 
     class lazy_kept(lazy):  # noqa: N801
         """The same for a method that assigns the result to the attribute itself.
 
-        PERF: 0.1 us less, for what most requests look at.
+        PERF: 0.1 µs less, for what most requests look at.
         """
 
         def __get__(self, instance: t.Any, owner: type | None = None) -> t.Any:

@@ -1,6 +1,6 @@
 """Sessions: what is kept for one visitor between requests.
 
-The session lives in a cookie that is signed but not encrypted: the visitor can read it and can not
+The session lives in a cookie that is signed but not encrypted: the visitor can read it and cannot
 change it. Its format is that of :mod:`itsdangerous`::
 
     base64(JSON with tags) "." base64(time of signing) "." base64(HMAC-SHA1 of all before it)
@@ -62,7 +62,7 @@ class SessionMixin(MutableMapping[str, t.Any]):
     #: Whether the session was made in this request. Not every kind of session knows.
     new = False
 
-    #: Whether the session was changed. A kind that can not tell leaves it true.
+    #: Whether the session was changed. A kind that cannot tell leaves it true.
     modified = True
 
     #: Whether the session was looked at, through ``session``, in this request. The response then
@@ -87,7 +87,7 @@ class SecureCookieSession(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, initial: Mapping[str, t.Any] | Iterable[tuple[str, t.Any]] | None = None
     ) -> None:
         # PERF: the callback is a method of the class, so that no closure is made for each session
-        # (0.35 us of 0.9), and sessions can be pickled.
+        # (0.35 µs of 0.9), and sessions can be pickled.
         if initial is None:
             dict.__init__(self)
         else:
@@ -99,7 +99,7 @@ class SecureCookieSession(  # pyright: ignore[reportIncompatibleMethodOverride]
         session.modified = True
 
     def __setitem__(self, key: str, value: t.Any) -> None:
-        # PERF: Werkzeug's method does this through a decorator, in 0.45 us instead of 0.2.
+        # PERF: Werkzeug's method does this through a decorator, in 0.45 µs instead of 0.2.
         dict.__setitem__(self, key, value)
         self.on_update(self)
 
@@ -108,7 +108,7 @@ class SecureCookieSession(  # pyright: ignore[reportIncompatibleMethodOverride]
 
         :raises KeyError: if it is not there and there is no default.
         """
-        # PERF: Werkzeug's method goes through super() twice, in 0.6 us instead of 0.3.
+        # PERF: Werkzeug's method goes through super() twice, in 0.6 µs instead of 0.3.
         modified = key in self
         value = dict.pop(self, key) if default is _DOUBT else dict.pop(self, key, default)
         if modified:
@@ -193,7 +193,7 @@ class SessionInterface:
         return path
 
     def get_cookie_httponly(self, app: Flask) -> bool:
-        """Say whether scripts in the browser can not read the cookie,
+        """Say whether scripts in the browser cannot read the cookie,
         ``SESSION_COOKIE_HTTPONLY``.
         """
         httponly: bool = app.config["SESSION_COOKIE_HTTPONLY"]
@@ -234,7 +234,7 @@ class SessionInterface:
         """Return the session of a request.
 
         It must have the methods of a dictionary and those of :class:`SessionMixin`. None means
-        that sessions can not be used, for want of a setting: a null session takes its place.
+        that sessions cannot be used, for want of a setting: a null session takes its place.
         """
         raise NotImplementedError
 
@@ -380,7 +380,7 @@ class SecureCookieSessionInterface(SessionInterface):
         )
 
     def _cookie_header(self, app: Flask, session: SessionMixin) -> str | None:
-        """Return the ``Set-Cookie`` header the short way, None where that can not be done."""
+        """Return the ``Set-Cookie`` header the short way, None where that cannot be done."""
         cookie = self._prepare(app)
         if cookie.mac is None or cookie.frame is None:
             return None
@@ -397,8 +397,8 @@ class SecureCookieSessionInterface(SessionInterface):
     def _prepare(self, app: Flask) -> _Prepared:
         """Return what the settings say about the cookie.
 
-        PERF: settings hardly ever change, and they tell. What was made of them is found in 0.08 us.
-        Where they do not tell, comparing them with those that it was made from takes 0.7 us; asking
+        PERF: settings hardly ever change, and they tell. What was made of them is found in 0.08 µs.
+        Where they do not tell, comparing them with those that it was made from takes 0.7 µs; asking
         for each, and deriving from it, 2.5.
         """
         known = getattr(app, "_session_cookie", _NOT_PREPARED)
@@ -544,7 +544,7 @@ def _make_mac(secret_key: str | bytes, salt: str | bytes) -> _Mac:
     """Return an HMAC with the signing key that itsdangerous derives.
 
     PERF: deriving the key is one HMAC more for each cookie, and keying an HMAC costs as much as
-    computing it. With copies of these a signature takes 0.6 us; of an hmac.HMAC, 1.1 us.
+    computing it. With copies of these a signature takes 0.6 µs; of an hmac.HMAC, 1.1 µs.
     """
     signer = URLSafeTimedSerializer(
         secret_key,
@@ -584,7 +584,7 @@ def _timestamp(second: int) -> bytes:
 def _verify(mac: _Mac, cookie: str) -> tuple[str, int]:
     """Return the content of a cookie as text, and the Unix time in seconds at which it was signed.
 
-    PERF: 2.3 us; itsdangerous takes 15 to 30, deriving the key anew and building four objects.
+    PERF: 2.3 µs; itsdangerous takes 15 to 30, deriving the key anew and building four objects.
 
     :raises ValueError: if the cookie is not surely valid.
     """
@@ -597,7 +597,7 @@ def _verify(mac: _Mac, cookie: str) -> tuple[str, int]:
         text = zlib.decompress(_decode(payload[1:])).decode()
     else:
         text = _decode(payload).decode()
-    # PERF: as in `_decode`, without the call (0.06 us).
+    # PERF: as in `_decode`, without the call (0.06 µs).
     return text, int.from_bytes(a2b_base64(stamp.translate(_FROM_URLSAFE) + b"=="), "big")
 
 
@@ -617,7 +617,7 @@ def _read(mac: _Mac, serializer: TaggedJSONSerializer, cookie: str, lifetime: in
 def _write(mac: _Mac, serializer: TaggedJSONSerializer, content: dict[str, t.Any]) -> str:
     """Return the value of the cookie, signed now.
 
-    PERF: 5.3 us; itsdangerous takes 20 to 40, much of it in zlib's set-up.
+    PERF: 5.3 µs; itsdangerous takes 20 to 40, much of it in zlib's set-up.
     """
     text = serializer.dumps(content)
     signed = b"%b.%b" % (_pack(text.encode()), _timestamp(int(time.time())))
@@ -627,8 +627,8 @@ def _write(mac: _Mac, serializer: TaggedJSONSerializer, content: dict[str, t.Any
 def _pack(raw: bytes) -> bytes:
     """Return the content in Base64, compressed where itsdangerous would.
 
-    PERF: zlib.compress allocates and clears 260 kB of tables for each run, up to 55 us. Tables for what a small
-    content needs give the same bytes in 4 us; below 64 bytes compression has nothing to win but
+    PERF: zlib.compress allocates and clears 260 kB of tables for each run, up to 55 µs. Tables for what a small
+    content needs give the same bytes in 4 µs; below 64 bytes compression has nothing to win but
     for text that repeats itself.
     """
     if len(raw) < _COMPRESS_FROM:
@@ -659,7 +659,7 @@ def _cookie_frame(
 ) -> tuple[tuple[str, str], str]:
     """Return what stands before and behind the value of the cookie, and behind its expiry.
 
-    PERF: these are the same for each cookie; putting them together takes Werkzeug 9 us.
+    PERF: these are the same for each cookie; putting them together takes Werkzeug 9 µs.
     """
     header = dump_cookie(
         name,
@@ -683,7 +683,7 @@ def _http_date(moment: datetime) -> str:
 
 
 def _vary_on_cookie(response: Response) -> None:
-    # PERF: building Werkzeug's set of header values takes 6 us.
+    # PERF: building Werkzeug's set of header values takes 6 µs.
     headers = response.headers
     if "Vary" in headers:
         response.vary.add("Cookie")

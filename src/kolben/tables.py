@@ -5,7 +5,7 @@ from are the application's owner's, to be changed at any time in any way in whic
 list can be. Each change sets a new :data:`mark`; by one look at it the engine knows that what it
 has prepared still holds.
 
-PERF: walking the tables for an endpoint with its blueprint takes 1.3 us a request; the look 0.03.
+PERF: walking the tables for an endpoint with its blueprint takes 1.3 µs a request; the look 0.03.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class _Template(Template):
     """A Jinja2 template that starts rendering sooner.
 
     PERF: Jinja2 copies a template's globals out of a ChainMap, which looks each of them up in
-    Python: 9.5 us for an application's, 2.3 where they are put together from its dictionaries.
+    Python: 9.5 µs for an application's, 2.3 where they are put together from its dictionaries.
     """
 
     def new_context(
@@ -70,7 +70,7 @@ class Environment(BaseEnvironment):
         :param attribute: the name behind it.
         :return: the value, or an undefined one where there is neither.
         """
-        # PERF: 0.1 us; asking a dictionary for an attribute first, which it can not have, takes
+        # PERF: 0.1 µs; asking a dictionary for an attribute first, which it cannot have, takes
         # 0.65, a third of the time of a page that shows the rows of a table.
         if type(obj) is dict and attribute in obj and attribute not in _DICT_ATTRIBUTES:
             return obj[attribute]
@@ -177,7 +177,7 @@ def add_processed_names(app: Flask, context: dict[str, t.Any]) -> None:
     """
     processors = _processors_in_force(app)
     if processors.count(_default_template_ctx_processor) == len(processors):
-        # PERF: no copy of the context where nothing but the default has a say: 0.7 us, not 1.
+        # PERF: no copy of the context where nothing but the default has a say: 0.7 µs, not 1.
         for name, value in _default_template_ctx_processor().items():
             context.setdefault(name, value)
         return

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import typing as t
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import werkzeug.test
@@ -20,7 +20,7 @@ from werkzeug.wrappers import Request as BaseRequest
 from .cli import ScriptInfo
 from .sessions import SessionMixin  # noqa: TC001 - a name of this module, too
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
@@ -53,8 +53,8 @@ class EnvironBuilder(werkzeug.test.EnvironBuilder):
         base_url: str | None = None,
         subdomain: str | None = None,
         url_scheme: str | None = None,
-        *args: Any,
-        **kwargs: Any,
+        *args: t.Any,
+        **kwargs: t.Any,
     ) -> None:
         if base_url is None:
             base_url, path = _split_target(app, path, subdomain, url_scheme)
@@ -65,12 +65,12 @@ class EnvironBuilder(werkzeug.test.EnvironBuilder):
         self.app = app
         super().__init__(path, base_url, *args, **kwargs)
 
-    def json_dumps(self, obj: Any, **kwargs: Any) -> str:
+    def json_dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
         """Serialise ``obj`` with the application's JSON provider.
 
         :param obj: the value to serialise.
         :param kwargs: passed to ``app.json.dumps``.
-        :returns: JSON text.
+        :return: JSON text.
         """
         return self.app.json.dumps(obj, **kwargs)
 
@@ -112,11 +112,11 @@ class FlaskClient(Client):
 
     application: Flask
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self.preserve_context = False
         #: Contexts handed over by the application during the request that is running.
-        self._new_contexts: list[AbstractContextManager[Any]] = []
+        self._new_contexts: list[AbstractContextManager[t.Any]] = []
         #: Contexts of the last request, entered again for the test to look at.
         self._context_stack = ExitStack()
         #: Laid under the environ of every request; change it to change all requests.
@@ -126,14 +126,14 @@ class FlaskClient(Client):
         }
 
     @contextmanager
-    def session_transaction(self, *args: Any, **kwargs: Any) -> Iterator[SessionMixin]:
+    def session_transaction(self, *args: t.Any, **kwargs: t.Any) -> Iterator[SessionMixin]:
         """Open the session that the next request will see, to read and change it.
 
         What was changed is saved, and its cookie kept by the client, when the block ends.
 
         :param args: arguments of :meth:`.Flask.test_request_context`.
         :param kwargs: arguments of :meth:`.Flask.test_request_context`.
-        :returns: a context manager that gives the session.
+        :return: a context manager that gives the session.
         :raises TypeError: when the client was made with ``use_cookies=False``.
         :raises RuntimeError: when the session interface opened no session.
         """
@@ -166,7 +166,7 @@ class FlaskClient(Client):
         return environ
 
     def _request_from_builder_args(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]
     ) -> BaseRequest:
         kwargs["environ_base"] = self._copy_environ(kwargs.get("environ_base", {}))
         builder = EnvironBuilder(self.application, *args, **kwargs)
@@ -175,7 +175,7 @@ class FlaskClient(Client):
         finally:
             builder.close()
 
-    def _request_from(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> BaseRequest:
+    def _request_from(self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]) -> BaseRequest:
         """The request that the arguments of :meth:`open` describe, with our environ under it."""
         source = args[0] if args else None
         if isinstance(source, werkzeug.test.EnvironBuilder):
@@ -197,10 +197,10 @@ class FlaskClient(Client):
 
     def open(
         self,
-        *args: Any,
+        *args: t.Any,
         buffered: bool = False,
         follow_redirects: bool = False,
-        **kwargs: Any,
+        **kwargs: t.Any,
     ) -> TestResponse:
         """Make a request to the application.
 
@@ -208,7 +208,7 @@ class FlaskClient(Client):
         :param buffered: read the whole answer, and close it, before returning.
         :param follow_redirects: follow redirects; :attr:`TestResponse.history` lists them.
         :param kwargs: arguments of :class:`EnvironBuilder`.
-        :returns: the response.
+        :return: the response.
         """
         request = self._request_from(args, kwargs)
         # The contexts of the last request end where the next request begins.
@@ -225,7 +225,7 @@ class FlaskClient(Client):
         for context in contexts:
             self._context_stack.enter_context(context)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> t.Self:
         if self.preserve_context:
             raise RuntimeError(
                 "Cannot nest client invocations: this client is already used in a 'with' block."
@@ -250,12 +250,12 @@ class FlaskCliRunner(CliRunner):
     :param kwargs: arguments of :class:`click.testing.CliRunner`.
     """
 
-    def __init__(self, app: Flask, **kwargs: Any) -> None:
+    def __init__(self, app: Flask, **kwargs: t.Any) -> None:
         self.app = app
         super().__init__(**kwargs)
 
     def invoke(  # type: ignore[override]
-        self, cli: Any = None, args: Any = None, **kwargs: Any
+        self, cli: t.Any = None, args: t.Any = None, **kwargs: t.Any
     ) -> Result:
         """Run a command in isolation, with the application loaded.
 
@@ -263,7 +263,7 @@ class FlaskCliRunner(CliRunner):
         :param args: the command line, as a list or text.
         :param kwargs: arguments of :meth:`click.testing.CliRunner.invoke`; ``obj`` defaults to a
             :class:`.ScriptInfo` that knows the application.
-        :returns: exit status, output and exception.
+        :return: exit status, output and exception.
         """
         kwargs.setdefault("obj", ScriptInfo(create_app=self._get_app))
         return super().invoke(self.app.cli if cli is None else cli, args, **kwargs)

@@ -46,7 +46,7 @@ class View:
     def dispatch_request(self) -> ft.ResponseReturnValue:
         """Answer the request. The variables of the URL arrive as keyword arguments.
 
-        :returns: what a view function may return.
+        :return: what a view function may return.
         """
         raise NotImplementedError(f"{type(self).__name__} must define dispatch_request.")
 
@@ -57,7 +57,7 @@ class View:
         :param name: name of the function, hence the endpoint.
         :param class_args: handed to the constructor.
         :param class_kwargs: handed to the constructor.
-        :returns: a function with the attributes ``view_class``, ``methods`` and
+        :return: a function with the attributes ``view_class``, ``methods`` and
             ``provide_automatic_options``; ``view_class`` may be replaced later.
         """
         if cls.init_every_request:

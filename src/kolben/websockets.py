@@ -269,7 +269,7 @@ class WebSocket(Request):
         :param code: the close code (RFC 6455, section 7.4): 1000 for the normal end, 1001, 1003,
             1007 to 1014, or one of your own from 3000 to 4999.
         :param reason: at most 123 bytes of text.
-        :raises ValueError: for a code that can not be sent, or a reason that is too long.
+        :raises ValueError: for a code that cannot be sent, or a reason that is too long.
         """
         if code not in _CODES and not 3000 <= code <= 4999:
             raise ValueError(

@@ -109,10 +109,10 @@ class Request(RequestBase):
     def __init__(
         self, environ: WSGIEnvironment, populate_request: bool = True, shallow: bool = False
     ) -> None:
-        # PERF: Werkzeug computes nine attributes here (3.4 us); below each is computed when it
+        # PERF: Werkzeug computes nine attributes here (3.4 µs); below each is computed when it
         # is first read, and most never are.
         self.environ = environ
-        # PERF: CPython writes an attribute in 0.02 us instead of 0.08 where the class has none of
+        # PERF: CPython writes an attribute in 0.02 µs instead of 0.08 where the class has none of
         # that name, so what is written again by whoever matches or reads the body is set here.
         self._routing: Routing = NOT_ROUTED
         self._json_module: t.Any = json
@@ -237,7 +237,7 @@ class Request(RequestBase):
     def _parse_content_type(self) -> None:
         # Werkzeug's properties mimetype and mimetype_params read this attribute.
         if "_parsed_content_type" not in self.__dict__:
-            # PERF: few distinct values arrive; parsing one takes 4 us, remembering 0.1 us.
+            # PERF: few distinct values arrive; parsing one takes 4 µs, remembering 0.1 µs.
             # The parameters are handed out as a copy, because they are a mutable dict.
             value, parameters = _parse_content_type(self.environ.get("CONTENT_TYPE", ""))
             self._parsed_content_type = value, parameters.copy()
@@ -301,7 +301,7 @@ class Request(RequestBase):
         :raises BadRequest: if it is not JSON.
         :raises UnsupportedMediaType: if its content type does not say that it is.
         """
-        # PERF: 1.0 us of the 2.2 us that Werkzeug takes around the parser, for the one content
+        # PERF: 1.0 µs of the 2.2 µs that Werkzeug takes around the parser, for the one content
         # type that everybody sends. It keeps the body, so Werkzeug can tell about an error.
         if cache:
             value = self._read_json
@@ -310,7 +310,7 @@ class Request(RequestBase):
             if self.environ.get("CONTENT_TYPE") == "application/json":
                 data = self._cached_data
                 if data is None:
-                    # PERF: as in `get_data`, without the call (0.06 us).
+                    # PERF: as in `get_data`, without the call (0.06 µs).
                     if type(self).get_data is _get_data:
                         data = self._cached_data = self._read_declared_body()
                     if data is None:
@@ -327,7 +327,7 @@ class Request(RequestBase):
     def _read_declared_body(self) -> bytes | None:
         """Read a body of declared length in one go; None if it must be read with care.
 
-        PERF: 0.5 us, where the limited stream that Werkzeug reads through takes 4 us.
+        PERF: 0.5 µs, where the limited stream that Werkzeug reads through takes 4 µs.
         """
         environ = self.environ
         declared: str = environ.get("CONTENT_LENGTH", "")
@@ -379,7 +379,7 @@ class Request(RequestBase):
         own = self._max_content_length
         if own is not None:
             return own
-        # PERF: what _limit() does, asked for each body (0.05 us).
+        # PERF: what _limit() does, asked for each body (0.05 µs).
         context = _get_current(None)
         if context is None:
             return RequestBase.max_content_length
@@ -489,7 +489,7 @@ class Request(RequestBase):
     def _take_small_body(self) -> None:
         """Read a small body whose length is declared before the form parser asks for it.
 
-        PERF: an upload of 100 kB takes 20 us less than through Werkzeug's limited stream, which
+        PERF: an upload of 100 kB takes 20 µs less than through Werkzeug's limited stream, which
         copies what it reads. Larger ones stay on the way in a buffer's size at a time.
         """
         if self._cached_data is not None or not 0 < (self.content_length or 0) <= SMALL_BODY:
@@ -502,7 +502,7 @@ class Request(RequestBase):
         """Read a URL-encoded form of declared length; None if there is none or a subclass
         parses forms its own way.
 
-        PERF: 2 us for five fields, where the form parser and its stream take 9 us.
+        PERF: 2 µs for five fields, where the form parser and its stream take 9 µs.
         """
         if self.form_data_parser_class is not FormDataParser or (
             self.environ.get("CONTENT_TYPE") != _URLENCODED and self.mimetype != _URLENCODED
@@ -579,7 +579,7 @@ class Response(ResponseBase):
             )
             return
         # PERF: adding headers one by one through Headers checks each name against those before
-        # (2.6 us for two); here the list is written once (0.8 us for the whole object).
+        # (2.6 µs for two); here the list is written once (0.8 µs for the whole object).
         self.headers = own_headers = _new_headers(ResponseHeaders)
         pairs: list[tuple[str, str]] = []
         own_headers._list = pairs
@@ -670,13 +670,13 @@ class Response(ResponseBase):
                 return short
         return super().get_wsgi_response(environ)
 
-    def _short_wsgi_response(  # noqa: C901 (a call for each header costs 0.05 us)
+    def _short_wsgi_response(  # noqa: C901 (a call for each header costs 0.05 µs)
         self, environ: WSGIEnvironment
     ) -> tuple[t.Iterable[bytes], str, list[tuple[str, str]]] | None:
         """The same for a body in one piece, or one that is handed through as it is, with headers
         that can be sent as they are; None for others.
 
-        PERF: 0.5 us; Werkzeug copies the headers and looks at each for 7 us.
+        PERF: 0.5 µs; Werkzeug copies the headers and looks at each for 7 µs.
         """
         body: t.Any = self.response
         if self._status_code not in _BODIES:
@@ -745,7 +745,7 @@ class Response(ResponseBase):
 def text_response(text: str, status: int | None = None) -> Response:
     """Make what ``Response(text, status)`` makes.
 
-    PERF: 0.6 us, where the initialiser that allows for everything else takes 1.0.
+    PERF: 0.6 µs, where the initialiser that allows for everything else takes 1.0.
     """
     mimetype = Response.default_mimetype
     if mimetype is None or not Response.automatically_set_content_length:

@@ -310,7 +310,7 @@ def test_text_that_is_not_utf8_closes_with_1007(server):
 
 
 def test_a_message_over_the_limit_closes(server):
-    # Granian's is 64 MiB and can not be set.
+    # Granian's is 64 MiB and cannot be set.
     size = 65 * 2**20 if server.name == "granian" else 200_000
 
     async def test():

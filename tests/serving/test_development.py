@@ -117,7 +117,7 @@ def test_an_address_that_can_not_be_used_is_one_line(monkeypatch, capsys, number
         Flask("program").run(port=5000)
     assert stopped.value.code == 1
     error = capsys.readouterr().err
-    assert error.startswith("Error: Can not listen on 127.0.0.1:5000: ")
+    assert error.startswith("Error: Cannot listen on 127.0.0.1:5000: ")
     assert words in error
     assert error.count("\n") == 1
 

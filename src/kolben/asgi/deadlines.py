@@ -13,7 +13,7 @@ T = t.TypeVar("T")
 class TimeLimit:
     """How long each of the waits may take that are given to it, on one event loop.
 
-    PERF: ``asyncio.timeout`` has a timer for each wait, which took 20 us of 116 of a small POST over
+    PERF: ``asyncio.timeout`` has a timer for each wait, which took 20 µs of 116 of a small POST over
     Granian; and the loop keeps a timer, with the context of its request, long after it was cancelled.
     Nearly all waits end in time, so here one timer watches them all, and looks again when the oldest
     one that is left would be over.
@@ -77,7 +77,7 @@ class TimeLimit:
 _limits: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[float, TimeLimit]] = (
     weakref.WeakKeyDictionary()
 )
-# PERF: the one that was asked for last, which in most programs is the only one: 0.1 us in place of 1.
+# PERF: the one that was asked for last, which in most programs is the only one: 0.1 µs in place of 1.
 _latest: TimeLimit | None = None
 
 

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 class _EnvironNames(dict[bytes, str]):
     """The environ's key for each header; empty for one that must not get in.
 
-    PERF: few distinct names arrive; looking one up takes 0.03 us, making it 0.4 us.
+    PERF: few distinct names arrive; looking one up takes 0.03 µs, making it 0.4 µs.
     """
 
     # Clients choose the names, so there must be an end to remembering them.
@@ -96,7 +96,7 @@ def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
     headers = scope["headers"]
     expected = len(environ) + len(headers)
     names = _environ_names
-    # PERF: by their number it is seen whether one has come twice: a look for each takes 0.1 us.
+    # PERF: by their number it is seen whether one has come twice: a look for each takes 0.1 µs.
     for name, value in headers:
         environ[names[name]] = value.decode("latin-1")
     if len(environ) != expected:
@@ -115,7 +115,7 @@ def _with_room(content: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return a dictionary of which a copy has room for the headers of most requests.
 
     PERF: CPython copies the table as it is, with the places that were taken once. One that has to grow, or
-    to be made of its items, takes 0.4 us more.
+    to be made of its items, takes 0.4 µs more.
     """
     extra = range(len(content), 24)
     roomy = {**content, **dict.fromkeys(map(str, extra))}

@@ -140,7 +140,7 @@ def close_body(body: t.Iterable[bytes]) -> None:
 
 
 class _HeaderNames(dict[str, bytes]):
-    """The names of headers as ASGI wants them. PERF: 0.03 us for a known one instead of 0.15."""
+    """The names of headers as ASGI wants them. PERF: 0.03 µs for a known one instead of 0.15."""
 
     _MOST = 1000
 
@@ -155,7 +155,7 @@ _names = _HeaderNames()
 
 
 class _Codes(dict[str, int]):
-    """The number that a status begins with. PERF: 0.03 us for a known one instead of 0.11."""
+    """The number that a status begins with. PERF: 0.03 µs for a known one instead of 0.11."""
 
     _MOST = 1000
 

@@ -3,7 +3,7 @@
     match -> before hooks -> handler -> after hooks -> close -> teardown
 
 An error before the handshake is accepted is answered as an HTTP request would be, where the server
-can (the extension ``websocket.http.response`` of ASGI), and with 403 where it can not. After
+can (the extension ``websocket.http.response`` of ASGI), and with 403 where it cannot. After
 that it closes the WebSocket: 1011, or 1008 for an HTTP error that says it was the client's.
 """
 

@@ -20,7 +20,7 @@ def wrap_result(app: Flask, result: t.Any) -> Response:
 
     :param app: the application whose view it is; a request is being handled.
     :param result: what the view returned.
-    :raises TypeError: if it can not become a response.
+    :raises TypeError: if it cannot become a response.
     """
     status = headers = None
     if isinstance(result, tuple):
@@ -61,7 +61,7 @@ def _convert(app: Flask, result: t.Any) -> t.Any:
     environ = _cv_request.get().environ
     if isinstance(result, HTTPException):
         # PERF: calling the exception as a WSGI application and gathering what it sends takes
-        # 60 us; it makes its response itself.
+        # 60 µs; it makes its response itself.
         result = result.get_response(environ)
     if isinstance(result, BaseResponse) or callable(result):
         try:

@@ -95,7 +95,7 @@ class MultiPartParser(_werkzeug.MultiPartParser):
         :param event: the name and headers of the file.
         :param total_content_length: the length of the whole body in bytes, if known.
         """
-        # PERF: asking for a header that is not there costs an exception (2 us).
+        # PERF: asking for a header that is not there costs an exception (2 µs).
         for name, _ in event.headers:
             if name.lower() == "content-length":
                 return super().start_file_streaming(event, total_content_length)
@@ -109,7 +109,7 @@ class MultiPartParser(_werkzeug.MultiPartParser):
     def _take_at_once(self, stream: t.IO[bytes], boundary: bytes, parts: _Parts) -> bool:
         """Take an ordinary body that is in memory already; tell whether it was one.
 
-        PERF: a 100 kB file with two fields: 32 us, where the decoder takes 70.
+        PERF: a 100 kB file with two fields: 32 µs, where the decoder takes 70.
         """
         if type(stream) is not BytesIO or stream.tell() != 0:
             return False
@@ -310,7 +310,7 @@ class _Decoder(MultipartDecoder):
 
     PERF: a boundary is new in every form, so the two patterns that Werkzeug compiles for it cost
     0.3 ms each time; here they are compiled only for an unusual body, and a search for bytes
-    takes the place of matching them. A 100 kB file with two fields: 76 us instead of 570.
+    takes the place of matching them. A 100 kB file with two fields: 76 µs instead of 570.
     """
 
     def __init__(

@@ -165,8 +165,8 @@ def _make_encoder(
 
     PERF: json.dumps builds an encoder object for each call that has any setting, and that builds
     the C encoder, which notes each container to notice one that contains itself. One C encoder
-    without notes does for all calls: a small object takes 0.7 us instead of 2.4, and 200 records
-    250 us instead of 310.
+    without notes does for all calls: a small object takes 0.7 µs instead of 2.4, and 200 records
+    250 µs instead of 310.
     """
     encoder, write = _make_parts(default, ensure_ascii, sort_keys, compact)
 
@@ -207,7 +207,7 @@ def _make_body_writer(
 ) -> t.Callable[[t.Any], bytes]:
     """Return what writes compact bodies.
 
-    PERF: all settings looked up once: a small object takes 0.9 us instead of 1.5.
+    PERF: all settings looked up once: a small object takes 0.9 µs instead of 1.5.
     """
     encoder, pieces = _make_parts(default, ensure_ascii, sort_keys, True)
     join = "".join
@@ -233,7 +233,7 @@ class DefaultJSONProvider(JSONProvider):
     The attributes can be assigned on an instance or defined in a subclass at any time.
     """
 
-    #: Called with an object that :mod:`json` can not write; returns one that it can.
+    #: Called with an object that :mod:`json` cannot write; returns one that it can.
     default: t.Callable[[t.Any], t.Any] = staticmethod(_default)
 
     #: Whether characters outside of ASCII are written as escapes.
@@ -278,7 +278,7 @@ class DefaultJSONProvider(JSONProvider):
         """
         if not kwargs:
             # PERF: a document in strict UTF-8 with nothing around it, read by the C scanner alone,
-            # takes 0.5 us against 1.8. All others, the faulty ones too, are left to json.loads.
+            # takes 0.5 µs against 1.8. All others, the faulty ones too, are left to json.loads.
             try:
                 text = s if isinstance(s, str) else s.decode()
                 value, end = _scan_once(text, 0)
@@ -462,7 +462,7 @@ class MsgspecJSONProvider(DefaultJSONProvider):
 
     def _compact_writer(self) -> t.Callable[[t.Any], bytes]:
         encode = _msgspec_encoder(self.default, self.sort_keys)
-        # PERF: a call for each body less (0.06 us) than `dump_bytes`.
+        # PERF: a call for each body less (0.06 µs) than `dump_bytes`.
         leave = super().dumps
 
         def write(obj: t.Any) -> bytes:
@@ -480,7 +480,7 @@ MsgspecJSONProvider._genuine = {name: getattr(MsgspecJSONProvider, name) for nam
 def tagged_json(app: App) -> tuple[object, t.Callable[[t.Any], str] | None, bool]:
     """Return how the text of sessions is written and read for an application.
 
-    PERF: kept until something changes: 0.3 us a session, where asking the provider for each of its
+    PERF: kept until something changes: 0.3 µs a session, where asking the provider for each of its
     settings takes 0.8.
 
     :param app: the application.

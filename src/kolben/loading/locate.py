@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+import typing as t
 
 import click
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class NoAppException(click.UsageError):
     """No application could be found or loaded."""
 
-    def show(self, file: Any = None) -> None:
+    def show(self, file: t.Any = None) -> None:
         """Print the reason alone: a reminder of the command's usage would bury it.
 
         :param file: the stream; by default standard error.
@@ -36,7 +36,7 @@ def find_best_app(module: ModuleType) -> Flask:
     ``create_app()`` or ``make_app()`` returns.
 
     :param module: the module to look into.
-    :returns: the application.
+    :return: the application.
     :raises NoAppException: when there is none, or more than one to choose from.
     """
     from ..app import Flask
@@ -81,7 +81,7 @@ def _app_from_factory(module: ModuleType) -> Flask | None:
     return None
 
 
-def _accepts(function: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
+def _accepts(function: Callable[..., t.Any], *args: t.Any, **kwargs: t.Any) -> bool:
     """Whether a function can be called so: told apart from a TypeError raised inside it."""
     import inspect
 
@@ -100,7 +100,7 @@ def find_app_by_string(module: ModuleType, app_name: str) -> Flask:
 
     :param module: the module to look into.
     :param app_name: a name, ``"app"``, or a call with literal arguments, ``"create_app('dev')"``.
-    :returns: the application.
+    :return: the application.
     :raises NoAppException: when the expression is not of these forms or gives no application.
     """
     from ..app import Flask
@@ -130,7 +130,7 @@ def _describe(value: object) -> str:
     return "None" if value is None else f"an object of type {type(value).__name__!r}"
 
 
-def _parse_app_name(text: str) -> tuple[str, list[Any], dict[str, Any]]:
+def _parse_app_name(text: str) -> tuple[str, list[t.Any], dict[str, t.Any]]:
     """Take ``name`` or ``name(literal, key=literal)`` apart."""
     import ast
 
@@ -154,7 +154,7 @@ def prepare_import(path: str) -> str:
     """Turn a file path or dotted name into a module name, and make it importable.
 
     :param path: ``"server.py"``, ``"src/server"``, ``"package/__init__.py"`` or ``"package.module"``.
-    :returns: the name to import; the folder it starts from is put first on :data:`sys.path`.
+    :return: the name to import; the folder it starts from is put first on :data:`sys.path`.
     """
     path = os.path.realpath(path)
     path = path.removesuffix(".py")
@@ -180,8 +180,8 @@ def locate_app(
     :param app_name: a name or call for :func:`find_app_by_string`; None chooses with
         :func:`find_best_app`.
     :param raise_if_not_found: False answers None when there is no such module.
-    :returns: the application, or None.
-    :raises NoAppException: when the module, or an application in it, can not be found, or an import
+    :return: the application, or None.
+    :raises NoAppException: when the module, or an application in it, cannot be found, or an import
         inside the module fails (its traceback is then part of the message).
     """
     try:
@@ -222,7 +222,7 @@ def split_target(target: str) -> tuple[str, str | None]:
     r"""Divide ``path:name`` at its colon, which is not the one of ``C:\path``.
 
     :param target: the value of ``--app`` or of ``kolben run TARGET``.
-    :returns: the path, and the name or None.
+    :return: the path, and the name or None.
     """
     drive, rest = os.path.splitdrive(target)
     path, colon, name = rest.partition(":")

@@ -14,11 +14,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import typing as t
 import warnings
 from importlib.machinery import ModuleSpec
-from typing import TYPE_CHECKING, cast
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.abc import Loader
     from types import ModuleType
@@ -56,7 +56,7 @@ def install_as_flask() -> None:
 def is_installed_as_flask() -> bool:
     """Whether ``flask`` means Kolben in this process.
 
-    :returns: True after :func:`install_as_flask`.
+    :return: True after :func:`install_as_flask`.
     """
     return sys.modules.get(_SHADOWED) is sys.modules[_OWN]
 
@@ -90,7 +90,7 @@ class _AliasFinder:
         if own is None or not _exists(own):
             # The other finders answer, and the import error names the module as it was asked for.
             return None
-        return ModuleSpec(fullname, cast("Loader", _AliasLoader(own)))
+        return ModuleSpec(fullname, t.cast("Loader", _AliasLoader(own)))
 
 
 def _exists(name: str) -> bool:

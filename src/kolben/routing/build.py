@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing as t
 from functools import partial
-from typing import Any, Final, TypeAlias
 from urllib.parse import quote, quote_plus
 
 import werkzeug.routing
@@ -27,8 +26,8 @@ class Rule(werkzeug.routing.Rule):
         self,
         variable_name: str,
         converter_name: str,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
+        args: tuple[t.Any, ...],
+        kwargs: Mapping[str, t.Any],
     ) -> BaseConverter:
         """Make the converter for one variable of the rule.
 
@@ -46,16 +45,16 @@ class Rule(werkzeug.routing.Rule):
 
 
 #: The rules of which is known how they build their URLs; a subclass may have other ways.
-_RULES: Final = (Rule, werkzeug.routing.Rule)
+_RULES: t.Final = (Rule, werkzeug.routing.Rule)
 
 
-def _to_text(to_url: Callable[[Any], Any], value: Any) -> Any:
+def _to_text(to_url: Callable[[t.Any], t.Any], value: t.Any) -> t.Any:
     result = to_url(value)
     return result if result is None or isinstance(result, (str, bytes)) else str(result)
 
 
 #: Makes the path and query for values, with one slash at the start, or declines with ``None``.
-_Builder: TypeAlias = "Callable[[dict[str, Any]], str | None]"
+_Builder: t.TypeAlias = "Callable[[dict[str, t.Any]], str | None]"
 
 
 _LETTERS_AND_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -86,7 +85,7 @@ def _builders(
     )
 
 
-def _build_by_rule(rule: werkzeug.routing.Rule, values: dict[str, Any]) -> str | None:
+def _build_by_rule(rule: werkzeug.routing.Rule, values: dict[str, t.Any]) -> str | None:
     """Let the rule make its URL, with its defaults or other ways of its own."""
     values = {name: value for name, value in values.items() if value is not None}
     if not rule.suitable_for(values):
@@ -111,7 +110,7 @@ _PLAIN_IN_PATH = _LETTERS_AND_DIGITS + "_.~-" + _PATH_SAFE
 _PLAIN_IN_QUERY = _LETTERS_AND_DIGITS + "_.~-" + _QUERY_SAFE
 
 
-def _path_text(value: Any) -> str:
+def _path_text(value: t.Any) -> str:
     """Do as `BaseConverter.to_url` does."""
     text = str(value)
     # PERF: most words and numbers; 0.05 µs.
@@ -120,14 +119,14 @@ def _path_text(value: Any) -> str:
     return text if not text.strip(_PLAIN_IN_PATH) else quote(text, safe=_PATH_SAFE)
 
 
-def _query_text(value: Any) -> str:
+def _query_text(value: t.Any) -> str:
     if isinstance(value, bytes):
         return quote_plus(value, safe=_QUERY_SAFE)
     text = str(value)
     return text if not text.strip(_PLAIN_IN_QUERY) else quote_plus(text, safe=_QUERY_SAFE)
 
 
-def _int_text(value: Any) -> str:
+def _int_text(value: t.Any) -> str:
     return str(value if type(value) is int else int(value))
 
 
@@ -138,7 +137,7 @@ class _Template:
 
     def __init__(self, rule: werkzeug.routing.Rule) -> None:
         pieces = [""]
-        steps: list[tuple[int, str, Callable[[Any], str]]] = []
+        steps: list[tuple[int, str, Callable[[t.Any], str]]] = []
         trace = rule._trace
         for is_variable, text in trace[trace.index((False, "|")) + 1 :]:
             if is_variable:
@@ -152,7 +151,7 @@ class _Template:
         self._names = tuple(name for _, name, _ in steps)
         self._opens = pieces[0] == "/" and bool(steps)  # a value may bring further slashes
 
-    def build(self, values: dict[str, Any]) -> str | None:
+    def build(self, values: dict[str, t.Any]) -> str | None:
         """Fill the gaps; the values that are left over become the query."""
         for name in self._names:
             if values.get(name) is None:
@@ -168,7 +167,7 @@ class _Template:
         return f"{path}?{query}" if query else path
 
 
-def _to_url(converter: BaseConverter) -> Callable[[Any], str]:
+def _to_url(converter: BaseConverter) -> Callable[[t.Any], str]:
     """Return the converter's ``to_url``, or what does the same in less time."""
     if type(converter) is IntegerConverter and not converter.fixed_digits:
         return _int_text
@@ -177,7 +176,7 @@ def _to_url(converter: BaseConverter) -> Callable[[Any], str]:
     return converter.to_url
 
 
-def _query(values: dict[str, Any], but: tuple[str, ...]) -> str:
+def _query(values: dict[str, t.Any], but: tuple[str, ...]) -> str:
     """Return the query string for all *values* but some; several for one name from a list."""
     pairs: list[str] = []
     for name, value in values.items():

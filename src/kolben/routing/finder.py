@@ -24,27 +24,27 @@ that depends on the rules alone. For the rule ``/user/<int:id>/post/<slug>`` it 
             return None
 
 None means that it does not know, and `tree` has to be asked. `RouteIndex.source` returns the text
-of all of them. PERF: two variables in 0.5 us, where walking the tree takes 1.25.
+of all of them. PERF: two variables in 0.5 µs, where walking the tree takes 1.25.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+import typing as t
 
 from .tree import NOT_FOUND
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from .tree import Answer, Found, Node, NoRoute, Variable
 
-T = TypeVar("T")
+T = t.TypeVar("T")
 
 #: Takes the segments of a path and the method; returns None for not knowing.
-Finder: TypeAlias = "Callable[[list[str], str], Found[T] | NoRoute | None]"
+Finder: t.TypeAlias = "Callable[[list[str], str], Found[T] | NoRoute | None]"
 
 #: Paths of more segments are left to the search: each is a level of indentation.
-MOST_SEGMENTS: Final = 16
+MOST_SEGMENTS: t.Final = 16
 
 # Up to so many texts are compared one after the other; more are looked up.
 _FEW = 4
@@ -69,7 +69,7 @@ def make_finder(node: Node[T], depth: int, count: int, texts: tuple[str, ...] = 
 
 def write_finder(
     node: Node[T], depth: int, count: int, texts: tuple[str, ...] = ()
-) -> tuple[str, dict[str, Any]]:
+) -> tuple[str, dict[str, t.Any]]:
     """Return the text of a finder, and the names that it uses; the parameters are `make_finder`'s."""
     writer: _Writer[T] = _Writer(count)
     writer.write_node(node, depth, texts, 2)
@@ -107,7 +107,7 @@ def _is_one_of(methods: set[str]) -> str:
     return f"method == {first!r}" + (f" or method in {_set_of(others)}" if others else "")
 
 
-class _Writer(Generic[T]):
+class _Writer(t.Generic[T]):
     """Writes what a finder does at one node after the other.
 
     :param count: the number of segments of the paths.
@@ -115,7 +115,7 @@ class _Writer(Generic[T]):
 
     def __init__(self, count: int) -> None:
         self.lines: list[str] = []
-        self.names: dict[str, Any] = {"NOT_FOUND": NOT_FOUND}
+        self.names: dict[str, t.Any] = {"NOT_FOUND": NOT_FOUND}
         self._count = count
         self._named: dict[int, str] = {}
 
@@ -161,7 +161,7 @@ class _Writer(Generic[T]):
             self._write_hub(ways, depth, texts, level)
         else:
             # PERF: those that take any number of segments last, as that to static files is in nearly
-            # each application: a comparison of text less for most paths (0.03 us).
+            # each application: a comparison of text less for most paths (0.03 µs).
             for text, child in sorted(ways.items(), key=_takes_the_rest):
                 self._add(level, f"if s{depth} == {text!r}:")
                 self.write_node(child, depth + 1, texts, level + 1)
@@ -206,7 +206,7 @@ class _Writer(Generic[T]):
         self.write_node(way.node, end, (*texts, text), level + 1)
         self._add(level + 1, "return None")
 
-    def _converting(self, convert: Any) -> str:
+    def _converting(self, convert: t.Any) -> str:
         return convert.__name__ if convert in {int, float} else self._name("convert", convert)
 
     def _name(self, kind: str, value: object) -> str:

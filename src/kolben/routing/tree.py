@@ -11,9 +11,9 @@ match: so what `descend` finds is the answer, too, though it never goes back.
 from __future__ import annotations
 
 import re
+import typing as t
 import uuid
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from werkzeug.routing import (
     BaseConverter,
@@ -23,14 +23,14 @@ from werkzeug.routing import (
     ValidationError,
 )
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import werkzeug.routing
     from werkzeug.routing.matcher import State
     from werkzeug.routing.rules import RulePart
 
-T = TypeVar("T")
+T = t.TypeVar("T")
 
 # ---------------------------------------------------------------------------------------------
 # What a search finds
@@ -46,17 +46,17 @@ class NoRoute(IntEnum):
 
 
 #: Stands where Werkzeug raises `werkzeug.exceptions.NotFound`.
-NOT_FOUND: Final = NoRoute.NOT_FOUND
+NOT_FOUND: t.Final = NoRoute.NOT_FOUND
 
 #: Makes what the index's user wants to have for a rule.
-MakeTarget: TypeAlias = "Callable[[werkzeug.routing.Rule], T]"
+MakeTarget: t.TypeAlias = "Callable[[werkzeug.routing.Rule], T]"
 
 #: The methods for which that may be another thing.
-OTHERS: Final = frozenset({"HEAD", "OPTIONS"})
+OTHERS: t.Final = frozenset({"HEAD", "OPTIONS"})
 
 #: What matched: the rule, the values in the order of `value_names`, no error, and what the index's user
 #: wants to have for the rule. The first three are what a request knows of its routing.
-Found: TypeAlias = "tuple[werkzeug.routing.Rule, tuple[Any, ...], None, T]"
+Found: t.TypeAlias = "tuple[werkzeug.routing.Rule, tuple[t.Any, ...], None, T]"
 
 
 def value_names(rule: werkzeug.routing.Rule) -> tuple[str, ...]:
@@ -70,10 +70,10 @@ def is_werkzeugs(function: object) -> bool:
 
 
 #: Turns the text of a variable into its value; ``None`` leaves it as it is.
-Convert: TypeAlias = "Callable[[str], Any] | None"
+Convert: t.TypeAlias = "Callable[[str], t.Any] | None"
 
 
-class Answer(Generic[T]):
+class Answer(t.Generic[T]):
     """A rule that matched, prepared for answering.
 
     :ivar rule: the rule.
@@ -107,9 +107,9 @@ class Answer(Generic[T]):
     def reply(self, texts: Sequence[str], method: str) -> Found[T] | None:
         """Convert the *texts* of the variables, and check what only their values tell.
 
-        :returns: what matched; ``None`` if Werkzeug is to be asked.
+        :return: what matched; ``None`` if Werkzeug is to be asked.
         """
-        values: dict[str, Any] = {}
+        values: dict[str, t.Any] = {}
         try:
             # A rule that names a variable twice has more texts than variables; Werkzeug takes these.
             for (name, convert), text in zip(self.variables, texts, strict=False):
@@ -134,12 +134,12 @@ class Verdict(Enum):
     UNDECIDED = "the first ways to try lead nowhere, others were left out"
 
 
-_ASK: Final = Verdict.ASK
-_MISSED: Final = Verdict.MISSED
-_REFUSED: Final = Verdict.REFUSED
-_UNDECIDED: Final = Verdict.UNDECIDED
+_ASK: t.Final = Verdict.ASK
+_MISSED: t.Final = Verdict.MISSED
+_REFUSED: t.Final = Verdict.REFUSED
+_UNDECIDED: t.Final = Verdict.UNDECIDED
 
-Ending: TypeAlias = "Answer[T] | Verdict"
+Ending: t.TypeAlias = "Answer[T] | Verdict"
 
 
 def _conversion(converter: BaseConverter, *, quick: bool) -> Convert:
@@ -160,7 +160,7 @@ def _conversion(converter: BaseConverter, *, quick: bool) -> Convert:
     return converter.to_python
 
 
-_NUMBERS: dict[type, Callable[[str], Any]] = {IntegerConverter: int, FloatConverter: float}
+_NUMBERS: dict[type, Callable[[str], t.Any]] = {IntegerConverter: int, FloatConverter: float}
 
 
 # ---------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ _NUMBERS: dict[type, Callable[[str], Any]] = {IntegerConverter: int, FloatConver
 # ---------------------------------------------------------------------------------------------
 
 
-class Endings(Generic[T]):
+class Endings(t.Generic[T]):
     """Who answers if the path ends here: by method, then for every other method.
 
     :ivar refusing: whether there is a rule at all, so that no answer may mean a 405.
@@ -202,14 +202,14 @@ class Endings(Generic[T]):
 
 
 #: At nodes without rules, which are most.
-_NOBODY: Final[Endings[Any]] = Endings()
+_NOBODY: t.Final[Endings[t.Any]] = Endings()
 
 
 class UnknownShapeError(Exception):
     """Werkzeug's tree has something in it that the index does not know."""
 
 
-class Node(Generic[T]):
+class Node(t.Generic[T]):
     """One state of the search: a beginning of a path, with all ways to go on.
 
     :ivar static: next node by the exact text of the next segment.
@@ -253,7 +253,7 @@ _TESTS: dict[str, Callable[[str], object]] = {
 _FINAL_TESTS: dict[str, Callable[[str], object]] = {"[^/].*?": re.compile(r"[^/].*\Z").match}
 
 
-class Variable(Generic[T]):
+class Variable(t.Generic[T]):
     """A way on through a segment (or, if *final*, through all that is left) with variables in it.
 
     :ivar test: true if the text is fine; a match object unless *whole*.
@@ -279,7 +279,7 @@ class Variable(Generic[T]):
         self.suffixed = part.suffixed
         self.whole = inner is not None and not part.suffixed
         self.groups = (0, *(group for _, group in numbers))
-        self.test: Callable[[str], Any] = pattern.match
+        self.test: Callable[[str], t.Any] = pattern.match
         if self.whole:
             self.test = (_FINAL_TESTS if part.final else _TESTS).get(inner or "", pattern.match)
 
@@ -306,7 +306,7 @@ def _inner_expression(content: str) -> str | None:
     return whole[1]
 
 
-class Planter(Generic[T]):
+class Planter(t.Generic[T]):
     """Makes the tree of an index from Werkzeug's."""
 
     def __init__(
@@ -482,7 +482,7 @@ def search(
     :param segments: all segments of the path.
     :param at: the index of the first segment to look at.
     :param texts: the texts of the variables up to there.
-    :returns: who answers, with the texts of all variables; or why nobody does.
+    :return: who answers, with the texts of all variables; or why nobody does.
     """
     if at == len(segments):
         return node.here.by_method.get(method) or node.here.other(method), texts

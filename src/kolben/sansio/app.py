@@ -472,8 +472,8 @@ class App(Scaffold):
         """
         if code not in _REDIRECTS or not _is_plain_location(location):
             return _redirect(location, code=code, Response=self.response_class)
-        # PERF: for a URL that needs no escaping the page is known but for two places (1.4 us,
-        # where Werkzeug's takes 4.0 us).
+        # PERF: for a URL that needs no escaping the page is known but for two places (1.4 µs,
+        # where Werkzeug's takes 4.0 µs).
         before, between, after = _redirect_page()
         page = f"{before}{location}{between}{location}{after}"
         if self.response_class is Response and Response.default_mimetype == "text/html":
@@ -511,7 +511,7 @@ class App(Scaffold):
         :param error: why it could not.
         :param endpoint: the endpoint that was asked for.
         :param values: the variables that were given.
-        :returns: the first answer that is not None.
+        :return: the first answer that is not None.
         :raises BuildError: ``error``, or the last that a handler raised.
         """
         for handler in self.url_build_error_handlers:

@@ -227,7 +227,7 @@ class Blueprint(Scaffold):
         :param options: as for :meth:`kolben.Flask.register_blueprint`.
         """
         if blueprint is self:
-            raise ValueError(f"The blueprint {self.name!r} can not be registered on itself.")
+            raise ValueError(f"The blueprint {self.name!r} cannot be registered on itself.")
         _check_blueprint(blueprint)
         self._blueprints.append((blueprint, options))
 

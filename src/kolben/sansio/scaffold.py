@@ -478,7 +478,7 @@ def _refuse_bare_decorator(name: str, argument: object, usage: str) -> None:
 
 
 def _check_view(view_func: object) -> None:
-    """Refuse a view that can not be called, and a view class that is not made a function."""
+    """Refuse a view that cannot be called, and a view class that is not made a function."""
     if isinstance(view_func, type) and issubclass(view_func, View):
         name = view_func.__name__
         raise TypeError(
@@ -542,7 +542,7 @@ def find_package(import_name: str) -> tuple[str | None, str]:
     """Find where a package is installed.
 
     :param import_name: dotted name of a module in the package.
-    :returns: the prefix under which it is installed (``sys.prefix``, or what holds a
+    :return: the prefix under which it is installed (``sys.prefix``, or what holds a
         ``site-packages`` folder), None if it is not installed; and the folder it is in.
     """
     folder = _find_package_path(import_name)

@@ -11,15 +11,15 @@ import multiprocessing
 import os
 import socket
 import sys
+import typing as t
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from .worker import Facts, Target, examine
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     from ..cli import ScriptInfo
     from .observability import LogFormat
 
@@ -134,7 +134,7 @@ class _Command(click.Command):
     help="How long requests in flight may take to finish when a worker is stopped.",
 )
 @click.pass_context
-def serve_command(ctx: click.Context, /, target: str | None, **options: Any) -> None:
+def serve_command(ctx: click.Context, /, target: str | None, **options: t.Any) -> None:
     """Run a production server.
 
     TARGET is the application, in the forms that '--app' takes, or a file such as 'server.py'. It is
@@ -147,7 +147,7 @@ def serve_command(ctx: click.Context, /, target: str | None, **options: Any) -> 
     serve(_find_target(ctx, target), Options(**options))
 
 
-def _fail(message: str, status: int = 1) -> NoReturn:
+def _fail(message: str, status: int = 1) -> t.NoReturn:
     click.echo(f"Error: {message}", err=True)
     sys.exit(status)
 
@@ -184,7 +184,7 @@ def serve(target: Target, options: Options) -> None:
 
     :param target: says which application.
     :param options: what the command line says.
-    :raises SystemExit: with status 1 or 2, after one line on standard error, when it can not be.
+    :raises SystemExit: with status 1 or 2, after one line on standard error, when it cannot be.
     """
     _check_tls(options)
     listener = _listen(options.host, options.port)
@@ -261,7 +261,7 @@ def _start(
     ).run()
 
 
-def _log_config() -> dict[str, Any]:
+def _log_config() -> dict[str, t.Any]:
     """Granian's messages go to standard error: standard output is the access log's."""
     return {
         "version": 1,
@@ -284,7 +284,7 @@ def _log_config() -> dict[str, Any]:
 def count_processors() -> int:
     """How many processors this process may use: of its affinity and its control group the smaller.
 
-    :returns: the number, 1 or more.
+    :return: the number, 1 or more.
     """
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
@@ -334,7 +334,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _explain_address(host: str, port: int, error: OSError) -> str:
-    where = f"Can not listen on {host}:{port}"
+    where = f"Cannot listen on {host}:{port}"
     if error.errno == errno.EADDRINUSE:
         return f"{where}: another program uses this port. Stop it, or choose another port."
     if error.errno in (errno.EACCES, errno.EPERM):

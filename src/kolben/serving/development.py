@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+import typing as t
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
 import click
 from werkzeug import serving
@@ -25,7 +25,7 @@ from werkzeug.serving import WSGIRequestHandler, is_running_from_reloader
 from ..helpers import get_debug_flag, get_load_dotenv
 from ..loading.locate import NoAppException, find_best_app, prepare_import
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -53,21 +53,21 @@ class CommandLine:
     """What ``kolben run`` was told, under the names of :func:`werkzeug.serving.run_simple`."""
 
     #: All options, with their default values.
-    defaults: dict[str, Any] = field(default_factory=dict)
+    defaults: dict[str, t.Any] = field(default_factory=dict)
     #: Those typed: they hold over what the program says.
-    given: dict[str, Any] = field(default_factory=dict)
+    given: dict[str, t.Any] = field(default_factory=dict)
     #: Those set by ``FLASK_RUN_*``: they hold where the program says nothing.
-    from_environment: dict[str, Any] = field(default_factory=dict)
+    from_environment: dict[str, t.Any] = field(default_factory=dict)
     #: Whether the program has called ``app.run()``.
     served: bool = False
     #: Debug mode of the application that the program defined.
     app_debug: bool = False
 
-    def override(self, said: dict[str, Any]) -> dict[str, Any]:
+    def override(self, said: dict[str, t.Any]) -> dict[str, t.Any]:
         """Join what the program said with what the command line says.
 
         :param said: the program's arguments; None means not said.
-        :returns: the arguments that hold.
+        :return: the arguments that hold.
         """
         spoken = {name: value for name, value in said.items() if value is not None}
         return {**self.from_environment, **spoken, **self.given}
@@ -75,14 +75,14 @@ class CommandLine:
     def debug(self) -> bool:
         """Debug mode as the command line, the program and the environment have it.
 
-        :returns: whether it is on.
+        :return: whether it is on.
         """
         return bool(self.given.get("debug", self.app_debug or get_debug_flag()))
 
-    def server_options(self) -> dict[str, Any]:
+    def server_options(self) -> dict[str, t.Any]:
         """All arguments for a server, what depends on debug mode filled in.
 
-        :returns: the arguments.
+        :return: the arguments.
         """
         debug = self.debug()
         options = {name: value for name, value in self.defaults.items() if name != "debug"}
@@ -105,7 +105,7 @@ def run(
     port: int | None = None,
     debug: bool | None = None,
     load_dotenv: bool = True,
-    **options: Any,
+    **options: t.Any,
 ) -> None:
     """Serve an application until it is stopped: the work of ``app.run()``.
 
@@ -180,7 +180,7 @@ class RequestHandler(WSGIRequestHandler):
     def parse_request(self) -> bool:
         """Read the request line.
 
-        :returns: whether there is a request to answer.
+        :return: whether there is a request to answer.
         """
         # Raw UTF-8 has bytes at which the standard library would split the line (0x85, 0xA0), and
         # Werkzeug would encode the others a second time.
@@ -189,7 +189,7 @@ class RequestHandler(WSGIRequestHandler):
         )
         return super().parse_request()
 
-    def send_response(self, code: Any, message: str | None = None) -> None:
+    def send_response(self, code: t.Any, message: str | None = None) -> None:
         """Begin a response: access line and status line.
 
         :param code: the status.
@@ -219,10 +219,10 @@ class RequestHandler(WSGIRequestHandler):
         super().end_headers()
 
 
-def serve(app: WSGIApplication, host: str, port: int, **options: Any) -> None:
+def serve(app: WSGIApplication, host: str, port: int, **options: t.Any) -> None:
     """Serve a WSGI application with Werkzeug's development server until it is stopped.
 
-    An address that can not be listened on ends the process with one line and status 1. With the
+    An address that cannot be listened on ends the process with one line and status 1. With the
     reloader, a program that stops with an error is waited for: the next change starts it again.
 
     :param app: the application.
@@ -251,7 +251,7 @@ def serve(app: WSGIApplication, host: str, port: int, **options: Any) -> None:
 
 
 def _check_address(host: str, port: int) -> None:
-    """End the process with one clear line when the address can not be listened on.
+    """End the process with one clear line when the address cannot be listened on.
 
     Werkzeug says so in up to four lines, of which the first does not name the address.
     """
@@ -279,7 +279,7 @@ def _check_address(host: str, port: int) -> None:
 def _explain_address(host: str, port: int, error: OSError) -> str:
     import errno
 
-    where = f"Can not listen on {host}:{port}"
+    where = f"Cannot listen on {host}:{port}"
     if error.errno == errno.EADDRINUSE:
         return f"{where}: another program uses this port. Stop it, or choose another port."
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -297,7 +297,7 @@ def _is_failure(status: object) -> bool:
     return isinstance(status, int) and status > 0
 
 
-def _wait_for_change(host: str, port: int, status: object, options: dict[str, Any]) -> None:
+def _wait_for_change(host: str, port: int, status: object, options: dict[str, t.Any]) -> None:
     """Answer every request with a hint to the terminal until a watched file changes."""
     from threading import Thread
 
@@ -318,7 +318,7 @@ def _wait_for_change(host: str, port: int, status: object, options: dict[str, An
         server.server_close()
 
 
-def _watch(options: dict[str, Any]) -> None:
+def _watch(options: dict[str, t.Any]) -> None:
     """Return when a watched file changes."""
     # Werkzeug has no public name for its watchers, and writing another one would watch otherwise.
     from werkzeug._reloader import reloader_loops
@@ -347,7 +347,7 @@ _STOPPED_PAGE = b"""\
 
 
 def _stopped_page(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """The application that answers while the real one can not be started."""
+    """The application that answers while the real one cannot be started."""
     headers = [
         ("Content-Type", "text/html; charset=utf-8"),
         ("Content-Length", str(len(_STOPPED_PAGE))),

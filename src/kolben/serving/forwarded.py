@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import typing as t
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -26,16 +26,16 @@ class ForwardedMiddleware:
     :param count: the number of proxies; values that others have put in front are not believed.
     """
 
-    def __init__(self, app: Any, count: int = 1) -> None:
+    def __init__(self, app: t.Any, count: int = 1) -> None:
         self.app = app
         self._fix = ProxyFix(app, x_for=count, x_proto=count, x_host=count, x_prefix=count)
         self._correct = ProxyFix(_take_no_action, count, count, count, x_prefix=count)
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: t.Any) -> t.Any:
         """Answer one request.
 
         :param args: ``environ, start_response`` of WSGI, or ``scope, receive, send`` of ASGI.
-        :returns: what the application returns.
+        :return: what the application returns.
         """
         if len(args) == 2:
             return self._fix(*args)
@@ -44,13 +44,13 @@ class ForwardedMiddleware:
             scope = self._forwarded(scope)
         return self.app(scope, receive, send)
 
-    def _forwarded(self, scope: Any) -> Any:
+    def _forwarded(self, scope: t.Any) -> t.Any:
         """The scope as it was at the outermost trusted proxy.
 
         The headers go through Werkzeug in a small WSGI environment, so that both kinds of server
         read them alike.
         """
-        environ: dict[str, Any] = {}
+        environ: dict[str, t.Any] = {}
         for name, value in scope["headers"]:
             key = _HEADERS.get(name)
             if key is not None:
@@ -76,5 +76,5 @@ class ForwardedMiddleware:
         return scope
 
 
-def _take_no_action(*args: Any) -> Any:
+def _take_no_action(*args: t.Any) -> t.Any:
     return ()

@@ -10,9 +10,9 @@ from __future__ import annotations
 import functools
 import sys
 import time
-from typing import TYPE_CHECKING, cast
+import typing as t
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     from collections.abc import Callable
 
 
@@ -30,13 +30,13 @@ def _find_malloc_trim() -> Callable[[int], int] | None:
         return None
     function.argtypes = [ctypes.c_size_t]
     function.restype = ctypes.c_int
-    return cast("Callable[[int], int]", function)
+    return t.cast("Callable[[int], int]", function)
 
 
 def give_back() -> bool:
     """Give the memory that malloc holds in reserve back to the system, as whole pages.
 
-    :returns: whether there was any; False, too, where the C library can not do that.
+    :return: whether there was any; False, too, where the C library cannot do that.
     """
     malloc_trim = _find_malloc_trim()
     return malloc_trim is not None and malloc_trim(0) == 1

@@ -17,21 +17,21 @@ import re
 import secrets
 import sys
 import time
+import typing as t
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    Scope = MutableMapping[str, Any]
-    Message = MutableMapping[str, Any]
+    Scope = MutableMapping[str, t.Any]
+    Message = MutableMapping[str, t.Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
 #: The forms of an access log line.
-LogFormat = Literal["common", "json"]
+LogFormat = t.Literal["common", "json"]
 
 #: The logger of the access log. ``kolben serve`` gives it a handler that writes to standard output.
 access_logger = logging.getLogger("kolben.access")
@@ -48,7 +48,7 @@ _CLIENT_LEFT = 499
 def get_request_id() -> str | None:
     """The id of the request that is being answered.
 
-    :returns: the value of the request's ``X-Request-ID`` header, or the id it was given; None
+    :return: the value of the request's ``X-Request-ID`` header, or the id it was given; None
         outside a request, or where no middleware of this module is in use.
     """
     return _request_id.get()
@@ -71,7 +71,7 @@ class RequestIdFilter(logging.Filter):
         """Set the attribute.
 
         :param record: the record.
-        :returns: True: no record is dropped.
+        :return: True: no record is dropped.
         """
         record.request_id = _request_id.get() or "-"
         return True
@@ -88,7 +88,7 @@ class JSONFormatter(logging.Formatter):
         """Write one record.
 
         :param record: the record.
-        :returns: the line, without its end.
+        :return: the line, without its end.
         """
         fields = {
             "time": _iso_time(record.created),
@@ -121,14 +121,14 @@ class RequestIdMiddleware:
     :param app: a WSGI or an ASGI application.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: t.Any) -> None:
         self.app = app
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: t.Any) -> t.Any:
         """Answer one request.
 
         :param args: ``environ, start_response`` of WSGI, or ``scope, receive, send`` of ASGI.
-        :returns: what the application returns.
+        :return: what the application returns.
         """
         return self._wsgi(*args) if len(args) == 2 else self._asgi(*args)
 
@@ -157,7 +157,7 @@ class AccessLogMiddleware(RequestIdMiddleware):
     """
 
     def __init__(
-        self, app: Any, format: LogFormat = "json", logger: logging.Logger = access_logger
+        self, app: t.Any, format: LogFormat = "json", logger: logging.Logger = access_logger
     ) -> None:
         super().__init__(app)
         self._log = logger.info
@@ -182,7 +182,7 @@ def log_to_stdout(logger: logging.Logger = access_logger) -> None:
 # --- One request and its answer -------------------------------------------------------------------
 
 
-class _RequestLine(NamedTuple):
+class _RequestLine(t.NamedTuple):
     client: str
     method: str
     path: str
@@ -193,14 +193,14 @@ class _RequestLine(NamedTuple):
 class _Exchange:
     """What is known of a request and its answer."""
 
-    def __init__(self, finish: Callable[[Any], None]) -> None:
+    def __init__(self, finish: Callable[[t.Any], None]) -> None:
         self.started = time.time()
         self._clock = time.perf_counter()
         self.duration = 0.0
         self.status = 500
         self.sent = 0
         self.id = ""
-        self._on_finish: Callable[[Any], None] | None = finish
+        self._on_finish: Callable[[t.Any], None] | None = finish
 
     def finish(self) -> None:
         """The answer is complete: said once, whatever is said again."""
@@ -221,7 +221,7 @@ class _WSGIExchange(_Exchange):
         self,
         environ: WSGIEnvironment,
         start_response: StartResponse,
-        finish: Callable[[Any], None],
+        finish: Callable[[t.Any], None],
     ) -> None:
         super().__init__(finish)
         self.environ = environ
@@ -258,7 +258,7 @@ class _WSGIExchange(_Exchange):
             _request_id.reset(token)
 
     def start_response(
-        self, status: str, headers: list[tuple[str, str]], *exc_info: Any
+        self, status: str, headers: list[tuple[str, str]], *exc_info: t.Any
     ) -> Callable[[bytes], object]:
         self.status = int(status[:3])
         if all(name.lower() != "x-request-id" for name, _ in headers):
@@ -304,7 +304,7 @@ class _CountedBody:
 class _ASGIExchange(_Exchange):
     """An exchange under ASGI; a WebSocket is one exchange, from its request to its end."""
 
-    def __init__(self, scope: Scope, send: Send, finish: Callable[[Any], None]) -> None:
+    def __init__(self, scope: Scope, send: Send, finish: Callable[[t.Any], None]) -> None:
         super().__init__(finish)
         self.scope = scope
         self._send = send
@@ -322,7 +322,7 @@ class _ASGIExchange(_Exchange):
             f"HTTP/{scope.get('http_version', '1.1')}",
         )
 
-    async def run(self, app: Any, receive: Receive) -> None:
+    async def run(self, app: t.Any, receive: Receive) -> None:
         import asyncio
 
         token = _request_id.set(self.id)

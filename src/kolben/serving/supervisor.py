@@ -17,15 +17,15 @@ import multiprocessing
 import os
 import threading
 import time
+import typing as t
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from granian._granian import SocketHolder
 from granian.server.mp import MPServer, WorkerProcess
 
 from .worker import Target, load_gateway
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
@@ -47,7 +47,7 @@ class Worker(WorkerProcess):  # type: ignore[misc]
     """A worker process, and the connection to it."""
 
     def __init__(
-        self, parent: Supervisor, idx: int, target: Any, args: Any, pipe: tuple[Connection, ...]
+        self, parent: Supervisor, idx: int, target: t.Any, args: t.Any, pipe: tuple[Connection, ...]
     ) -> None:
         self.control, self._far_end = pipe
         self.gone = threading.Event()
@@ -66,13 +66,13 @@ class Worker(WorkerProcess):  # type: ignore[misc]
         self.inner.join()
         self.gone.set()
         if not self.interrupt_by_parent:
-            supervisor: Any = self.parent
+            supervisor: t.Any = self.parent
             supervisor.notice_death(self)
 
     def is_alive(self) -> bool:
         """Tell whether the process runs.
 
-        :returns: False once it has ended.
+        :return: False once it has ended.
         """
         return not self.gone.is_set()
 
@@ -80,7 +80,7 @@ class Worker(WorkerProcess):  # type: ignore[misc]
         """Wait until the worker can take requests.
 
         :param keep_waiting: asked now and then; False ends the wait.
-        :returns: whether it can; if not, ``failure`` may say why.
+        :return: whether it can; if not, ``failure`` may say why.
         """
         try:
             while keep_waiting():
@@ -118,26 +118,26 @@ class Supervisor(MPServer):  # type: ignore[misc]
         grace: float,
         on_ready: Callable[[], None],
         reload_folders: Sequence[Path] = (),
-        **settings: Any,
+        **settings: t.Any,
     ) -> None:
         super().__init__(target.path or "", **settings)
         # Set by Granian's handler of SIGHUP.
         self.reload_signal = False
-        self.wrks: list[Any] = []
-        self.interrupt_children: list[Any] = []
+        self.wrks: list[t.Any] = []
+        self.interrupt_children: list[t.Any] = []
         self.listener = listener
         self.grace = grace
         self._on_ready = on_ready
         self._reload_folders = reload_folders
         self._load = partial(load_gateway, target, os.fstat(listener.fileno()).st_ino)
-        self._leaving: list[Any] = []
+        self._leaving: list[t.Any] = []
         self._due: dict[int, float] = {}
         self._in_a_hurry = False
 
     def run(self) -> None:
         """Serve until a signal ends it.
 
-        :raises SystemExit: when the workers can not be started.
+        :raises SystemExit: when the workers cannot be started.
         """
         self.serve(target_loader=self._load, wrap_loader=False)
 
@@ -146,16 +146,16 @@ class Supervisor(MPServer):  # type: ignore[misc]
     def _init_shared_socket(self) -> None:
         self._sso = self.listener
         # Its type stub leaves the arguments out: descriptor, whether it is a Unix socket, backlog.
-        holder: Any = SocketHolder
+        holder: t.Any = SocketHolder
         self._shd = holder(self.listener.fileno(), False, self.backlog)
         self._ssp = None
 
-    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> Worker:
+    def _spawn_worker(self, idx: int, target: t.Any, callback_loader: t.Any) -> Worker:
         near, far = multiprocessing.Pipe()
         arguments = super()._spawn_worker(idx, target, partial(callback_loader, far)).inner._args
         return Worker(self, idx, target, arguments, (near, far))
 
-    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
+    def _spawn_workers(self, spawn_target: t.Any, target_loader: t.Any) -> None:
         workers = self._start_workers(spawn_target, target_loader, range(self.workers))
         self.wrks = workers
         if self._await(workers):
@@ -167,7 +167,7 @@ class Supervisor(MPServer):  # type: ignore[misc]
             self._stop_workers()
             raise SystemExit(1)
 
-    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
+    def _serve_loop(self, spawn_target: t.Any, target_loader: t.Any) -> None:
         while not self.interrupt_signal:
             self.main_loop_interrupt.wait(self._until_due())
             self.main_loop_interrupt.clear()
@@ -184,7 +184,7 @@ class Supervisor(MPServer):  # type: ignore[misc]
         workers, self.wrks = [*self.wrks, *self._leaving], []
         self._dismiss(workers)
 
-    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+    def signal_handler_interrupt(self, *args: t.Any, **kwargs: t.Any) -> None:
         """End; at the second signal without waiting for requests in flight.
 
         :param args: signal and frame.
@@ -195,7 +195,7 @@ class Supervisor(MPServer):  # type: ignore[misc]
 
     # --- Starting ------------------------------------------------------------------------------
 
-    def _start_workers(self, target: Any, loader: Any, indices: Any) -> list[Worker]:
+    def _start_workers(self, target: t.Any, loader: t.Any, indices: t.Any) -> list[Worker]:
         workers = [self._spawn_worker(idx, target, loader) for idx in indices]
         for worker in workers:
             worker.start()
@@ -221,7 +221,7 @@ class Supervisor(MPServer):  # type: ignore[misc]
 
     # --- Replacing -----------------------------------------------------------------------------
 
-    def _hand_over(self, target: Any, loader: Any) -> None:
+    def _hand_over(self, target: t.Any, loader: t.Any) -> None:
         """Start new workers, which load the code as it is now; then let the old ones leave."""
         logger.info("Loading the application anew.")
         new = self._start_workers(target, loader, range(self.workers))
@@ -252,7 +252,7 @@ class Supervisor(MPServer):  # type: ignore[misc]
         self.interrupt_children.append(worker)
         self.main_loop_interrupt.set()
 
-    def _replace_dead(self, target: Any, loader: Any) -> None:
+    def _replace_dead(self, target: t.Any, loader: t.Any) -> None:
         while self.interrupt_children:
             worker = self.interrupt_children.pop()
             if worker in self.wrks:

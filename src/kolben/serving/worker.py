@@ -13,14 +13,14 @@ import socket
 import sys
 import threading
 import time
+import typing as t
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
 
 from ..loading.locate import NoAppException
 from .memory import Caretaker
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
 
@@ -47,7 +47,7 @@ class Target:
 
 
 class LoadError(Exception):
-    """The application can not be loaded; the message is one line for the user."""
+    """The application cannot be loaded; the message is one line for the user."""
 
 
 # --- Loading --------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def load(target: Target) -> Flask:
     """Import the application, with Kolben in place of Flask.
 
     :param target: says which.
-    :returns: the application.
+    :return: the application.
     :raises LoadError: when that fails, for whatever reason.
     """
     from ..cli import ScriptInfo
@@ -95,7 +95,7 @@ def describe(error: BaseException) -> str:
     """An exception in one line: what it is, and where it was raised.
 
     :param error: the exception.
-    :returns: the line.
+    :return: the line.
     """
     what = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
     if isinstance(error, SyntaxError):
@@ -112,7 +112,7 @@ def needs_asgi(app: Flask) -> str | None:
     """Say why an application is better served by ASGI: what it has that awaits.
 
     :param app: the application.
-    :returns: ``"a WebSocket route"`` or ``"the async view 'name'"`` and the like; None when
+    :return: ``"a WebSocket route"`` or ``"the async view 'name'"`` and the like; None when
         everything in it is plain, and WSGI the faster way.
     """
     if any(rule.websocket for rule in app.url_map.iter_rules()):
@@ -133,13 +133,13 @@ def needs_asgi(app: Flask) -> str | None:
 _SERVING = ("before_serving_funcs", "while_serving_gens", "after_serving_funcs")
 
 
-def _is_async(function: Any) -> bool:
+def _is_async(function: t.Any) -> bool:
     from ..concurrency import is_coroutine_function
 
     return is_coroutine_function(function)
 
 
-def _is_async_view(view: Any) -> bool:
+def _is_async_view(view: t.Any) -> bool:
     """Whether a view, or a method of a class-based view, is an ``async def``."""
     view_class = getattr(view, "view_class", None)
     if view_class is None:
@@ -148,7 +148,7 @@ def _is_async_view(view: Any) -> bool:
     return any(_is_async(getattr(view_class, name, None)) for name in names)
 
 
-def _functions(scaffold: Any) -> Iterator[Any]:
+def _functions(scaffold: t.Any) -> Iterator[t.Any]:
     """Every function that an application or blueprint has registered besides its views."""
     for table in (
         scaffold.before_request_funcs,
@@ -167,7 +167,7 @@ def _functions(scaffold: Any) -> Iterator[Any]:
 class Facts:
     """What the main process has to know of the application before it starts."""
 
-    #: Why it can not be served; None when it can.
+    #: Why it cannot be served; None when it can.
     problem: str | None = None
     #: The interface that suits it, and why.
     interface: str = "wsgi"
@@ -179,7 +179,7 @@ def choose_interface(app: Flask) -> tuple[str, str]:
     """Choose the interface that an application is served by.
 
     :param app: the application.
-    :returns: ``"wsgi"`` or ``"asgi"``, and the reason.
+    :return: ``"wsgi"`` or ``"asgi"``, and the reason.
     """
     awaits = needs_asgi(app)
     if awaits is None:
@@ -213,7 +213,7 @@ def examine(target: Target, connection: Connection) -> None:
 # --- Inside a worker ------------------------------------------------------------------------------
 
 
-def load_gateway(target: Target, listener: int, control: Connection) -> Callable[..., Any]:
+def load_gateway(target: Target, listener: int, control: Connection) -> Callable[..., t.Any]:
     """Load the application and return what the server calls for each request.
 
     The main process is told when the worker is ready, or why it never will be.
@@ -221,8 +221,8 @@ def load_gateway(target: Target, listener: int, control: Connection) -> Callable
     :param target: says which application, and what to put around it.
     :param listener: the inode of the socket that the workers accept from.
     :param control: the connection to the main process.
-    :returns: a WSGI or an ASGI application.
-    :raises SystemExit: when the application can not be loaded.
+    :return: a WSGI or an ASGI application.
+    :raises SystemExit: when the application cannot be loaded.
     """
     # Inherited from the main process, where they mean something else.
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -243,12 +243,12 @@ def load_gateway(target: Target, listener: int, control: Connection) -> Callable
     return _asgi_gateway(app, link) if target.interface == "asgi" else _wsgi_gateway(app, link)
 
 
-def wrap(app: Any, target: Target) -> Any:
+def wrap(app: t.Any, target: Target) -> t.Any:
     """Put the middleware around an application that the command line asked for.
 
     :param app: the application.
     :param target: says which middleware.
-    :returns: the application, or the outermost middleware.
+    :return: the application, or the outermost middleware.
     """
     if target.access_log is not None:
         from .observability import AccessLogMiddleware, log_to_stdout
@@ -330,7 +330,7 @@ def _stop_accepting(inode: int) -> None:
                     os.dup2(unknown.fileno(), descriptor, inheritable=False)
 
 
-def _wsgi_gateway(app: Any, link: _Link) -> Callable[..., Any]:
+def _wsgi_gateway(app: t.Any, link: _Link) -> Callable[..., t.Any]:
     def gateway(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if link.leaving:
             start_response = _closing(start_response)
@@ -346,7 +346,7 @@ _AHEAD = 1024 * 1024
 _PIECE = 256 * 1024
 
 
-def _read_ahead(body: Any) -> Iterable[bytes]:
+def _read_ahead(body: t.Any) -> Iterable[bytes]:
     """Read a file to its end, where that is near; leave everything else to be streamed.
 
     PERF: for each piece of an iterator, Granian's threads take turns at the interpreter. As a list,
@@ -356,7 +356,7 @@ def _read_ahead(body: Any) -> Iterable[bytes]:
     from werkzeug.wsgi import ClosingIterator, FileWrapper, _RangeWrapper
 
     if not isinstance(body, FileWrapper | _RangeWrapper):
-        return cast("Iterable[bytes]", body)
+        return t.cast("Iterable[bytes]", body)
     file = body.iterable if isinstance(body, _RangeWrapper) else body
     if isinstance(file, FileWrapper):
         file.buffer_size = max(file.buffer_size, _PIECE)
@@ -376,18 +376,18 @@ def _read_ahead(body: Any) -> Iterable[bytes]:
 _CLOSE = "Connection", "close"
 
 
-def _closing(start_response: Any) -> Any:
-    def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+def _closing(start_response: t.Any) -> t.Any:
+    def start(status: str, headers: list[tuple[str, str]], *exc_info: t.Any) -> t.Any:
         return start_response(status, [*headers, _CLOSE], *exc_info)
 
     return start
 
 
-def _asgi_gateway(app: Any, link: _Link) -> Callable[..., Any]:
+def _asgi_gateway(app: t.Any, link: _Link) -> Callable[..., t.Any]:
     sockets = _OpenSockets()
     link.on_leave = sockets.close_all
 
-    def gateway(scope: Any, receive: Any, send: Any) -> Any:
+    def gateway(scope: t.Any, receive: t.Any, send: t.Any) -> t.Any:
         kind = scope["type"]
         if kind == "lifespan":
             receive, send = sockets.before_shutdown(receive), _announcing(send, link)
@@ -415,9 +415,9 @@ class _OpenSockets:
     def __init__(self) -> None:
         self.leaving = False
         self._open: set[_Socket] = set()
-        self._loop: Any = None
+        self._loop: t.Any = None
 
-    async def run(self, app: Any, scope: Any, receive: Any, send: Any) -> None:
+    async def run(self, app: t.Any, scope: t.Any, receive: t.Any, send: t.Any) -> None:
         if self._loop is None:
             import asyncio
 
@@ -429,14 +429,14 @@ class _OpenSockets:
         finally:
             self._open.discard(own)
 
-    def before_shutdown(self, receive: Any) -> Any:
+    def before_shutdown(self, receive: t.Any) -> t.Any:
         """Hold back the news of the shutdown until their handlers have come to an end.
 
         :param receive: the lifespan's; the loop ends when the application has shut down, and what
             a handler does at its end (``finally``, teardown) would be lost then.
         """
 
-        async def wait() -> Any:
+        async def wait() -> t.Any:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 import asyncio
@@ -465,12 +465,12 @@ class _OpenSockets:
 class _Socket:
     """One of them. It is closed when it is open and the worker leaves, in whichever order."""
 
-    def __init__(self, sockets: _OpenSockets, send: Any) -> None:
+    def __init__(self, sockets: _OpenSockets, send: t.Any) -> None:
         self._sockets = sockets
         self._send = send
         self.accepted = False
 
-    async def send(self, message: Any) -> None:
+    async def send(self, message: t.Any) -> None:
         await self._send(message)
         if not self.accepted and message["type"] == "websocket.accept":
             self.accepted = True
@@ -483,10 +483,10 @@ class _Socket:
             await self._send(_RESTART)
 
 
-def _announcing(send: Any, link: _Link) -> Any:
+def _announcing(send: t.Any, link: _Link) -> t.Any:
     """Pass messages on; say that the worker is ready when the application has started up."""
 
-    async def announce(message: Any) -> None:
+    async def announce(message: t.Any) -> None:
         await send(message)
         if message["type"] == "lifespan.startup.complete":
             link.say_ready()
@@ -494,10 +494,10 @@ def _announcing(send: Any, link: _Link) -> Any:
     return announce
 
 
-def _asgi_closing(send: Any) -> Any:
+def _asgi_closing(send: t.Any) -> t.Any:
     name, value = (part.lower().encode() for part in _CLOSE)
 
-    async def close(message: Any) -> None:
+    async def close(message: t.Any) -> None:
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message.get("headers", ()), (name, value)]}
         await send(message)
