@@ -36,6 +36,7 @@ from ..signals import (
 )
 from ..wrappers import Response, text_response
 from .plan import _prepare_json
+from .results import Payload
 from .route import Route, index_routes
 from .urls import is_odd_host, plain_hosts
 
@@ -97,6 +98,7 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
     context._token = _set_current(context)
     failure: BaseException | None = None
     headers: t.Any
+    result: t.Any
     try:
         try:
             if not is_quiet:
@@ -145,6 +147,11 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
                 length = len(content)
                 headers = [self._json_type, _length_headers.get(length) or _length_header(length)]
                 status, body = "200 OK", [content]
+            elif type(result) is Payload:
+                content, kind, status = result
+                length = len(content)
+                headers = [kind, _length_headers.get(length) or _length_header(length)]
+                body = [content]
             else:
                 answer = _answer(self, environ, result)
                 status, headers, body = answer if type(answer) is tuple else _made(context, answer)
@@ -381,6 +388,10 @@ def _answer(
         body = app._json_writer(value)
         length = len(body)
         headers = [app._json_type, _length_headers.get(length) or _length_header(length)]
+    elif kind is Payload:
+        body, header, status = value
+        length = len(body)
+        headers = [header, _length_headers.get(length) or _length_header(length)]
     elif kind is str and (mimetype := Response.default_mimetype):
         body = value.encode()
         headers = body_headers(mimetype, len(body))
@@ -406,7 +417,8 @@ def _session_alone(
         or request_finished.receivers
         or app.response_class is not Response
         or not (
-            (kind is str and Response.default_mimetype)
+            kind is Payload
+            or (kind is str and Response.default_mimetype)
             or (
                 (kind is dict or kind is list)
                 and (app._json_mark is tables.mark or _prepare_json(app))

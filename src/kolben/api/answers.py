@@ -1,0 +1,331 @@
+"""What a view returns, as its annotation says: written, with nothing that the annotation lacks."""
+
+from __future__ import annotations
+
+import math
+import typing as t
+from collections import abc
+
+import msgspec
+from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.wrappers import Response as ResponseBase
+
+from .. import tables
+from ..engine.results import Payload
+from ..globals import _get_current
+from ..wrappers import Response
+from . import kinds
+from .kinds import name_of, unwrap
+from .markers import Streamed
+from .plan import check_schema
+
+if t.TYPE_CHECKING:
+    from ..app import Flask
+
+JSON = "application/json"
+JSON_HEADER = ("Content-Type", JSON)
+_ITERATORS = (
+    abc.Iterator,
+    abc.Iterable,
+    abc.Generator,
+    abc.AsyncIterator,
+    abc.AsyncIterable,
+    abc.AsyncGenerator,
+)
+_KEPT = (*(one for one in kinds.SCALARS if one not in (str, int, float, bool)),)
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Misfitting(TypeError):
+    """A view has returned what its annotation does not say; the answer is 500."""
+
+
+class Answer:
+    """One of the answers of a view.
+
+    :param status: its status.
+    :param type: the type of its body.
+    :param media: ``json``, ``none``, ``lines``, ``events``, ``text`` or ``any``.
+    """
+
+    def __init__(self, status: int, type: t.Any, media: str = "json") -> None:
+        self.status = status
+        self.type = type
+        self.media = media
+        self.models = list(kinds.models_in(type)) if media in ("json", "lines", "events") else []
+        self._is_pydantic = any(map(kinds.is_pydantic, self.models))
+        self._adapter: t.Any = None
+        bare = unwrap(type)[0]
+        container = kinds.container_of(bare)
+        self.item = unwrap(container[1])[0] if container and container[0] is list else None
+        #: The class whose instances can be written as they are, if nothing below has subclasses.
+        self.exact = bare if self._writes_itself(bare) else None
+        self.exact_item = self.item if self._writes_itself(self.item) else None
+        top = self.exact or self.exact_item
+        self.nested = [cls for m in self.models if (cls := t.get_origin(m) or m) is not top]
+        if any(not self._writes_itself(one) for one in self.nested):
+            # A TypedDict is a dictionary like any other, with any members.
+            self.exact = self.exact_item = None
+        self._harmless: t.Any = None  # the subclasses that were found to add no members
+
+    def _writes_itself(self, kind: t.Any) -> bool:
+        return (
+            isinstance(kind, type)
+            and kinds.is_model(kind)
+            and not hasattr(kind, "__total__")
+            and not issubclass(kind, tuple)
+            and not kinds.is_pydantic(kind)
+        )
+
+    def is_safe(self) -> bool:
+        """Tell whether no class below the top has a subclass with more members, as of now."""
+        subclasses = [one for cls in self.nested for one in cls.__subclasses__()]
+        if not subclasses or subclasses == self._harmless:
+            return True
+        if all(one in self.nested for one in subclasses):
+            self._harmless = subclasses
+            return True
+        return False
+
+    def write(self, value: t.Any) -> bytes:
+        """Return the value as JSON.
+
+        :param value: what the view returned.
+        :raises Misfitting: if it is not of the type and cannot be made one.
+        """
+        if self._is_pydantic:
+            return self._write_pydantic(value)
+        if not self._fits(value):
+            value = self.filter(value)
+        return _encode(value)
+
+    def _fits(self, value: t.Any) -> bool:
+        if not self.models:
+            return True
+        if self.exact is not None:
+            fits = type(value) is self.exact
+        elif self.exact_item is not None:
+            fits = type(value) is list and [*map(type, value)].count(self.exact_item) == len(value)
+        else:
+            return False
+        return fits and self.is_safe()
+
+    def filter(self, value: t.Any) -> t.Any:
+        """Return the value as one of the type, without members that the type lacks.
+
+        :param value: an instance of a subclass, a dictionary, a row, or an object of any class.
+        :raises Misfitting: if it cannot be made one.
+        """
+        try:
+            # At first objects become instances, but instances of subclasses stay what they are.
+            value = msgspec.convert(value, self.type, from_attributes=True, str_keys=True)
+            plain = msgspec.to_builtins(value, builtin_types=_KEPT, str_keys=True)
+            return msgspec.convert(plain, self.type, str_keys=True)
+        except (msgspec.ValidationError, TypeError) as error:
+            raise self._misfit(error) from None
+
+    def check(self, value: t.Any) -> None:
+        """Refuse a value that the document does not allow: in debug mode and in tests.
+
+        :param value: what the view returned.
+        :raises Misfitting: if it is not of the type.
+        """
+        if self._is_pydantic:
+            self._write_pydantic(value, is_checked=True)
+            return
+        value = self.filter(value)
+        place = _not_finite(msgspec.to_builtins(value, str_keys=True))
+        if place is not None:
+            raise self._misfit(f"JSON has no such number - at `${place}`")
+
+    def _write_pydantic(self, value: t.Any, is_checked: bool = False) -> bytes:
+        adapter = self._adapter
+        if adapter is None:
+            pydantic: t.Any = kinds.pydantic_module()
+            adapter = self._adapter = pydantic.TypeAdapter(self.type)
+        try:
+            if is_checked and hasattr(value, "model_dump"):
+                value = value.model_dump(by_alias=True)
+            if is_checked or not self._is_of_pydantic(value):
+                value = adapter.validate_python(value, from_attributes=True)
+            return t.cast("bytes", adapter.serializer.to_json(value, by_alias=True))
+        except ValueError as error:
+            raise self._misfit(error) from None
+
+    def _is_of_pydantic(self, value: t.Any) -> bool:
+        if self.item is not None and type(value) is list:
+            return all(kinds.is_pydantic(type(one)) for one in value)
+        return kinds.is_pydantic(type(value))
+
+    def _misfit(self, error: t.Any) -> Misfitting:
+        return Misfitting(f"The result is no {name_of(self.type)}, as is annotated: {error}")
+
+
+def _not_finite(value: t.Any, place: str = "") -> str | None:
+    """Return the place of a number that JSON cannot say; None if there is none."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else place
+    items: t.Iterable[tuple[t.Any, t.Any]] = ()
+    if isinstance(value, dict):
+        items = ((f".{key}", one) for key, one in value.items())
+    elif isinstance(value, list):
+        items = ((f"[{number}]", one) for number, one in enumerate(value))
+    return next((p for key, one in items if (p := _not_finite(one, place + key)) is not None), None)
+
+
+def answers_of(annotation: t.Any, fail: t.Callable[[str], t.NoReturn]) -> list[Answer]:
+    """Return the answers that the annotation of a result names.
+
+    :param annotation: the annotation.
+    :param fail: raises an error about it.
+    :raises NameError: if a part of it cannot be resolved yet.
+    """
+    bare, extra = unwrap(annotation)
+    members = kinds.members_of(bare)
+    tuples = [one for one in members if t.get_origin(unwrap(one)[0]) is tuple]
+    others = [one for one in members if one not in tuples]
+    found = [_with_status(one, fail) for one in (unwrap(one)[0] for one in tuples)]
+    plain = [one for one in others if not _is_response(unwrap(one)[0])]
+    if len(plain) < len(others):
+        found.append(Answer(200, t.Any, "any"))
+    if plain == [type(None)]:
+        found.insert(0, Answer(204, None, "none"))
+    elif plain:
+        is_whole = len(plain) == len(members)
+        kind = annotation if is_whole else t.Union[tuple(plain)]  # noqa: UP007
+        found.insert(0, _answer(200, kind, extra, fail))
+    return found
+
+
+def _is_response(kind: t.Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, ResponseBase)
+
+
+def _with_status(annotation: t.Any, fail: t.Callable[[str], t.NoReturn]) -> Answer:
+    arguments = t.get_args(annotation)
+    status = t.get_args(unwrap(arguments[1])[0]) if len(arguments) in (2, 3) else ()
+    if not status or t.get_origin(unwrap(arguments[1])[0]) is not t.Literal:
+        body = name_of(arguments[0]) if arguments else "T"
+        fail(f"{_tuple_name(arguments)} does not say which status: tuple[{body}, Literal[201]].")
+    return _answer(int(status[0]), arguments[0], (), fail)
+
+
+def _tuple_name(arguments: tuple[t.Any, ...]) -> str:
+    return f"tuple[{', '.join('...' if one is ... else name_of(one) for one in arguments)}]"
+
+
+def _answer(status: int, annotation: t.Any, extra: t.Any, fail: t.Any) -> Answer:
+    bare, inner = unwrap(annotation)
+    if bare is type(None) or bare is None or status in (204, 304):
+        return Answer(status, None, "none")
+    if bare is t.Any:
+        return Answer(status, t.Any, "any")
+    if bare is str:
+        return Answer(status, str, "text")
+    if t.get_origin(bare) in _ITERATORS:
+        item = (t.get_args(bare) or (t.Any,))[0]
+        check_schema(item, fail, "the result's type", _ADVICE)
+        is_events = any(isinstance(one, Streamed) for one in (*extra, *inner))
+        return Answer(status, item, "events" if is_events else "lines")
+    check_schema(annotation, fail, "the result's type", _ADVICE)
+    return Answer(status, annotation)
+
+
+_ADVICE = "Annotate a class with fields, or return a Response."
+
+
+# -- what goes out --------------------------------------------------------------------------
+
+_STATUS_LINES = {code: f"{code} {name.upper()}" for code, name in HTTP_STATUS_CODES.items()}
+
+
+def payload(body: bytes, status: int = 200) -> t.Any:
+    """Return JSON as the engine takes it.
+
+    :param body: the JSON.
+    :param status: the status of the answer.
+    """
+    return Payload((body, JSON_HEADER, _STATUS_LINES[status]))
+
+
+class Finisher:
+    """Makes the answer of what a view returned.
+
+    :param answers: the answers that it may give.
+    """
+
+    #: The tables' mark, while results are not checked.
+    mark: object = None
+
+    def __init__(self, answers: list[Answer]) -> None:
+        self._by_status = {one.status: one for one in answers}
+        self._default = next((one for one in answers if one.status < 300), None)
+
+    def finish(self, result: t.Any) -> t.Any:
+        """Return what the engine takes.
+
+        :param result: what the view returned.
+        :raises Misfitting: if its annotation does not say so, where that is checked.
+        """
+        value, status, headers = result, None, None
+        if type(result) is tuple:
+            value, status, headers = _parts(result)
+        if isinstance(value, ResponseBase) or _is_application(value):
+            return result
+        answer = self._default if status is None else self._by_status.get(status)
+        is_checked = self._checks()
+        if answer is None or answer.media == "any":
+            if is_checked and answer is None and isinstance(status, int) and status < 400:
+                raise Misfitting(f"The status {status} is not one that is annotated.")
+            return result
+        if answer.media == "text" or (isinstance(value, str) and not _takes_text(answer)):
+            return result
+        if answer.media == "none":
+            if is_checked and value is not None and value != "":
+                raise Misfitting(f"The result of {answer.status} has no body, as is annotated.")
+            return _empty(answer.status, headers)
+        if is_checked:
+            answer.check(value)
+        body = answer.write(value)
+        link = getattr(value, "__link__", None)
+        if link is not None and (made := link()):
+            headers = {**dict(headers or {}), "Link": made}
+        if headers:
+            return Response(body, answer.status, headers, mimetype=JSON)
+        return payload(body, answer.status)
+
+    def _checks(self) -> bool:
+        """Tell whether results are checked: as is configured, or else in debug mode and in tests."""
+        app: Flask = _get_current().app
+        mark = tables.mark
+        checks = app.config.get("API_CHECK_RESPONSES")
+        checks = (app.debug or app.testing) if checks is None else checks
+        self.mark = None if checks else mark
+        return bool(checks)
+
+
+def _parts(result: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
+    if len(result) == 3:
+        return result
+    if len(result) == 2 and isinstance(result[1], int):
+        return result[0], int(result[1]), None
+    if len(result) == 2 and not isinstance(result[1], str):
+        return result[0], None, result[1]
+    return result, None, None
+
+
+def _is_application(value: t.Any) -> bool:
+    return callable(value) and not kinds.is_model(type(value)) and not hasattr(value, "__iter__")
+
+
+def _takes_text(answer: Answer) -> bool:
+    return any(
+        one in (str, t.Any) for one in (unwrap(k)[0] for k in kinds.members_of(answer.type))
+    ) or bool(kinds.choices_of(answer.type))
+
+
+def _empty(status: int, headers: t.Any) -> Response:
+    response = Response(status=status, headers=headers)
+    response.headers.remove("Content-Type")
+    return response

@@ -1,0 +1,471 @@
+"""The kinds of types: how each is told, read from text, read from JSON, and written.
+
+msgspec is what reads and writes; models of pydantic bring what does it with them. Everything else of
+the package asks here and imports neither.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import math
+import re
+import sys
+import types
+import typing as t
+import uuid
+
+import msgspec
+from msgspec import NODEFAULT as NODEFAULT, Meta, ValidationError
+from werkzeug.datastructures import FileStorage
+
+from .markers import In, Name
+
+_NONE = type(None)
+_MAXIMUM_DIGITS = 4300  # what Python itself takes for one integer
+SCALARS = (
+    str,
+    int,
+    float,
+    bool,
+    bytes,
+    decimal.Decimal,
+    dt.datetime,
+    dt.date,
+    dt.time,
+    dt.timedelta,
+    uuid.UUID,
+)
+#: The containers that a parameter of text may be repeated for.
+CONTAINERS = (list, set, frozenset, tuple)
+
+
+class Misfit(ValueError):
+    """A text is not what its parameter takes. Its message never holds the text."""
+
+
+# -- annotations ----------------------------------------------------------------------------
+
+
+def unwrap(annotation: t.Any) -> tuple[t.Any, tuple[t.Any, ...]]:
+    """Take an annotation apart: the type, and what ``Annotated`` adds to it, outermost last.
+
+    Aliases (PEP 695) and new types are looked through.
+
+    :param annotation: the annotation.
+    """
+    extra: tuple[t.Any, ...] = ()
+    while True:
+        origin = t.get_origin(annotation)
+        if origin is t.Annotated:
+            extra = annotation.__metadata__ + extra
+            annotation = annotation.__origin__
+        elif hasattr(origin, "__value__"):  # an alias with parameters
+            annotation = origin.__value__[t.get_args(annotation)]
+        elif hasattr(annotation, "__value__"):
+            annotation = annotation.__value__
+        elif isinstance(annotation, t.NewType):
+            annotation = annotation.__supertype__
+        else:
+            return annotation, extra
+
+
+def members_of(annotation: t.Any) -> tuple[t.Any, ...]:
+    """Return the members of a union, or the type alone.
+
+    :param annotation: a type without ``Annotated``.
+    """
+    if t.get_origin(annotation) in (t.Union, types.UnionType):
+        return t.get_args(annotation)
+    return (annotation,)
+
+
+def without_none(annotation: t.Any) -> t.Any:
+    """Return ``X`` of ``X | None``.
+
+    :param annotation: a type.
+    """
+    members = members_of(annotation)
+    rest = tuple(one for one in members if one is not _NONE)
+    if len(rest) == len(members) or not rest:
+        return annotation
+    return t.Union[rest]  # noqa: UP007 (made of a tuple)
+
+
+def rewrap(annotation: t.Any, extra: t.Iterable[t.Any]) -> t.Any:
+    """Put back what says something about the type itself: no marker of ours.
+
+    :param annotation: the type.
+    :param extra: what ``Annotated`` adds to it.
+    """
+    kept = tuple(one for one in map(_as_meta, extra) if one is not None)
+    return t.Annotated[(annotation, *kept)] if kept else annotation
+
+
+_LIMITS = {"gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length"}
+
+
+def _as_meta(extra: t.Any) -> t.Any:
+    if isinstance(extra, Meta):
+        return extra
+    if isinstance(extra, (In, Name)) or not type(extra).__module__.startswith("annotated_types"):
+        return None
+    limits = {name: getattr(extra, name) for name in _LIMITS if getattr(extra, name, None)}
+    return Meta(**limits) if limits else None
+
+
+def is_pydantic(kind: t.Any) -> bool:
+    """Tell whether a class is a model of pydantic's.
+
+    :param kind: anything.
+    """
+    return hasattr(t.get_origin(kind) or kind, "__pydantic_validator__")
+
+
+def is_model(kind: t.Any) -> bool:
+    """Tell whether a type is a class with fields.
+
+    :param kind: a type without ``Annotated``.
+    """
+    kind = t.get_origin(kind) or kind
+    if not isinstance(kind, type):
+        return False
+    return (
+        issubclass(kind, msgspec.Struct)
+        or dataclasses.is_dataclass(kind)
+        or hasattr(kind, "__attrs_attrs__")
+        or hasattr(kind, "__total__")  # TypedDict
+        or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
+        or is_pydantic(kind)
+    )
+
+
+def models_in(annotation: t.Any, seen: dict[t.Any, None] | None = None) -> dict[t.Any, None]:
+    """Return the classes with fields that a type is made of, at every depth.
+
+    :param annotation: a type.
+    :param seen: those that are known already; added to.
+    :raises NameError: if a field's annotation cannot be resolved yet.
+    """
+    seen = {} if seen is None else seen
+    kind = unwrap(annotation)[0]
+    if is_model(kind) and kind not in seen:
+        seen[kind] = None
+        for field in fields_of(kind):
+            models_in(field.type, seen)
+    for argument in t.get_args(kind):
+        models_in(argument, seen)
+    return seen
+
+
+def name_of(annotation: t.Any) -> str:
+    """Return a type's name as a program has it.
+
+    :param annotation: the type.
+    """
+    kind = unwrap(annotation)[0]
+    if isinstance(kind, type) and not t.get_args(kind):
+        return kind.__name__
+    return str(kind).replace("typing.", "").replace("NoneType", "None")
+
+
+# -- classes with fields --------------------------------------------------------------------
+
+
+@dataclasses.dataclass(slots=True)
+class Field:
+    """A field of a class.
+
+    :param name: its name in Python.
+    :param wire: its name in JSON.
+    :param type: its annotation.
+    :param default: its default; ``NODEFAULT`` if there is none.
+    :param factory: makes its default; ``NODEFAULT`` if nothing does.
+    :param required: whether it must be sent.
+    """
+
+    name: str
+    wire: str
+    type: t.Any
+    default: t.Any = NODEFAULT
+    factory: t.Any = NODEFAULT
+    required: bool = True
+
+
+def fields_of(kind: t.Any) -> list[Field]:
+    """Return the fields of a class, of any kind.
+
+    :param kind: the class, possibly with its parameters.
+    :raises NameError: if an annotation cannot be resolved yet.
+    """
+    cls: t.Any = t.get_origin(kind) or kind
+    if issubclass(cls, msgspec.Struct):
+        return [
+            Field(f.name, f.encode_name, f.type, f.default, f.default_factory, f.required)
+            for f in msgspec.structs.fields(kind)
+        ]
+    if is_pydantic(cls):
+        return _pydantic_fields(cls)
+    hints = t.get_type_hints(cls, include_extras=True)
+    if dataclasses.is_dataclass(cls):
+        missing = dataclasses.MISSING
+        return [
+            _field(f.name, hints, f.default, f.default_factory, missing)
+            for f in dataclasses.fields(cls)
+            if f.init
+        ]
+    if hasattr(cls, "__attrs_attrs__"):
+        return [_attrs_field(one, hints) for one in cls.__attrs_attrs__ if one.init]
+    if hasattr(cls, "__required_keys__"):
+        return [
+            Field(name, name, unwrap_required(hint), required=name in cls.__required_keys__)
+            for name, hint in hints.items()
+        ]
+    defaults = cls._field_defaults
+    return [
+        _field(name, hints, defaults.get(name, NODEFAULT), NODEFAULT, NODEFAULT)
+        for name in cls._fields
+    ]
+
+
+def unwrap_required(hint: t.Any) -> t.Any:
+    """Return ``T`` of a TypedDict's ``Required[T]`` or ``NotRequired[T]``.
+
+    :param hint: the annotation.
+    """
+    is_marked = t.get_origin(hint) in (t.Required, t.NotRequired)
+    return t.get_args(hint)[0] if is_marked else hint
+
+
+def _field(
+    name: str, hints: dict[str, t.Any], default: t.Any, factory: t.Any, missing: t.Any
+) -> Field:
+    default = NODEFAULT if default is missing else default
+    factory = NODEFAULT if factory is missing else factory
+    required = default is NODEFAULT and factory is NODEFAULT
+    return Field(name, name, hints[name], default, factory, required)
+
+
+def _attrs_field(attribute: t.Any, hints: dict[str, t.Any]) -> Field:
+    factory = getattr(attribute.default, "factory", NODEFAULT)
+    default = attribute.default if factory is NODEFAULT else NODEFAULT
+    default = NODEFAULT if repr(default) == "NOTHING" else default
+    field = _field(attribute.name, hints, default, factory, NODEFAULT)
+    field.name = attribute.alias
+    return field
+
+
+def _pydantic_fields(cls: t.Any) -> list[Field]:
+    if not cls.__pydantic_complete__:
+        cls.model_rebuild()
+    hints = t.get_type_hints(cls, include_extras=True)
+    return [
+        Field(
+            name,
+            info.validation_alias if isinstance(info.validation_alias, str) else name,
+            hints.get(name, info.annotation),
+            factory=info.default_factory if info.default_factory is not None else NODEFAULT,
+            default=NODEFAULT if info.is_required() else info.default,
+            required=info.is_required(),
+        )
+        for name, info in cls.model_fields.items()
+    ]
+
+
+# -- text -----------------------------------------------------------------------------------
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+
+
+def read_int(text: str) -> int:
+    """Read an integer: decimal digits, with a sign if it is negative.
+
+    :param text: the text.
+    :raises Misfit: if it is none.
+    """
+    digits = text[1:] if text[:1] == "-" else text
+    if digits.isdecimal() and text.isascii() and len(digits) <= _MAXIMUM_DIGITS:
+        return int(text)
+    raise Misfit("Expected `int`")
+
+
+def read_float(text: str) -> float:
+    """Read a finite number, as JSON writes it.
+
+    :param text: the text.
+    :raises Misfit: if it is none.
+    """
+    if _NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
+    raise Misfit("Expected `float`")
+
+
+def read_bool(text: str) -> bool:
+    """Read ``true``, ``false``, ``1`` or ``0``.
+
+    :param text: the text.
+    :raises Misfit: if it is neither.
+    """
+    try:
+        return _BOOLEANS[text]
+    except KeyError:
+        raise Misfit("Expected `bool`: true, false, 1 or 0") from None
+
+
+def text_reader(annotation: t.Any) -> t.Callable[[str], t.Any] | None:
+    """Return what reads a value of a type from text; None where the text is the value.
+
+    :param annotation: the type, with what ``Annotated`` adds to it.
+    :raises TypeError: if no text can hold such a value.
+    """
+    bare, extra = unwrap(annotation)
+    bare = without_none(bare)
+    if t.get_origin(bare) is t.Annotated:
+        return text_reader(rewrap(bare, extra))
+    read = _plain_reader(bare)
+    typed = rewrap(bare, extra)
+    if typed is bare:
+        return read
+
+    def read_checked(text: str) -> t.Any:
+        return check(text if read is None else read(text), typed)
+
+    return read_checked
+
+
+def _plain_reader(bare: t.Any) -> t.Callable[[str], t.Any] | None:
+    if bare is str or bare is t.Any:
+        return None
+    readers: dict[t.Any, t.Any] = {int: read_int, float: read_float, bool: read_bool}
+    if bare in readers:
+        return t.cast("t.Callable[[str], t.Any]", readers[bare])
+    if t.get_origin(bare) is t.Literal:
+        return _one_of({_wire_text(value): value for value in t.get_args(bare)})
+    if isinstance(bare, type) and issubclass(bare, enum.Enum):
+        return _one_of({_wire_text(member.value): member for member in bare})
+    for member in members_of(bare):
+        if unwrap(member)[0] not in SCALARS:
+            raise TypeError(f"{name_of(bare)} cannot be read from text")
+    if bare is decimal.Decimal:
+        return lambda text: check(text, bare) if _NUMBER.fullmatch(text) else _refuse("decimal")
+    lax = len(members_of(bare)) > 1
+    return lambda text: check(text, bare, strict=not lax)
+
+
+def _refuse(kind: str) -> t.NoReturn:
+    raise Misfit(f"Expected `{kind}`")
+
+
+def _wire_text(value: t.Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _one_of(choices: dict[str, t.Any]) -> t.Callable[[str], t.Any]:
+    expected = "Expected one of " + ", ".join(map(repr, choices))
+
+    def read(text: str) -> t.Any:
+        try:
+            return choices[text]
+        except KeyError:
+            raise Misfit(expected) from None
+
+    return read
+
+
+def check(value: t.Any, annotation: t.Any, strict: bool = True) -> t.Any:
+    """Return a value as one of a type.
+
+    :param value: a value of JSON, or text.
+    :param annotation: the type.
+    :param strict: whether text is no number.
+    :raises Misfit: if it is none.
+    """
+    try:
+        return msgspec.convert(value, annotation, strict=strict)
+    except ValidationError as error:
+        raise Misfit(say(str(error), annotation)) from None
+
+
+def say(message: str, annotation: t.Any = None) -> str:
+    """Return what msgspec has said, without the place and without the value.
+
+    :param message: its message.
+    :param annotation: the type that was expected.
+    """
+    message = (
+        message.rpartition(" - at `")[0]
+        if message.endswith("`") and " - at `" in message
+        else message
+    )
+    if message.startswith("Invalid enum value"):
+        return "Expected one of " + ", ".join(map(repr, choices_of(annotation)))
+    if message.startswith("Invalid value"):
+        return "Expected another value of the tag"
+    return message
+
+
+def choices_of(annotation: t.Any) -> list[t.Any]:
+    """Return the values that a type allows, of an enum or of literals.
+
+    :param annotation: the type.
+    """
+    found: list[t.Any] = []
+    for member in members_of(unwrap(annotation)[0]):
+        if t.get_origin(member) is t.Literal:
+            found += t.get_args(member)
+        elif isinstance(member, type) and issubclass(member, enum.Enum):
+            found += [one.value for one in member]
+    return found
+
+
+def is_scalar(annotation: t.Any) -> bool:
+    """Tell whether text can hold a value of a type.
+
+    :param annotation: the type.
+    """
+    try:
+        text_reader(annotation)
+    except TypeError:
+        return False
+    return True
+
+
+def container_of(annotation: t.Any) -> tuple[t.Any, t.Any] | None:
+    """Return the container and the type of its items, of ``list[int]`` and its like; or None.
+
+    :param annotation: a type without ``Annotated``.
+    """
+    origin = t.get_origin(annotation) or annotation
+    if origin not in CONTAINERS:
+        return None
+    arguments = t.get_args(annotation)
+    if origin is tuple and not (len(arguments) == 2 and arguments[1] is ...):
+        return None
+    return origin, arguments[0] if arguments else str
+
+
+def is_upload(annotation: t.Any) -> bool:
+    """Tell whether a type is a file that is uploaded, or a list of such.
+
+    :param annotation: a type without ``Annotated``.
+    """
+    bare = without_none(annotation)
+    container = container_of(bare)
+    bare = unwrap(container[1])[0] if container else bare
+    return isinstance(bare, type) and issubclass(bare, FileStorage)
+
+
+def has_upload(kind: t.Any) -> bool:
+    """Tell whether a class has a field that is a file.
+
+    :param kind: a class with fields.
+    """
+    return any(is_upload(unwrap(field.type)[0]) for field in fields_of(kind))
+
+
+def pydantic_module() -> t.Any:
+    """Return pydantic, if a program has imported it."""
+    return sys.modules.get("pydantic")

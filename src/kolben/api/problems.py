@@ -1,0 +1,256 @@
+"""Errors as problem details (RFC 9457): one shape for all that an API refuses."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing as t
+from http import HTTPStatus
+
+import msgspec
+from werkzeug.exceptions import HTTPException, UnprocessableEntity, default_exceptions
+
+from ..globals import _get_current
+from ..wrappers import Response
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+MIMETYPE = "application/problem+json"
+#: The most faults that are listed of one request; the ``detail`` has their number.
+MOST_FAULTS = 100
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_OWN = frozenset({"detail", "instance"})
+
+
+@t.dataclass_transform(kw_only_default=True)
+class _Typed:
+    """Makes type checkers see the annotated members of a problem in its constructor."""
+
+
+class Problem(_Typed, HTTPException):
+    """An error of an API, with members of its own.
+
+    .. code-block:: python
+
+        class OutOfStock(Problem, status=409, title="Out of stock"):
+            sku: str
+            left: int
+
+        raise OutOfStock(sku="A-1", left=0)
+
+    It is an HTTP exception as those of Werkzeug are: ``errorhandler(OutOfStock)`` and
+    ``errorhandler(409)`` find it.
+
+    :param detail: what is wrong this time, in a sentence.
+    :param instance: a URI of this occurrence.
+    """
+
+    detail: str | None = None
+    instance: str | None = None
+
+    code: t.ClassVar[int] = 500  # type: ignore[misc] # every problem has one
+    title: t.ClassVar[str] = "Internal Server Error"
+    type: t.ClassVar[str | None] = None
+    #: The names of its own members, with their annotations.
+    members: t.ClassVar[dict[str, t.Any]] = {}
+
+    def __init_subclass__(
+        cls, status: int | None = None, title: str | None = None, type: str | None = None
+    ) -> None:
+        super().__init_subclass__()
+        if status is not None:
+            cls.code = status
+            cls.title = title or reason(status)
+            base = default_exceptions.get(status)
+            if base is not None and not issubclass(cls, base):
+                # So that a handler for the status, which is one for Werkzeug's class, finds it.
+                cls.__bases__ = (*cls.__bases__, base)
+        elif title is not None:
+            cls.title = title
+        if type is not None:
+            cls.type = type
+        own = inspect.get_annotations(cls)
+        cls.members = {
+            **{name: one for parent in cls.__bases__ for name, one in _members(parent).items()},
+            **{name: one for name, one in own.items() if not _is_of_class(name, one)},
+        }
+
+    def __init__(self, **members: t.Any) -> None:
+        self.detail = members.pop("detail", None)
+        self.instance = members.pop("instance", None)
+        HTTPException.__init__(self, self.detail or self.title)
+        wrong = members.keys() ^ self.members.keys()
+        for name in wrong:
+            if name in members or not hasattr(type_of(self), name):
+                verb = "has no" if name in members else "needs its"
+                raise TypeError(f"{type_of(self).__name__} {verb} member {name!r}.")
+        self.__dict__.update(members)
+
+    def to_dict(self) -> dict[str, t.Any]:
+        """Return its members as they are sent."""
+        kind = type_of(self)
+        document: dict[str, t.Any] = {
+            "type": kind.type or problem_type(kind),
+            "title": self.title,
+            "status": self.code,
+        }
+        if self.detail is not None:
+            document["detail"] = self.detail
+        if self.instance is not None:
+            document["instance"] = self.instance
+        for name in self.members:
+            document[name] = getattr(self, name)
+        return document
+
+    def get_body(self, environ: WSGIEnvironment | None = None, scope: t.Any = None) -> str:
+        """Return the body of its response.
+
+        :param environ: not used.
+        :param scope: not used.
+        """
+        return _encode(self.to_dict()).decode()
+
+    def get_headers(
+        self, environ: WSGIEnvironment | None = None, scope: t.Any = None
+    ) -> list[tuple[str, str]]:
+        """Return the headers of its response.
+
+        :param environ: not used.
+        :param scope: not used.
+        """
+        return [("Content-Type", MIMETYPE)]
+
+    def get_response(self, environ: t.Any = None, scope: t.Any = None) -> t.Any:
+        """Return its response.
+
+        :param environ: not used.
+        :param scope: not used.
+        """
+        if self.response is not None:
+            return self.response
+        response = Response(_encode(self.to_dict()), self.code, mimetype=MIMETYPE)
+        for name, value in self.get_headers(environ)[1:]:
+            response.headers.add(name, value)
+        return response
+
+
+def type_of(problem: Problem) -> type[Problem]:
+    """Return a problem's class, for which ``type`` is a member of its own.
+
+    :param problem: the problem.
+    """
+    return problem.__class__
+
+
+def _members(kind: t.Any) -> dict[str, t.Any]:
+    return getattr(kind, "members", {})
+
+
+def _is_of_class(name: str, annotation: t.Any) -> bool:
+    return name in _OWN or name.startswith("_") or "ClassVar" in str(annotation)
+
+
+def reason(status: int) -> str:
+    """Return the phrase of a status (RFC 9110, section 15).
+
+    :param status: the status code.
+    """
+    if status == 422:
+        return "Unprocessable Content"  # which older Pythons call by its older name
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def problem_type(kind: t.Any) -> str:
+    """Return the URI of a problem: below ``PROBLEM_TYPES`` where that is configured.
+
+    :param kind: the problem's class, or the text to make its last part of.
+    """
+    context = _get_current(None)
+    base = None if context is None else context.app.config.get("PROBLEM_TYPES")
+    if not base:
+        return "about:blank"
+    name = kind if isinstance(kind, str) else kind.__name__
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", name)
+    return f"{base.rstrip('/')}/{'-'.join(words).lower()}"
+
+
+class Fault(msgspec.Struct, omit_defaults=True, rename={"where": "in"}):
+    """One thing that is wrong with a request.
+
+    :param where: ``path``, ``query``, ``header``, ``cookie``, ``body`` or ``form``.
+    :param detail: what is wrong; never what was sent.
+    :param name: the name of the parameter.
+    :param pointer: where in the body (RFC 6901, section 6).
+    """
+
+    where: str
+    detail: str
+    name: str | None = None
+    pointer: str | None = None
+
+
+class InvalidRequest(Problem, UnprocessableEntity, status=422):
+    """422: the request is not as the document says. ``errorhandler(InvalidRequest)`` sees them all.
+
+    :param errors: the faults.
+    """
+
+    errors: list[Fault]
+
+    def __init__(self, errors: list[Fault], count: int | None = None) -> None:
+        count = count or len(errors)
+        text = "1 fault" if count == 1 else f"{count} faults"
+        super().__init__(detail=f"{text} in the request.", errors=errors[:MOST_FAULTS])
+
+
+class MalformedBody(Problem, status=400):
+    """400: the body is not JSON. ``errors`` says from which byte on, where that is known."""
+
+    errors: list[Fault]
+
+
+class WrongMediaType(Problem, status=415):
+    """415: the body is of another type than the view takes."""
+
+
+class Unauthorized(Problem, status=401):
+    """401: the request does not show who asks.
+
+    :param challenge: the header ``WWW-Authenticate`` (RFC 9110, section 11.6.1).
+    """
+
+    def __init__(self, challenge: str | None = None, **members: t.Any) -> None:
+        super().__init__(**members)
+        self.challenge = challenge
+
+    def get_headers(self, environ: t.Any = None, scope: t.Any = None) -> list[tuple[str, str]]:
+        """Return the headers, the challenge among them.
+
+        :param environ: not used.
+        :param scope: not used.
+        """
+        headers = super().get_headers(environ, scope)
+        if self.challenge is not None:
+            headers.append(("WWW-Authenticate", self.challenge))
+        return headers
+
+
+def as_problem(error: HTTPException) -> t.Any:
+    """Return the response of any HTTP error as a problem.
+
+    :param error: the error, of Werkzeug's or of the program's.
+    """
+    if isinstance(error, Problem) or error.response is not None or error.code is None:
+        return error
+    if error.code < 400:
+        return error
+    document = {"type": problem_type(error.name), "title": reason(error.code), "status": error.code}
+    if error.description is not None and error.description != type(error).description:
+        document["detail"] = error.description
+    headers = [pair for pair in error.get_headers() if pair[0] != "Content-Type"]
+    return Response(_encode(document), error.code, headers, mimetype=MIMETYPE)

@@ -1,0 +1,266 @@
+"""Where the values of a typed view come from, and what is said of those that do not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+import io
+import typing as t
+import uuid
+
+import pytest
+from werkzeug.datastructures import FileStorage
+
+from gateways import Gateway
+from kolben import request
+from kolben.api import API, Body, Cookie, Form, Header, Meta, Name, Query, Struct
+
+Size = t.Annotated[int, Meta(ge=1, le=100)]
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Paging(Struct):
+    limit: Size = 20
+    after: str | None = None
+
+
+class Item(Struct):
+    name: str
+    price: float = 0.0
+
+
+class Upload(Struct):
+    title: str
+    photo: FileStorage
+    others: list[FileStorage] = []
+
+
+@dataclasses.dataclass
+class Trace:
+    request_id: str
+    depth: int = 0
+
+
+class Login(Struct):
+    user: str
+    agent: Header[str] = ""
+    remember: bool = False
+
+
+def api() -> API:
+    api = API("parameters")
+
+    @api.get("/shops/<int:shop>")
+    def shop(
+        shop: int,
+        page: Query[Paging],
+        q: str,
+        tag: list[str] = [],  # noqa: B006 (as programs write it)
+        sort: t.Annotated[t.Literal["name", "price"], Name("sort-by")] = "name",
+        x_request_id: Header[str | None] = None,
+        theme: Cookie[str] = "light",
+    ) -> dict[str, t.Any]:
+        return {
+            "shop": shop,
+            "page": [page.limit, page.after],
+            "q": q,
+            "tag": tag,
+            "sort": sort,
+            "id": x_request_id,
+            "theme": theme,
+        }
+
+    @api.get("/kinds")
+    def kinds(
+        i: int | None = None,
+        f: float | None = None,
+        b: bool | None = None,
+        c: Colour | None = None,
+        d: dt.date | None = None,
+        u: uuid.UUID | None = None,
+        n: list[int] = [],  # noqa: B006
+    ) -> list[t.Any]:
+        return [i, f, b, None if c is None else c.name, str(d), str(u), n]
+
+    @api.post("/items")
+    def items(item: Item, dry: bool = False) -> list[t.Any]:
+        return [item.name, item.price, dry, request.get_data(as_text=True)]
+
+    @api.post("/numbers")
+    def numbers(numbers: Body[list[int]]) -> int:
+        return sum(numbers)
+
+    @api.post("/uploads")
+    def uploads(form: Upload) -> list[t.Any]:
+        return [form.title, form.photo.filename, [one.filename for one in form.others]]
+
+    @api.post("/login")
+    def login(form: Form[Login]) -> list[t.Any]:
+        return [form.user, form.agent, form.remember]
+
+    @api.get("/trace")
+    def trace(trace: Header[Trace]) -> list[t.Any]:
+        return [trace.request_id, trace.depth]
+
+    @api.get("/days/<day>")
+    async def day(day: dt.date) -> str:
+        return day.isoformat()
+
+    return api
+
+
+def faults(reply: t.Any) -> list[tuple[str, str]]:
+    import json
+
+    assert reply.status == 422, reply.text
+    assert reply.header("content-type") == "application/problem+json"
+    return [
+        (one["in"], one.get("name") or one.get("pointer"))
+        for one in json.loads(reply.text)["errors"]
+    ]
+
+
+def test_each_value_is_read_from_its_place(gateway: Gateway) -> None:
+    headers = [("x-request-id", "7"), ("cookie", "theme=dark")]
+    path = "/shops/3?q=a%20b&limit=5&tag=x&tag=y&sort-by=price"
+    reply = gateway.get(api(), path, headers=headers)
+    assert reply.text == (
+        '{"shop":3,"page":[5,null],"q":"a b","tag":["x","y"],"sort":"price","id":"7","theme":"dark"}'
+    )
+
+
+def test_defaults_stand_in_for_what_was_not_sent(gateway: Gateway) -> None:
+    reply = gateway.get(api(), "/shops/3?q=a")
+    assert reply.text == (
+        '{"shop":3,"page":[20,null],"q":"a","tag":[],"sort":"name","id":null,"theme":"light"}'
+    )
+
+
+def test_every_fault_is_told(gateway: Gateway) -> None:
+    reply = gateway.get(api(), "/shops/3?limit=500&sort-by=size")
+    assert faults(reply) == [("query", "limit"), ("query", "q"), ("query", "sort-by")]
+    assert "500" not in reply.text
+    assert "size" not in reply.text
+
+
+def test_the_first_of_repeated_values_counts(gateway: Gateway) -> None:
+    assert gateway.get(api(), "/kinds?i=1&i=2").text.startswith("[1,")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("i=-12", -12),
+        ("f=1.5e3", 1500.0),
+        ("b=true", True),
+        ("b=0", False),
+        ("c=blue", "BLUE"),
+        ("d=2026-02-03", "2026-02-03"),
+        ("u=12345678-1234-5678-1234-567812345678", "12345678-1234-5678-1234-567812345678"),
+        ("n=1&n=2", [1, 2]),
+    ],
+)
+def test_text_is_read_as_its_type(query: str, expected: object) -> None:
+    reply = api().test_client().get(f"/kinds?{query}")
+    assert expected in reply.json
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("i=", "i=1.0", "i=+1", "i=1_0", "i=%D9%A1", "i=null", "i=--1", "i=-", f"i={'9' * 5000}"),
+        *("f=nan", "f=inf", "f=1e999", "f=+1", "f=.5", "f=1_0", "f=null"),
+        *("b=yes", "b=True", "b=", "c=RED", "d=2026-13-01", "u=x", "n=1&n=x"),
+    ],
+)
+def test_text_that_is_no_such_value_is_refused(query: str) -> None:
+    reply = api().test_client().get(f"/kinds?{query}")
+    assert reply.status_code == 422
+    assert [one["name"] for one in reply.json["errors"]] == [query[0]]
+
+
+def test_a_body_is_read_and_still_there_for_the_request(gateway: Gateway) -> None:
+    headers = [("content-type", "application/json")]
+    reply = gateway.post(api(), "/items?dry=1", b'{"name":"lamp"}', headers=headers)
+    assert reply.text == '["lamp",0.0,true,"{\\"name\\":\\"lamp\\"}"]'
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/vnd.shop+json"])
+def test_every_type_of_json_is_taken(gateway: Gateway, kind: str) -> None:
+    reply = gateway.post(api(), "/numbers", b"[1,2]", headers=[("content-type", kind)])
+    assert reply.text == "3"
+
+
+def test_a_chunked_body_is_read(gateway: Gateway) -> None:
+    headers = [("content-type", "application/json")]
+    reply = gateway.post(api(), "/numbers", [b"[1,", b"2]"], headers=headers)
+    assert reply.text == "3"
+
+
+def test_a_body_of_another_type_is_415(gateway: Gateway) -> None:
+    reply = gateway.post(api(), "/items", b"{}", headers=[("content-type", "text/plain")])
+    assert (reply.status, reply.header("content-type")) == (415, "application/problem+json")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[[", b"\xff", b'{"name": NaN}', b"{}x"])
+def test_what_is_no_json_is_400(gateway: Gateway, body: bytes) -> None:
+    reply = gateway.post(api(), "/items", body, headers=[("content-type", "application/json")])
+    assert (reply.status, reply.header("content-type")) == (400, "application/problem+json")
+
+
+def test_a_body_that_is_too_long_is_413(gateway: Gateway) -> None:
+    app = api()
+    app.config["MAX_CONTENT_LENGTH"] = 5
+    reply = gateway.post(
+        app, "/items", b'{"name":"x"}', headers=[("content-type", "application/json")]
+    )
+    assert (reply.status, reply.header("content-type")) == (413, "application/problem+json")
+
+
+def test_faults_of_all_sources_are_told_together(gateway: Gateway) -> None:
+    headers = [("content-type", "application/json")]
+    reply = gateway.post(api(), "/items?dry=maybe", b'{"price":"x"}', headers=headers)
+    assert faults(reply) == [("query", "dry"), ("body", "#/name"), ("body", "#/price")]
+
+
+def test_files_come_with_their_form() -> None:
+    client = api().test_client()
+    data = {"title": "t", "photo": (io.BytesIO(b"1"), "a.png")}
+    assert client.post("/uploads", data=data).json == ["t", "a.png", []]
+    data = {
+        "title": "t",
+        "photo": (io.BytesIO(b"1"), "a.png"),
+        "others": [(io.BytesIO(b"2"), "b.png"), (io.BytesIO(b"3"), "c.png")],
+    }
+    assert client.post("/uploads", data=data).json == ["t", "a.png", ["b.png", "c.png"]]
+    reply = client.post("/uploads", data={"title": "t"})
+    assert reply.json["errors"] == [
+        {"in": "form", "name": "photo", "detail": "Required, but missing"}
+    ]
+
+
+def test_a_class_may_have_fields_of_several_places(gateway: Gateway) -> None:
+    headers = [("content-type", "application/x-www-form-urlencoded"), ("agent", "007")]
+    reply = gateway.post(api(), "/login", b"user=ann&remember=true", headers=headers)
+    assert reply.text == '["ann","007",true]'
+
+
+def test_json_is_no_form(gateway: Gateway) -> None:
+    reply = gateway.post(api(), "/login", b"{}", headers=[("content-type", "application/json")])
+    assert reply.status == 415
+
+
+def test_a_class_is_read_from_headers(gateway: Gateway) -> None:
+    reply = gateway.get(api(), "/trace", headers=[("request-id", "r"), ("depth", "2")])
+    assert reply.text == '["r",2]'
+    assert faults(gateway.get(api(), "/trace")) == [("header", "request-id")]
+
+
+def test_variables_of_the_url_are_read_as_their_type(gateway: Gateway) -> None:
+    assert gateway.get(api(), "/days/2026-01-02").text == "2026-01-02"
+    assert faults(gateway.get(api(), "/days/today")) == [("path", "day")]
