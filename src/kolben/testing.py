@@ -18,6 +18,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request as BaseRequest
 
 from .cli import ScriptInfo
+from .loading.shadow import announce
 from .sessions import SessionMixin  # noqa: TC001 - a name of this module, too
 
 if t.TYPE_CHECKING:
@@ -270,3 +271,7 @@ class FlaskCliRunner(CliRunner):
 
     def _get_app(self) -> Flask:
         return self.app
+
+
+# It is imported when it is first needed, which agents may wait for.
+announce(__name__)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import kolben
 
 INSTALL = "import kolben; kolben.install_as_flask()\n"
@@ -46,17 +48,136 @@ def test_flask_is_the_same_module_object():
     assert output(INSTALL + "import flask; print(flask is kolben)") == "True"
 
 
-def test_submodules_are_the_same_objects_and_keep_their_own_identity():
+def test_submodules_are_the_same_objects_and_bear_the_name_of_flask():
     code = """
 import sys, flask.json.provider, flask.sansio.app
 from flask.cli import main
 import kolben.json.provider as own, kolben.cli
 assert flask.json.provider is own and flask.cli is kolben.cli
 assert flask.sansio.app is sys.modules["kolben.sansio.app"]
-print(own.__name__, own.__spec__.name, kolben.cli.__spec__.name)
+print(own.__name__, own.__spec__.name, kolben.cli.__package__, own.JSONProvider.dumps.__module__)
 """
-    names = "kolben.json.provider kolben.json.provider kolben.cli"
+    names = "flask.json.provider kolben.json.provider kolben flask.json.provider"
     assert output(INSTALL + code) == names
+
+
+# What `import flask` imports in Flask 3.1.3.
+AT_ONCE = [
+    "flask",
+    "flask.app",
+    "flask.blueprints",
+    "flask.cli",
+    "flask.config",
+    "flask.ctx",
+    "flask.globals",
+    "flask.helpers",
+    "flask.json",
+    "flask.json.provider",
+    "flask.json.tag",
+    "flask.logging",
+    "flask.sansio",
+    "flask.sansio.app",
+    "flask.sansio.blueprints",
+    "flask.sansio.scaffold",
+    "flask.sessions",
+    "flask.signals",
+    "flask.templating",
+    "flask.typing",
+    "flask.wrappers",
+]
+FLASKS = "sorted(name for name in sys.modules if name.split('.')[0] == 'flask')"
+
+
+@pytest.mark.parametrize(
+    "statement", ["import flask", "from flask import Flask", "import flask.app"]
+)
+def test_importing_flask_imports_the_modules_that_flask_imports(statement):
+    code = f"import sys; before = {FLASKS}\n{statement}\nprint(before, *{FLASKS})"
+    assert output(INSTALL + code).split() == ["[]", *AT_ONCE]
+
+
+def test_the_first_test_client_imports_the_module_of_test_clients():
+    code = (
+        "import sys, flask; flask.Flask('a').test_client(); print('flask.testing' in sys.modules)"
+    )
+    assert output(INSTALL + code) == "True"
+
+
+#: What agents have on `sys.meta_path`: hooks by name, called when a module of that name has run.
+HOOKS = """
+import importlib.util, sys
+
+class Hooks:
+    def __init__(self):
+        self.waiting, self.called = {}, []
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.waiting:
+            return None
+        hook = self.waiting.pop(name)
+        spec = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+        def execute_and_tell(module):
+            execute(module)
+            self.called.append(module.__name__)
+            hook(module)
+        spec.loader.exec_module = execute_and_tell
+        return spec
+
+hooks = Hooks()
+hooks.waiting = {
+    name: lambda module: None
+    for name in ("flask", "flask.app", "flask.templating", "flask.views", "flask.testing")
+}
+"""
+ASK = """
+sys.meta_path.insert(0, hooks)
+"""
+
+
+@pytest.mark.parametrize(
+    "program", [INSTALL + HOOKS + ASK, HOOKS + ASK + INSTALL], ids=["before", "after"]
+)
+def test_hooks_that_wait_for_modules_are_called(program):
+    code = "import flask, flask.views; flask.Flask('a').test_client(); print(*hooks.called)"
+    called = "flask.templating flask.app flask flask.views flask.testing"
+    assert output(program + code) == called
+
+
+def test_what_a_hook_has_replaced_is_found_wherever_flask_has_it():
+    code = """
+def replace(module):
+    module.render_template = lambda *args: "replaced"
+    module.Environment = "replaced"
+hooks.waiting["flask.templating"] = replace
+import flask, flask.app
+print(flask.render_template("x"), flask.templating.render_template("x"), flask.app.Environment)
+"""
+    assert output(INSTALL + HOOKS + ASK + code) == "replaced replaced replaced"
+
+
+@pytest.mark.parametrize(
+    "name", ["http", "engine", "asgi", "routing.index", "serving", "websockets"]
+)
+def test_what_flask_does_not_have_is_not_there_under_its_name(name):
+    done = python(INSTALL + f"import flask.{name}")
+    first = name.split(".")[0]
+    assert f"ModuleNotFoundError: No module named 'flask.{first}'" in done.stderr
+
+
+def test_a_module_that_neither_has_is_looked_for_in_vain():
+    code = "from importlib.util import find_spec; print(find_spec('flask.scaffold'))"
+    assert output(INSTALL + code) == "None"
+
+
+def test_modules_that_were_forgotten_are_imported_again():
+    code = """
+import sys, flask
+for name in [name for name in sys.modules if name.startswith("flask")]:
+    del sys.modules[name]
+import flask.app
+print(flask is kolben, flask.app.Flask is kolben.Flask)
+"""
+    assert output(INSTALL + code) == "True True"
 
 
 def test_a_submodule_is_imported_when_it_is_asked_for():

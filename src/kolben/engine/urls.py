@@ -130,11 +130,10 @@ def is_below(host: str, server_name: str, scheme: str) -> bool:
 def warn_of_other_host(host: str, server_name: str) -> None:
     """Warn that a request is for a host below which there are no subdomains to match."""
     # In the name of the module that programs name in their warning filters.
-    shadows = sys.modules.get("flask") is sys.modules[__package__ or ""]
     warnings.warn_explicit(
         f"Current server name {host!r} doesn't match configured server name {server_name!r}",
         UserWarning,
         __file__,
         sys._getframe().f_lineno,
-        module="flask.app" if shadows else f"{__package__}.app",
+        module=sys.modules[f"{__name__.partition('.')[0]}.app"].__name__,
     )

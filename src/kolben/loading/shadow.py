@@ -1,8 +1,13 @@
 """Let ``import flask`` mean Kolben, so that programs and extensions run without an edit.
 
-:func:`install_as_flask` puts a finder on :data:`sys.meta_path`. From then on ``flask`` and each
-``flask.<name>`` are the module objects ``kolben`` and ``kolben.<name>``, imported when they are first
-asked for, whether or not Flask itself is installed.
+:func:`install_as_flask` puts a finder on :data:`sys.meta_path`. From then on ``flask`` and each module
+that Flask has are the module objects ``kolben`` and ``kolben.<name>``, whether or not Flask itself is
+installed. What Kolben has beside Flask's modules stays under its own name alone.
+
+Agents wait for modules to be imported, and look at them then (PEP 302's post-import hooks, as of
+``wrapt`` and ``importlib``): so each of Flask's modules is imported under Flask's name, through the
+finders of those agents, in the moment in which Flask imports it; and has Flask's name by then, and so
+have the classes and functions in it.
 
 It holds for the process that called it. ``kolben run`` and every other ``kolben`` command call it
 before anything else, and so does each process that the reloader starts, for that is again the same
@@ -16,18 +21,32 @@ import importlib.util
 import sys
 import typing as t
 import warnings
-from importlib.machinery import ModuleSpec
+from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
+from types import FunctionType, ModuleType
+
+from ..lazy import lazy, lazy_kept
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.abc import Loader
-    from types import ModuleType
 
 _SHADOWED = "flask"
 _OWN = __name__.partition(".")[0]
 
 #: The version of Flask whose behaviour Kolben has, and which it reports under Flask's name.
 FLASK_VERSION = "3.1.3"
+
+# What `import flask` imports, each after those that it needs itself; and what Flask imports later.
+_AT_ONCE = (
+    "signals", "typing", "json.provider", "json.tag", "json", "globals", "wrappers", "helpers", "sessions",
+    "ctx", "templating", "config", "logging", "sansio", "sansio.scaffold", "sansio.app", "cli", "app",
+    "sansio.blueprints", "blueprints",
+)  # fmt: skip
+_LATER = ("__main__", "debughelpers", "testing", "views")
+_NAMES = {f"{_SHADOWED}.{name}": f"{_OWN}.{name}" for name in (*_AT_ONCE, *_LATER)} | {
+    _SHADOWED: _OWN
+}
+_ALIASES = {own: alias for alias, own in _NAMES.items()}
 
 
 def install_as_flask() -> None:
@@ -39,18 +58,23 @@ def install_as_flask() -> None:
     """
     own = sys.modules[_OWN]
     _refuse_if_late(own)
-    if sys.modules.get(_SHADOWED) is own:
+    if _finder in sys.meta_path:
         return
     # PERF: here, because it takes 10 ms to import what knows metadata.
     from .stand_in import StandInFinder, is_installed
 
-    sys.meta_path.insert(0, _AliasFinder())
+    # Behind the finders of agents, which call hooks for what another finder has found.
+    standard = [
+        at
+        for at, finder in enumerate(sys.meta_path)
+        if finder in (BuiltinImporter, FrozenImporter, PathFinder)
+    ]
+    sys.meta_path.insert(min(standard, default=len(sys.meta_path)), _finder)
     if not is_installed(_SHADOWED):
         # Last, so that a real distribution which turns up on sys.path later is found first.
         sys.meta_path.append(StandInFinder(FLASK_VERSION))
     delattr(own, "__version__")
     own.__getattr__ = _flask_version  # type: ignore[method-assign]
-    sys.modules[_SHADOWED] = own
 
 
 def is_installed_as_flask() -> bool:
@@ -58,7 +82,7 @@ def is_installed_as_flask() -> bool:
 
     :return: True after :func:`install_as_flask`.
     """
-    return sys.modules.get(_SHADOWED) is sys.modules[_OWN]
+    return _finder in sys.meta_path or sys.modules.get(_SHADOWED) is sys.modules[_OWN]
 
 
 def _refuse_if_late(own: ModuleType) -> None:
@@ -71,12 +95,6 @@ def _refuse_if_late(own: ModuleType) -> None:
         )
 
 
-def _own_name(fullname: str) -> str | None:
-    """``flask.json.tag`` -> ``kolben.json.tag``; None for a module that is not Flask's."""
-    head, dot, rest = fullname.partition(".")
-    return f"{_OWN}{dot}{rest}" if head == _SHADOWED else None
-
-
 class _AliasFinder:
     """Finds ``flask.<name>`` where ``kolben.<name>`` is."""
 
@@ -86,16 +104,28 @@ class _AliasFinder:
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        own = _own_name(fullname)
-        if own is None or not _exists(own):
-            # The other finders answer, and the import error names the module as it was asked for.
-            return None
-        return ModuleSpec(fullname, t.cast("Loader", _AliasLoader(own)))
+        if fullname in _NAMES:
+            return ModuleSpec(fullname, t.cast("Loader", _AliasLoader(_NAMES[fullname])))
+        if fullname.startswith(f"{_SHADOWED}.") and PathFinder.find_spec(fullname, path):
+            # Ours alone: the other finders would find it in the folder of the package, once more.
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+        return None
 
 
-def _exists(name: str) -> bool:
-    """Whether a module can be found; a module in ``sys.modules`` may have no ``__spec__``."""
-    return name in sys.modules or importlib.util.find_spec(name) is not None
+_finder = _AliasFinder()
+
+# The aliases that are being imported.
+_loading: set[str] = set()
+
+
+def announce(own: str) -> None:
+    """Import a module of Kolben's, which has just run, under Flask's name, for those who wait for it.
+
+    :param own: its name.
+    """
+    alias = _ALIASES.get(own)
+    if alias is not None and alias not in _loading and is_installed_as_flask():
+        importlib.import_module(alias)
 
 
 class _AliasLoader:
@@ -106,7 +136,11 @@ class _AliasLoader:
         self.spec: ModuleSpec | None = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = importlib.import_module(self.own)
+        _loading.add(spec.name)
+        try:
+            module = importlib.import_module(self.own)
+        finally:
+            _loading.discard(spec.name)
         self.spec = module.__spec__
         return module
 
@@ -114,6 +148,57 @@ class _AliasLoader:
         # The module has run, under its own name. The import system has just labelled it with the
         # alias' spec: put its own back.
         module.__spec__ = self.spec
+        _rename(module, self.own, _ALIASES[self.own])
+        if self.own == _OWN:
+            for name in _AT_ONCE:
+                _import_alias(name)
+
+
+def _import_alias(name: str) -> None:
+    """Import one of Flask's modules, and hand on what hooks have put into it.
+
+    In Flask the modules that take a name from it come later, and so take what a hook has put there.
+    """
+    own = importlib.import_module(f"{_OWN}.{name}")
+    before = dict(vars(own))
+    importlib.import_module(f"{_SHADOWED}.{name}")
+    replaced = {
+        key: value
+        for key, value in vars(own).items()
+        if key in before and value is not before[key] and not key.startswith("__")
+    }
+    if replaced:
+        for taker in [sys.modules[one] for one in _ALIASES if one in sys.modules]:
+            for key, value in replaced.items():
+                if vars(taker).get(key) is before[key]:
+                    setattr(taker, key, value)
+
+
+def _rename(module: ModuleType, own: str, alias: str) -> None:
+    """Have a module, and the classes and functions that are defined in it, bear the alias."""
+    module.__name__ = alias
+    for value in list(vars(module).values()):
+        _rename_part(value, own, alias)
+
+
+def _rename_part(value: t.Any, own: str, alias: str) -> None:
+    # By its type: a proxy would be asked for what it stands for.
+    kind = type(value)
+    if kind is FunctionType:
+        if value.__module__ == own:
+            value.__module__ = alias
+    elif issubclass(kind, type):
+        if value.__module__ == own:
+            value.__module__ = alias
+            for part in list(vars(value).values()):
+                _rename_part(part, own, alias)
+    elif kind is property:
+        for part in (value.fget, value.fset, value.fdel):
+            _rename_part(part, own, alias)
+    elif kind is staticmethod or kind is classmethod:
+        _rename_part(value.__func__, own, alias)
+    elif kind is lazy or kind is lazy_kept:
+        _rename_part(value.compute, own, alias)
 
 
 def _flask_version(name: str) -> str:
