@@ -331,6 +331,38 @@ def test_a_file_is_a_target(tmp_path: Path) -> None:
         server.stop()
 
 
+NODELAY = """
+import os, socket, stat
+from flask import Flask, request
+app = Flask(__name__)
+
+@app.get("/<int:port>")
+def option(port):
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if stat.S_ISSOCK(os.stat(int(name)).st_mode):
+                with socket.socket(fileno=os.dup(int(name))) as own:
+                    if own.getpeername()[1:2] == (port,):
+                        return str(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        except OSError:
+            pass
+    return "no such connection"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/fd")
+@pytest.mark.parametrize("interface", ["wsgi", "asgi"])
+def test_a_body_in_pieces_does_not_wait_for_acknowledgements(
+    serve: Callable[..., Server], interface: str
+) -> None:
+    server = serve(NODELAY, "--workers", "1", "--interface", interface)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.connect()
+    connection.request("GET", f"/{connection.sock.getsockname()[1]}")
+    assert connection.getresponse().read() == b"1"
+    connection.close()
+
+
 # --- Changing workers -------------------------------------------------------------------------------
 
 
