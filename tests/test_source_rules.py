@@ -39,7 +39,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "engine",
         "app",
         # Gateways, servers, clients.
-        "asgi testing async_testing",
+        "asgi testing async_testing debugging",
         "api",
         "serving",
         "observability __init__ __main__",
@@ -53,6 +53,8 @@ LATE = {
     ("app", "testing"): "Flask.test_client and test_cli_runner",
     ("app", "async_testing"): "Flask.async_test_client",
     ("engine.entry", "asgi.gateway"): "the first scope of an ASGI server",
+    # In debug mode only.
+    ("engine.results", "debugging.refusals"): "the pages of 404 and 405",
     # A command is imported when it is called, so that the others start quickly.
     ("cli", "serving.development"): "kolben run",
     ("cli", "serving.command"): "kolben serve",

@@ -579,6 +579,11 @@ class SeparatedPathType(click.Path):
     help="Enable or disable the debugger. By default it is active in debug mode.",
 )
 @click.option(
+    "--live-reload/--no-live-reload",
+    default=None,
+    help="Reload the page in the browser when a file is saved. By default where the reloader is active.",
+)
+@click.option(
     "--with-threads/--without-threads",
     default=True,
     help="Enable or disable multithreading.",
@@ -651,6 +656,7 @@ _SERVER_NAMES: Mapping[str, str] = {
     "cert": "ssl_context",
     "reload": "use_reloader",
     "debugger": "use_debugger",
+    "live_reload": "live_reload",
     "with_threads": "threaded",
     "extra_files": "extra_files",
     "exclude_patterns": "exclude_patterns",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import typing as t
+from inspect import iscoroutine
 
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..globals import _cv_request
@@ -73,6 +74,8 @@ def _convert(app: Flask, result: t.Any) -> t.Any:
         return app.json.response(result)
     environ = _cv_request.get().environ
     if isinstance(result, HTTPException):
+        if app.config["DEBUG"] and (page := _explain(app, result)) is not None:
+            return page
         # PERF: calling the exception as a WSGI application and gathering what it sends takes
         # 60 µs; it makes its response itself.
         result = result.get_response(environ)
@@ -84,6 +87,16 @@ def _convert(app: Flask, result: t.Any) -> t.Any:
                 error.__traceback__
             ) from None
     raise TypeError(_wrong_type(result))
+
+
+def _explain(app: Flask, error: HTTPException) -> Response | None:
+    """In debug mode, return the page that says why no route answers a request."""
+    context = _cv_request.get()
+    if app.testing or not isinstance(error, (NotFound, MethodNotAllowed)):
+        return None
+    from ..debugging.refusals import explain_refusal
+
+    return explain_refusal(app, context.request, error)
 
 
 def _unpack(result: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
@@ -113,6 +126,12 @@ def _view_name() -> str:
 
 
 def _wrong_type(value: t.Any) -> str:
+    if iscoroutine(value):
+        value.close()  # which is not to be reported as never awaited, too
+        return (
+            f"{_view_name()} returned a coroutine: await it. {value.__qualname__}() is an 'async"
+            " def' function, whose result is there only after 'await'."
+        )
     return (
         f"{_view_name()} did not return a valid response. It must be a string, dict, list, tuple"
         " with headers or status, Response instance, or WSGI callable, but it was a"

@@ -228,11 +228,17 @@ def serve(app: WSGIApplication, host: str, port: int, **options: t.Any) -> None:
     :param app: the application.
     :param host: the address to listen on.
     :param port: the port to listen on.
-    :param options: passed to :func:`werkzeug.serving.run_simple`.
+    :param options: passed to :func:`werkzeug.serving.run_simple`; but ``live_reload`` tells whether
+        pages are reloaded in the browser when a file was saved, by default with the reloader.
     """
     options.setdefault("request_handler", RequestHandler)
-    if is_running_from_reloader() or serving.run_simple is not _werkzeug_run_simple:
-        # The socket is open already, or there will be none.
+    live_reload = options.pop("live_reload", None)
+    if serving.run_simple is not _werkzeug_run_simple:
+        serving.run_simple(host, port, app, **options)
+        return
+    app = _for_developers(app, host, options, live_reload)
+    if is_running_from_reloader():
+        # The socket is open already.
         serving.run_simple(host, port, app, **options)
         return
     _check_address(host, port)
@@ -248,6 +254,25 @@ def serve(app: WSGIApplication, host: str, port: int, **options: t.Any) -> None:
                 return
         else:
             return
+
+
+def _for_developers(
+    app: WSGIApplication, host: str, options: dict[str, t.Any], live_reload: bool | None
+) -> WSGIApplication:
+    """Put our debugger, in place of Werkzeug's, and the reloading of pages around an application."""
+    from ..app import Flask
+
+    found = app if isinstance(app, Flask) else None
+    if options.pop("use_debugger", False):
+        from ..debugging.debugger import Debugger
+
+        app = Debugger(app, options.pop("use_evalex", True), lambda: found)
+        app.trusted_hosts.append(host)
+    if live_reload or (live_reload is None and options.get("use_reloader")):
+        from ..debugging.live_reload import LiveReload, folders_of
+
+        app = LiveReload(app, lambda: [] if found is None else folders_of(found))
+    return app
 
 
 def _check_address(host: str, port: int) -> None:

@@ -1,0 +1,117 @@
+"""Whose code a frame of a traceback is: the program's, or that of the framework and its servers."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+import typing as t
+from functools import cache
+
+if t.TYPE_CHECKING:
+    from types import TracebackType
+
+#: Packages that stand between a server and a view. Errors in them are seldom theirs.
+_FRAMEWORK = frozenset(
+    (
+        "kolben",
+        "werkzeug",
+        "flask",
+        "click",
+        "blinker",
+        "jinja2",
+        "asgiref",
+        "granian",
+        "uvicorn",
+        "h11",
+        "wsproto",
+        "hypercorn",
+        "gunicorn",
+        "waitress",
+        "asyncio",
+        "concurrent",
+        "threading",
+        "socketserver",
+        "http",
+        "contextlib",
+        "runpy",
+        "contextvars",
+    )
+)
+
+
+@cache
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = {os.path.realpath(paths[name]) for name in names} | {paths[name] for name in names}
+    return tuple(folder.rstrip(os.sep) + os.sep for folder in folders)
+
+
+def is_framework(module: str) -> bool:
+    """Tell whether a module belongs to Kolben, to what it stands on, or to a server.
+
+    :param module: its name.
+    """
+    return module.partition(".")[0] in _FRAMEWORK
+
+
+def is_own(file_name: str, module: str) -> bool:
+    """Tell whether code is the program's own: neither the framework's nor an installed library's.
+
+    :param file_name: the file that a frame names.
+    :param module: the name of its module.
+    """
+    if is_framework(module) or file_name.startswith("<frozen"):
+        return False
+    return not os.path.realpath(file_name).startswith(_library_folders())
+
+
+def _steps(traceback: TracebackType | None) -> t.Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def _module_of(step: TracebackType) -> str:
+    return str(step.tb_frame.f_globals.get("__name__", ""))
+
+
+def without_framework(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first frame on that is not the framework's.
+
+    :param traceback: the traceback.
+    :return: its inner part; all of it where every frame is the framework's.
+    """
+    for step in _steps(traceback):
+        if not is_framework(_module_of(step)):
+            return step
+    return traceback
+
+
+def place_of(error: BaseException) -> str:
+    """Say in which line of the program an error was raised: the innermost of its own.
+
+    :param error: the error.
+    :return: such as ``views.py, line 12, in show_user()``; "" where none is the program's own.
+    """
+    own = [
+        step
+        for step in _steps(error.__traceback__)
+        if is_own(step.tb_frame.f_code.co_filename, _module_of(step))
+    ]
+    if not own:
+        return ""
+    code = own[-1].tb_frame.f_code
+    return f"{short_path(code.co_filename)}, line {own[-1].tb_lineno}, in {code.co_name}()"
+
+
+def short_path(path: str) -> str:
+    """Return a path as a reader knows it: relative to the working folder if it lies below it.
+
+    :param path: the path.
+    """
+    for folder in (os.getcwd(), *sys.path):
+        if folder and path.startswith(folder.rstrip(os.sep) + os.sep):
+            return path[len(folder.rstrip(os.sep)) + 1 :]
+    return path

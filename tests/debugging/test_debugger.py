@@ -1,0 +1,173 @@
+"""The page of an error in debug mode: what it says, to whom, and that its console is guarded."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from werkzeug.test import Client
+
+import kolben
+from kolben.debugging.debugger import Debugger
+from kolben.debugging.hints import hints_for
+
+BROWSER = {"Accept": "text/html"}
+
+
+@pytest.fixture
+def app(tmp_path) -> kolben.Flask:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "home.html").write_text("home")
+    app = kolben.Flask("shop", root_path=str(tmp_path))
+    app.debug = True
+    return app
+
+
+@pytest.fixture
+def client(app) -> Client:
+    return Client(Debugger(app, find_app=lambda: app))
+
+
+def page_of(client: Client, path: str, capsys, **headers: str) -> str:
+    answer = client.get(path, headers={"Accept": "*/*", **headers})
+    assert answer.status_code == 500
+    return answer.text
+
+
+def test_the_frames_of_the_program_are_shown_and_those_of_the_framework_folded(app, client, capsys):
+    @app.get("/")
+    def total():
+        return {"a": 1}["price"]
+
+    page = page_of(client, "/", capsys, Accept="text/html")
+    before, own = page.split("test_debugger.py", 1)
+    assert re.search(r"<summary>\d+ frames? of the framework", before)
+    assert "{&#34;a&#34;: 1}[&#34;price&#34;]" in own
+    logged = capsys.readouterr().err
+    assert "kolben/engine" not in logged
+    assert "of the framework" in logged
+    assert logged.rstrip().endswith("KeyError: 'price'")
+
+
+def test_a_terminal_gets_text_and_a_program_json(app, client, capsys):
+    @app.get("/")
+    def fail():
+        raise ValueError("<b>no</b>")
+
+    text = page_of(client, "/", capsys)
+    assert text.startswith("500 ValueError\n\n<b>no</b>\n")
+    content = json.loads(page_of(client, "/", capsys, Accept="application/json"))
+    assert content["detail"] == "<b>no</b>"
+    assert content["frames"][-1]["function"] == "fail"
+    assert "<b>no" not in page_of(client, "/", capsys, Accept="text/html")
+
+
+def test_a_template_that_is_not_there_names_folders_and_near_names(app, client, capsys, tmp_path):
+    app.add_url_rule("/", view_func=lambda: kolben.render_template("hone.html"))
+    text = page_of(client, "/", capsys)
+    assert str(tmp_path / "templates") in text
+    assert "Did you mean 'home.html'?" in text
+
+
+def test_a_forgotten_await_is_named(app, client, capsys):
+    async def find():
+        return []
+
+    @app.get("/")
+    def users():
+        return find()
+
+    assert "returned a coroutine: await it" in page_of(client, "/", capsys)
+    assert "find() is an 'async def' function" in page_of(client, "/", capsys)
+
+
+def test_a_coroutine_within_a_result_is_explained():
+    error = TypeError("Object of type coroutine is not JSON serializable")
+    assert "put 'await' before the call" in hints_for(error, None, None)[0]
+
+
+def test_a_parameter_that_the_rule_lacks_is_named_with_the_rule(app, client, capsys):
+    @app.get("/users/<int:number>")
+    def user(number, name):
+        return name
+
+    @app.get("/groups/<group>")
+    def groups():
+        return ""
+
+    text = page_of(client, "/users/3", capsys)
+    assert (
+        "The view user() has the parameter 'name', which its rule '/users/<int:number>' lacks"
+        in text
+    )
+    text = page_of(client, "/groups/3", capsys)
+    assert "has the variable <group>, which the view groups() does not take" in text
+
+
+def test_an_endpoint_that_is_not_there_names_the_nearest(app, client, capsys):
+    app.add_url_rule("/", "show", lambda: kolben.url_for("shwo_user"))
+    app.add_url_rule("/<int:number>", "show_user", lambda number: kolben.url_for("show_user"))
+    assert "Did you mean 'show_user'" in page_of(client, "/", capsys)
+    assert "'/<int:number>' needs 'number'" in page_of(client, "/3", capsys).replace(
+        "/<int:number> needs", "'/<int:number>' needs"
+    )
+
+
+def test_where_all_frames_are_the_frameworks_the_view_is_named(app, client, capsys):
+    @app.get("/")
+    def nothing():
+        return None
+
+    assert re.search(
+        r"The view is nothing\(\), in .*test_debugger.py, line \d+", page_of(client, "/", capsys)
+    )
+
+
+def test_a_generator_that_reads_the_request_hears_of_stream_with_context(app, client, capsys):
+    def generate():
+        yield "a"
+        yield kolben.request.path
+
+    app.add_url_rule("/", view_func=lambda: kolben.Response(generate()))
+    assert client.get("/").data.startswith(b"a")
+    logged = capsys.readouterr().err
+    assert "stream_with_context" in logged
+
+
+def test_code_runs_in_a_frame_only_with_secret_pin_and_a_trusted_host(app, capsys):
+    @app.get("/")
+    def fail():
+        number = 41_000
+        raise ValueError(number)
+
+    debugger = Debugger(app)
+    debugger.pin = "123-456"
+    client = Client(debugger)
+    page = client.get("/", headers=BROWSER).text
+    secret = re.search(r'SECRET = "(\w+)"', page)[1]
+    frame = re.findall(r'id="frame-(\d+)"', page)[-1]
+
+    def ask(command: str, host: str = "localhost", **more: str):
+        query = {"__debugger__": "yes", "cmd": command, "s": secret, **more}
+        return client.get("/", query_string=query, headers={"Host": host})
+
+    assert "41023" not in ask("number + 23", frm=frame).text
+    assert json.loads(ask("pinauth", pin="000-000").text)["auth"] is False
+    assert ask("pinauth", host="evil.example", pin="123-456").status_code == 400
+    assert json.loads(ask("pinauth", pin="123-456").text)["auth"] is True
+    assert "41023" in ask("number + 23", frm=frame).text
+    assert "41023" not in ask("number + 23", frm=frame, s="wrong").text
+    cookie = client.get_cookie(debugger.pin_cookie_name)
+    client.set_cookie(debugger.pin_cookie_name, cookie.value, domain="evil.example")
+    assert ask("number + 23", host="evil.example", frm=frame).status_code == 400
+
+
+def test_the_pin_is_the_same_for_a_program_that_is_broken(app, monkeypatch):
+    monkeypatch.delenv("WERKZEUG_DEBUG_PIN", raising=False)
+
+    def broken(environ, start_response):
+        raise SyntaxError
+
+    assert Debugger(broken).pin == Debugger(app).pin
+    assert Debugger(broken).pin_cookie_name == Debugger(app).pin_cookie_name
