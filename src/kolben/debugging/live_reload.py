@@ -139,7 +139,7 @@ class _Page:
             ]
         return self._start_response(status, headers, exc_info)
 
-    def extend(self, body: Iterable[bytes]) -> Iterator[bytes]:
+    def extend(self, body: t.Any) -> Iterator[bytes]:
         try:
             yield from body
             if self._is_html:
