@@ -27,14 +27,15 @@ from werkzeug.wsgi import get_host as get_host
 from . import cli, tables, typing as ft
 from .concurrency import async_to_sync, is_coroutine_function
 from .config import DEFAULTS
-from .ctx import AppContext, RequestContext, _scopes, _unset
+from .ctx import AppContext, RequestContext, _scopes, _unset, raise_failures
 from .debughelpers import FormDataRoutingRedirect
-from .engine.answer import _PRESERVE, WITHIN, answer_request
+from .engine.answer import WITHIN, answer_request
 from .engine.entry import asgi_entry
 from .engine.lifetime import JOBS_KEY, ServedApp
 from .engine.plan import DECIDES, ERROR_STEPS, STEPS, overrides_none, takes_short_way
 from .engine.results import wrap_result
 from .engine.route import Route, index_routes
+from .engine.teardown import is_same_fault, leave, report
 from .engine.urls import adapter_for, bind_to_request, bind_to_server, build_quickly, quote_anchor
 from .globals import (
     _find_request_context,
@@ -584,9 +585,11 @@ class Flask(ServedApp):
             response = self.process_response(response)
             if request_finished.receivers:
                 request_finished.send(self, _async_wrapper=self.ensure_sync, response=response)
-        except Exception:
+        except Exception as error:
             if not from_error_handler:
                 raise
+            if is_same_fault(error, error.__context__):
+                return response  # a hook that fails for each response; it was logged already
             self.logger.exception("An after-request step failed on the way of an error page.")
         return response
 
@@ -735,31 +738,51 @@ class Flask(ServedApp):
         """Call the teardown functions of the current request, whatever became of it.
 
         Those of the blueprints, innermost first, then those of the application; each group in
-        reverse order of registration. What they return is ignored.
+        reverse order of registration. What they return is ignored. Where one raises, the others are
+        called all the same; then the first error is raised, and further ones are logged.
 
         :param exc: the error that ended the request; by default the one being handled.
         """
         if exc is _unset:
             exc = sys.exc_info()[1]
+        failures: list[BaseException] = []
         hooks = self.teardown_request_funcs
         if hooks:
             for name in _scopes(_find_request_context()._endpoint())[1]:
                 for hook in reversed(hooks.get(name, ())):
-                    self.ensure_sync(hook)(exc)
-        if request_tearing_down.receivers:
-            request_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
+                    try:
+                        self.ensure_sync(hook)(exc)
+                    except BaseException as failure:
+                        failures.append(failure)
+        try:
+            if request_tearing_down.receivers:
+                request_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
+        finally:
+            if failures:
+                raise_failures(self, failures)
 
     def do_teardown_appcontext(self, exc: BaseException | None = _unset) -> None:
         """Call the teardown functions of the application context, last registered first.
+
+        Where one raises, the others are called all the same; then the first error is raised, and further
+        ones are logged.
 
         :param exc: the error that ended the work; by default the one being handled.
         """
         if exc is _unset:
             exc = sys.exc_info()[1]
+        failures: list[BaseException] = []
         for hook in reversed(self.teardown_appcontext_funcs):
-            self.ensure_sync(hook)(exc)
-        if appcontext_tearing_down.receivers:
-            appcontext_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
+            try:
+                self.ensure_sync(hook)(exc)
+            except BaseException as failure:
+                failures.append(failure)
+        try:
+            if appcontext_tearing_down.receivers:
+                appcontext_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
+        finally:
+            if failures:
+                raise_failures(self, failures)
 
     # ---- gateway: WSGI -------------------------------------------------------------------
 
@@ -806,10 +829,13 @@ class Flask(ServedApp):
             except BaseException as error:
                 failure = error
                 raise
-            return response(environ, start_response)
-        finally:
-            self._preserve(environ, context)
-            context.pop(self._to_report(failure))
+            body = response(environ, start_response)
+        except BaseException:
+            leave(self, context, environ, failure)
+            raise
+        return t.cast(
+            "t.Iterable[bytes]", leave(self, context, environ, failure, start_response, body)
+        )
 
     def _decide_way(self) -> None:
         """Find out, before the first request and after a change, what the engine may skip."""
@@ -821,11 +847,8 @@ class Flask(ServedApp):
         self._short_way = takes_short_way(self, _STEPS)
         self._entered_by = None if overrides_none(self, _ENTRANCE) else WITHIN
 
-    def _preserve(self, environ: WSGIEnvironment, context: RequestContext) -> None:
-        preserve = environ.get(_PRESERVE)
-        if preserve is not None:
-            preserve(context.app_context)
-            preserve(context)
+    def _report_failed_teardown(self, context: RequestContext, error: Exception) -> None:
+        report(self, context, error)
 
     def _to_report(self, failure: BaseException | None) -> BaseException | None:
         if failure is not None and self.should_ignore_error(failure):

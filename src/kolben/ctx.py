@@ -408,13 +408,15 @@ class RequestContext:
                 self._tear_down_app_context(exc)
 
     def _tear_down_request(self, exc: BaseException | None) -> None:
-        self.app.do_teardown_request(exc)
-        request = self._request
-        if request is not None:
-            if hasattr(request, "close"):
-                request.close()
-            # The two hold each other; apart, an upload is freed now and not by the collector.
-            self.environ["werkzeug.request"] = None
+        try:
+            self.app.do_teardown_request(exc)
+        finally:
+            request = self._request
+            if request is not None:
+                if hasattr(request, "close"):
+                    request.close()
+                # The two hold each other; apart, an upload is freed now and not by the collector.
+                self.environ["werkzeug.request"] = None
 
     def _tear_down_app_context(self, exc: BaseException | None) -> None:
         """Call the application context's teardown functions, with that context in force."""
@@ -449,11 +451,14 @@ class RequestContext:
             return
         self._left = False
         try:
-            with self.activate():
-                self._tear_down_request(exc)
-        finally:
-            if self._owns_app_context:
-                self._tear_down_app_context(exc)
+            try:
+                with self.activate():
+                    self._tear_down_request(exc)
+            finally:
+                if self._owns_app_context:
+                    self._tear_down_app_context(exc)
+        except Exception as error:
+            self.app._report_failed_teardown(self, error)
 
     @contextlib.contextmanager
     def activate(self) -> t.Iterator[None]:
@@ -499,6 +504,20 @@ def _check_on_top(context: AppContext | RequestContext, kind: str) -> None:
         raise AssertionError(
             f"This {kind} cannot be popped: the current one is {top!r}, not {context!r}."
         )
+
+
+def raise_failures(app: Flask, failures: t.Sequence[BaseException]) -> t.NoReturn:
+    """Raise the first of the errors that teardown functions have raised, and log the others.
+
+    :param app: the application.
+    :param failures: the errors, at least one.
+    """
+    # What ends the process or the greenlet goes before errors.
+    first = next((one for one in failures if not isinstance(one, Exception)), failures[0])
+    for other in failures:
+        if other is not first:
+            app.logger.error("Another teardown function failed, too.", exc_info=other)
+    raise first
 
 
 def _error_or_current(exc: BaseException | None) -> BaseException | None:

@@ -9,6 +9,7 @@ Tests hold the two gateways together.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import typing as t
 from functools import lru_cache, partial
 
@@ -19,9 +20,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from .. import tables
 from ..app import Flask
 from ..concurrency import in_thread, is_coroutine_function, server_loop, workers
+from ..ctx import raise_failures
 from ..engine import lifetime as lifespan
 from ..engine.answer import (
-    _PRESERVE,
     WITHIN,
     Answer,
     _answer as _respond,
@@ -30,8 +31,10 @@ from ..engine.answer import (
     answer_request,
 )
 from ..engine.route import Route, index_routes
+from ..engine.teardown import _PRESERVE, failed_response, report
 from ..engine.urls import is_odd_host
 from ..globals import _get_current, _reset_current, _set_current
+from ..http.streaming import AsyncBody
 from ..routing.index import NOT_FOUND, Found, NoRoute
 from ..signals import (
     appcontext_popped,
@@ -45,7 +48,16 @@ from ..wrappers import Response
 from .body import Body
 from .context import ASGIRequestContext
 from .scope import Scope, logger, make_environ, split_path
-from .send import Send, call_wsgi, prepare, send_plain, send_stream, start_message, whole_message
+from .send import (
+    Send,
+    call_wsgi,
+    close_body,
+    prepare,
+    send_plain,
+    send_stream,
+    start_message,
+    whole_message,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,23 +311,38 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
             answer = await in_thread(_handle_exception, app, raised)
         if type(answer) is not tuple:
             answer = _short_answer(answer, environ) or await prepare(answer, context.environ)
-        made: Answer = answer
-        return made
     except BaseException as raised:
-        failure = raised
+        with contextlib.suppress(Exception):  # which was logged
+            await _leave(app, context, raised)
         raise
-    finally:
-        request = context._request
-        # Now: somebody may have come to listen while the view waited.
-        is_quiet = tables.mark is app._quiet and not context._holds and _PRESERVE not in scope
-        if failure is not None or not is_quiet or (request is not None and request._has_files):
-            await _leave(app, context, app._to_report(failure))
-        else:
-            _reset_current(context._token)
-            context._token = None
-            if request is not None:
-                # A circle otherwise, which keeps the body until the garbage collector comes.
-                context.environ["werkzeug.request"] = None
+    request = context._request
+    # Now: somebody may have come to listen while the view waited.
+    is_quiet = tables.mark is app._quiet and not context._holds and _PRESERVE not in scope
+    if failure is not None or not is_quiet or (request is not None and request._has_files):
+        answer = await _leave_with(app, context, failure, answer)
+    else:
+        _reset_current(context._token)
+        context._token = None
+        if request is not None:
+            # A circle otherwise, which keeps the body until the garbage collector comes.
+            context.environ["werkzeug.request"] = None
+    made: Answer = answer
+    return made
+
+
+async def _leave_with(
+    app: Flask, context: ASGIRequestContext, failure: BaseException | None, answer: Answer
+) -> Answer:
+    """Leave the context, and return the answer, or a 500 where a teardown function has failed."""
+    error = await _leave(app, context, failure)
+    if error is None or failure is not None:
+        return answer
+    body: t.Any = answer[2]
+    if isinstance(body, AsyncBody):
+        await body.aclose()
+    else:
+        await in_thread(close_body, body)
+    return await prepare(failed_response(app, error), context.environ)
 
 
 def _short_answer(response: t.Any, environ: WSGIEnvironment) -> Answer | None:
@@ -461,42 +488,52 @@ def _while_handling(error: Exception, handler: Callable[[t.Any], t.Any]) -> t.An
         return handler(error)
 
 
-async def _leave(app: Flask, context: ASGIRequestContext, error: BaseException | None) -> None:
-    """The twin of `RequestContext._leave`."""
+async def _leave(
+    app: Flask, context: ASGIRequestContext, failure: BaseException | None
+) -> Exception | None:
+    """The twin of `kolben.engine.teardown.leave`."""
     token = t.cast("t.Any", context._token)
     preserve = context.scope.get(_PRESERVE)
     if preserve is not None:
         preserve(context.app_context)
         preserve(context)
+    error = app._to_report(failure)
     context._token = None
     context._left = held = context._holds > 0
     try:
-        if not held:
-            await _tear_down_request(app, context, error)
-    finally:
-        _reset_current(token)
-        if not held:
-            await _tear_down_app_context(app, context, error)
+        try:
+            if not held:
+                await _tear_down_request(app, context, error)
+        finally:
+            _reset_current(token)
+            if not held:
+                await _tear_down_app_context(app, context, error)
+    except Exception as raised:
+        await in_thread(report, app, context, raised)
+        return raised
+    return None
 
 
 async def _tear_down_request(
     app: Flask, context: ASGIRequestContext, error: BaseException | None
 ) -> None:
-    if (
-        app.teardown_request_funcs
-        or request_tearing_down.receivers
-        or not _are_own(app, "do_teardown_request")
-    ):
-        names = (*context._blueprints(), None)
-        reverse = {name: hooks[::-1] for name, hooks in app.teardown_request_funcs.items()}
-        hooks = _listed(reverse, names)
-        await _tear_down(app, app.do_teardown_request, hooks, request_tearing_down, error)
-    request = context._request
-    if request is not None:
-        if hasattr(request, "close"):
-            request.close()
-        # As in the twin: apart, the two need no garbage collector.
-        context.environ["werkzeug.request"] = None
+    try:
+        if (
+            app.teardown_request_funcs
+            or request_tearing_down.receivers
+            or not _are_own(app, "do_teardown_request")
+        ):
+            names = (*context._blueprints(), None)
+            reverse = {name: hooks[::-1] for name, hooks in app.teardown_request_funcs.items()}
+            hooks = _listed(reverse, names)
+            await _tear_down(app, app.do_teardown_request, hooks, request_tearing_down, error)
+    finally:
+        request = context._request
+        if request is not None:
+            if hasattr(request, "close"):
+                request.close()
+            # As in the twin: apart, the two need no garbage collector.
+            context.environ["werkzeug.request"] = None
 
 
 async def _tear_down_app_context(
@@ -533,8 +570,14 @@ async def _tear_down(
     if signal.receivers or not _are_own(app, step.__name__) or not _all_async(hooks):
         await in_thread(step, error)
         return
+    failures: list[BaseException] = []
     for hook in hooks:
-        await hook(error)
+        try:
+            await hook(error)
+        except BaseException as failure:
+            failures.append(failure)
+    if failures:
+        raise_failures(app, failures)
 
 
 # -- small questions ------------------------------------------------------------------------

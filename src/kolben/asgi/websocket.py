@@ -16,6 +16,7 @@ import typing as t
 from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError
 
 from ..concurrency import in_thread, is_coroutine_function, server_loop
+from ..ctx import raise_failures
 from ..engine.lifetime import start_late
 from ..globals import _current
 from ..sessions import SecureCookieSessionInterface
@@ -257,11 +258,16 @@ async def _leave(app: Flask, context: WebSocketContext, error: BaseException | N
     """Call the teardown functions and stop being the current context."""
     token = t.cast("t.Any", context._token)
     context._token = None
-    names = (*context.websocket.blueprints, None)
-    try:
-        for name in names:
-            for hook in reversed(app.teardown_websocket_funcs.get(name, ())):
+    failures: list[BaseException] = []
+    for name in (*context.websocket.blueprints, None):
+        for hook in reversed(app.teardown_websocket_funcs.get(name, ())):
+            try:
                 await _call(hook, error)
+            except BaseException as failure:
+                failures.append(failure)
+    try:
+        if failures:
+            raise_failures(app, failures)
     finally:
         _current.reset(token)
         await _leave_app_context(app, context, error)

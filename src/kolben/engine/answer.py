@@ -38,15 +38,13 @@ from ..wrappers import Response, text_response
 from .plan import _prepare_json
 from .results import Payload
 from .route import Route, index_routes
+from .teardown import _PRESERVE, leave
 from .urls import is_odd_host, plain_hosts
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
     from ..app import Flask
-
-# Set by test clients and debuggers that want to look at the contexts after the response.
-_PRESERVE = "werkzeug.debug.preserve_context"
 
 #: Status, headers and body, ready for a server.
 Answer = tuple[str, list[tuple[str, str]], t.Iterable[bytes]]
@@ -162,21 +160,22 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
             status, headers, body = None, self.handle_exception(raised), ()
 
         if status is None:
-            return headers(environ, start_response)
-        start_response(status, headers)
-        return body
-    finally:
-        request = context._request
-        if not is_quiet or _PRESERVE in environ or (request is not None and request._has_files):
-            # Teardown functions are told what ended the request, not what its answer ran into.
-            self._preserve(environ, context)
-            context._leave(context._token, self._to_report(failure), True)
+            body = headers(environ, start_response)
         else:
-            _reset_current(context._token)
-            context._token = None
-            if request is not None:
-                # PERF: apart, environ and request are freed at once; the collector takes 2 µs.
-                environ["werkzeug.request"] = None
+            start_response(status, headers)
+    except BaseException:
+        leave(self, context, environ, failure)
+        raise
+    request = context._request
+    if not is_quiet or _PRESERVE in environ or (request is not None and request._has_files):
+        # Teardown functions are told what ended the request, not what its answer ran into.
+        return leave(self, context, environ, failure, start_response, body)
+    _reset_current(context._token)
+    context._token = None
+    if request is not None:
+        # PERF: apart, environ and request are freed at once; the collector takes 2 µs.
+        environ["werkzeug.request"] = None
+    return body
 
 
 def _match_slowly(

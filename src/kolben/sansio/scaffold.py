@@ -364,7 +364,7 @@ class Scaffold:
     def teardown_request(self, f: T_teardown) -> T_teardown:
         """Call ``f(exception or None)`` at the end of each request, whatever happened.
 
-        What it returns is ignored; it must not raise.
+        What it returns is ignored. Where it raises, the other functions are called all the same.
         """
         return _hook("teardown_request", self.teardown_request_funcs, f)
 
