@@ -110,16 +110,20 @@ class Plan:
     providers: list[Provider] = field(default_factory=list)
     #: Called for what they refuse, by blueprints' ``auth``.
     guard: Provider | None = None
+    _reads: list[Param] | None = None
 
     def reads(self) -> list[Param]:
         """The parameters of the view and of its providers that are read from the request."""
+        if self._reads is not None:
+            return self._reads
         found: dict[int, Param] = {}
         everything = [self.params, *(one.params for one in self.providers)]
         for params in everything:
             for param in params:
                 if param.where != "provider":
                     found[id(param)] = param
-        return list(found.values())
+        self._reads = list(found.values())
+        return self._reads
 
     @property
     def body(self) -> Param | None:
