@@ -264,3 +264,16 @@ def test_a_class_is_read_from_headers(gateway: Gateway) -> None:
 def test_variables_of_the_url_are_read_as_their_type(gateway: Gateway) -> None:
     assert gateway.get(api(), "/days/2026-01-02").text == "2026-01-02"
     assert faults(gateway.get(api(), "/days/today")) == [("path", "day")]
+
+
+def test_local_names_are_found() -> None:
+    api = API("local")
+
+    class Local(Struct):
+        number: int
+
+    @api.post("/")
+    def view(body: Local) -> Local:
+        return body
+
+    assert api.test_client().post("/", json={"number": 1}).json == {"number": 1}

@@ -11,6 +11,7 @@ except ImportError:
     raise ImportError('kolben.api needs msgspec: pip install "kolben[api]".') from None
 
 from .app import API as API
+from .client import Client as Client, Remote as Remote
 from .markers import (
     Accepted as Accepted,
     APIKey as APIKey,
@@ -30,8 +31,10 @@ from .markers import (
     given as given,
 )
 from .operations import APIBlueprint as APIBlueprint
+from .paging import Page as Page
 from .problems import (
     Fault as Fault,
     InvalidRequest as InvalidRequest,
     Problem as Problem,
 )
+from .sockets import Socket as Socket

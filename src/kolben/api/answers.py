@@ -17,6 +17,7 @@ from ..wrappers import Response
 from . import kinds
 from .kinds import name_of, unwrap
 from .markers import Streamed
+from .paging import Page
 from .plan import check_schema
 
 if t.TYPE_CHECKING:
@@ -49,6 +50,9 @@ class Answer:
     :param media: ``json``, ``none``, ``lines``, ``events``, ``text`` or ``any``.
     """
 
+    #: Whether the view returns it as a tuple with its status.
+    is_tuple = False
+
     def __init__(self, status: int, type: t.Any, media: str = "json") -> None:
         self.status = status
         self.type = type
@@ -67,6 +71,9 @@ class Answer:
         if any(not self._writes_itself(one) for one in self.nested):
             # A TypedDict is a dictionary like any other, with any members.
             self.exact = self.exact_item = None
+        is_page = t.get_origin(bare) is Page
+        self._page_items = Answer(status, list[t.get_args(bare)[0]]) if is_page else None  # type: ignore[misc] # a type that is made here
+        self.is_page = is_page
         self._harmless: t.Any = None  # the subclasses that were found to add no members
 
     def _writes_itself(self, kind: t.Any) -> bool:
@@ -96,7 +103,10 @@ class Answer:
         """
         if self._is_pydantic:
             return self._write_pydantic(value)
-        if not self._fits(value):
+        if type(value) is Page and self._page_items is not None:
+            if not self._page_items._fits(value.items):
+                value = Page(self._page_items.filter(value.items), value.next)
+        elif not self._fits(value):
             value = self.filter(value)
         return _encode(value)
 
@@ -133,6 +143,9 @@ class Answer:
         """
         if self._is_pydantic:
             self._write_pydantic(value, is_checked=True)
+            return
+        if self._page_items is not None and type(value) is Page:
+            self._page_items.check(value.items)
             return
         value = self.filter(value)
         place = _not_finite(msgspec.to_builtins(value, str_keys=True))
@@ -208,7 +221,9 @@ def _with_status(annotation: t.Any, fail: t.Callable[[str], t.NoReturn]) -> Answ
     if not status or t.get_origin(unwrap(arguments[1])[0]) is not t.Literal:
         body = name_of(arguments[0]) if arguments else "T"
         fail(f"{_tuple_name(arguments)} does not say which status: tuple[{body}, Literal[201]].")
-    return _answer(int(status[0]), arguments[0], (), fail)
+    answer = _answer(int(status[0]), arguments[0], (), fail)
+    answer.is_tuple = True
+    return answer
 
 
 def _tuple_name(arguments: tuple[t.Any, ...]) -> str:
@@ -275,16 +290,18 @@ class Finisher:
             return result
         answer = self._default if status is None else self._by_status.get(status)
         is_checked = self._checks()
-        if answer is None or answer.media == "any":
-            if is_checked and answer is None and isinstance(status, int) and status < 400:
+        if answer is None and isinstance(status, int) and status < 400:
+            if is_checked:
                 raise Misfitting(f"The status {status} is not one that is annotated.")
+            answer = self._default
+        if answer is None or answer.media == "any":
             return result
         if answer.media == "text" or (isinstance(value, str) and not _takes_text(answer)):
             return result
         if answer.media == "none":
             if is_checked and value is not None and value != "":
                 raise Misfitting(f"The result of {answer.status} has no body, as is annotated.")
-            return _empty(answer.status, headers)
+            return _empty(status or answer.status, headers)
         if is_checked:
             answer.check(value)
         body = answer.write(value)
@@ -292,8 +309,8 @@ class Finisher:
         if link is not None and (made := link()):
             headers = {**dict(headers or {}), "Link": made}
         if headers:
-            return Response(body, answer.status, headers, mimetype=JSON)
-        return payload(body, answer.status)
+            return Response(body, status or answer.status, headers, mimetype=JSON)
+        return payload(body, status or answer.status)
 
     def _checks(self) -> bool:
         """Tell whether results are checked: as is configured, or else in debug mode and in tests."""

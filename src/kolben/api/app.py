@@ -15,6 +15,7 @@ from .problems import as_problem
 
 if t.TYPE_CHECKING:
     from ..testing import FlaskClient
+    from .client import Client
 
 
 class API(Registers, Flask):
@@ -67,6 +68,15 @@ class API(Registers, Flask):
     def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> FlaskClient:  # noqa: D102
         self.resolve()
         return super().test_client(use_cookies, **kwargs)
+
+    def client(self, headers: t.Mapping[str, str] | None = None) -> Client:
+        """Return a client that calls the handlers of this API in this process.
+
+        :param headers: sent with every request.
+        """
+        from .client import Client
+
+        return Client(self, headers)
 
     def _decide_way(self) -> None:
         self.resolve()

@@ -20,7 +20,7 @@ from ..concurrency import async_to_sync, in_thread
 from ..ctx import RequestContext
 from ..engine.results import Payload
 from ..globals import _get_current
-from . import sources, streams
+from . import sockets, sources, streams
 from .answers import JSON_HEADER, Answer, Finisher
 from .faults import JSONReader
 from .kinds import NODEFAULT, Misfit
@@ -268,6 +268,9 @@ class Writer:
         """Call the view, and make the answer of what it returns."""
         arguments = []
         for param in self._plan.params:
+            if param.where == "socket":
+                maker = self._name(sockets.maker(param.type))
+                self._add(f"{self._value(param)} = {maker}()", depth)
             value = self._values[id(param.provider or param)]
             by_name = param.keyword_only or self._operation.passes_by_name
             arguments.append(f"{param.name}={value}" if by_name else value)
@@ -280,6 +283,9 @@ class Writer:
             call = f"await __hop(__view{passed})"
         self._add(f"__result = {call}", depth)
         give = "__answer =" if exits else "return"
+        if self._operation.socket is not None:
+            self._add(f"{give} __result", depth)
+            return
         if streams_out:
             make = self._name(streams.maker(self._operation.stream))
             self._add(f"{give} {make}(__result{', __exits, __unwind' if exits else ''})", depth)
@@ -299,7 +305,7 @@ class Writer:
     def _fast(self, finisher: Finisher) -> tuple[str, str] | None:
         """Return when a result can be written as it is, and how; None if that is never so."""
         answer: Answer | None = next((o for o in self._operation.answers if o.status == 200), None)
-        if answer is None or answer.media != "json" or hasattr(answer.exact, "__link__"):
+        if answer is None or answer.media != "json":
             return None
         encode = self._name(msgspec.json.Encoder().encode)
         mark = f"{self._name(finisher)}.mark is __tables.mark"

@@ -296,7 +296,7 @@ class _Document:
         schema = self._schemas.of(answer.type, is_answer=True)
         if answer.media == "json":
             made["content"] = {JSON: {"schema": schema}}
-            if hasattr(answer.exact, "__link__") or hasattr(t.get_origin(answer.exact), "__link__"):
+            if answer.is_page:
                 made["headers"] = {"Link": {"schema": {"type": "string"}}}
             return made
         self._has_streams = True

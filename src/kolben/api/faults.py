@@ -386,20 +386,25 @@ def _quick(info: t.Any) -> t.Callable[[t.Any], t.Any] | None:
     if kind not in (bool, int, float, str) or getattr(info, "multiple_of", None) is not None:
         return None
     if kind is str:
-        least, most = info.min_length or 0, info.max_length or sys.maxsize
+        least = info.min_length or 0
+        most = sys.maxsize if info.max_length is None else info.max_length
         search = re.compile(info.pattern).search if info.pattern else None
         if search is None:
             return lambda value: type(value) is str and least <= len(value) <= most
         return lambda value: type(value) is str and least <= len(value) <= most and search(value)
-    limits = {name: getattr(info, name, None) for name in ("gt", "ge", "lt", "le")}
-    if not any(limit is not None for limit in limits.values()):
+    if all(getattr(info, name, None) is None for name in ("gt", "ge", "lt", "le")):
         return lambda value: type(value) is kind
+    number: t.Any = kind
     low, high = -math.inf, math.inf
     ge = low if info.ge is None else info.ge
     gt = low if info.gt is None else info.gt
     le = high if info.le is None else info.le
     lt = high if info.lt is None else info.lt
-    return lambda value: type(value) is kind and ge <= value <= le and gt < value < lt
+
+    def fits(value: t.Any) -> bool:
+        return type(value) is number and bool(ge <= value <= le and gt < value < lt)
+
+    return fits
 
 
 def _convert(value: t.Any, kind: t.Any, place: str, found: Found) -> None:

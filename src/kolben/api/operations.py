@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from ..blueprints import Blueprint, BlueprintSetupState
 from ..globals import request
 from ..views import MethodView
+from ..websockets import WebSocketView
 from . import compile as compiling
 from .answers import Answer, answers_of
 from .document import About
@@ -119,8 +120,6 @@ class Operation:
     function: t.Any = None
     is_compiled: bool = False
     source: str = ""
-    #: What a WebSocket takes and sends; None for other views.
-    socket: tuple[t.Any, t.Any] | None = None
     _plan: Plan | None = None
     _answers: list[Answer] | None = None
 
@@ -162,6 +161,15 @@ class Operation:
     def stream(self) -> Answer | None:
         """The answer that comes piece by piece, if one does."""
         return next((one for one in self.answers if one.media in ("lines", "events")), None)
+
+    @property
+    def socket(self) -> tuple[t.Any, t.Any] | None:
+        """What a WebSocket takes and sends; None for other views."""
+        found = next((one for one in self.plan.params if one.where == "socket"), None)
+        if found is None:
+            return None
+        taken, sent, *_ = *t.get_args(found.type), t.Any, t.Any
+        return taken, sent
 
     def prepare(self) -> None:
         """Find out how its function is called, and make it."""
@@ -349,6 +357,12 @@ def type_view(
     if view_class is not None:
         _type_class(owners, app, rule, endpoint, view, options)
         return view
+    if isinstance(view, WebSocketView):
+        if not is_typed(view.handler):
+            return view
+        operation = make_operation(owners, view.handler, rule, ("GET",), options)
+        _enter(operation, app, endpoint)
+        return WebSocketView(operation.function, view.origins)
     if not is_typed(view) and not options.get("document"):
         settings_of(options)
         options.pop("draft", None)
@@ -468,9 +482,10 @@ class APIBlueprint(Registers, Blueprint):
         if view_func is not None and is_typed(view_func):
             # A mistake is told where it is made, not where the blueprint is registered.
             methods = options.get("methods") or getattr(view_func, "methods", None) or ("GET",)
+            view = view_func.handler if isinstance(view_func, WebSocketView) else view_func
             whole = (self.url_prefix or "") + rule
-            draft = make_operation((self,), view_func, whole, methods, dict(options))
-            OPERATIONS[view_func].remove(draft)
+            draft = make_operation((self,), view, whole, methods, dict(options))
+            OPERATIONS[view].remove(draft)
             with contextlib.suppress(NameError):
                 draft.answers  # noqa: B018 (found out here)
             options["draft"] = draft

@@ -18,6 +18,7 @@ from msgspec import NODEFAULT
 from . import kinds
 from .kinds import name_of, unwrap
 from .markers import BASIC, Basic, In, Name, Security
+from .sockets import Socket
 
 _VARIABLE = re.compile(r"<(?:(\w+)(?:\(.*?\))?:)?(\w+)>")
 #: What the converters give; those of a program's own may give anything.
@@ -120,7 +121,7 @@ class Plan:
         everything = [self.params, *(one.params for one in self.providers)]
         for params in everything:
             for param in params:
-                if param.where != "provider":
+                if param.where not in ("provider", "socket"):
                     found[id(param)] = param
         self._reads = list(found.values())
         return self._reads
@@ -262,6 +263,9 @@ class Planner:
         if security is not None or bare is Basic:
             param.security = security or BASIC
             param.where, param.wire = param.security.where, param.security.wire
+            return param
+        if bare is Socket or t.get_origin(bare) is Socket:
+            param.where, param.type = "socket", bare
             return param
         if marked is None:
             provide = next((one for one in extra if _provides(one)), None)

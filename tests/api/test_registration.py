@@ -1,0 +1,246 @@
+"""What is refused at registration: with file, line and function, and what to do."""
+
+import re
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from kolben.api import API, APIBlueprint, Bearer, Body, Query, Struct
+
+
+class Filter(Struct):
+    name: str
+
+
+class Order(Struct):
+    number: int
+
+
+class Session:
+    pass
+
+
+def refused(register: t.Callable[[API], object]) -> str:
+    with pytest.raises(TypeError) as caught:
+        register(API("mistakes"))
+    place, _, text = str(caught.value).partition("(): ")
+    assert re.fullmatch(re.escape(__file__) + r":\d+ view", place)
+    line = int(place.split(":")[-1].split()[0])
+    source = Path(__file__).read_text().splitlines()[line - 1]
+    assert source.strip().startswith(("def view", "async def view"))
+    return text
+
+
+def test_what_no_request_holds() -> None:
+    def register(api: API) -> None:
+        @api.get("/")
+        def view(db: Session) -> None: ...
+
+    assert refused(register) == (
+        "'db' is a Session, which no request holds. Name a function that provides it:"
+        " Annotated[Session, open_session]."
+    )
+
+
+def test_two_bodies() -> None:
+    def register(api: API) -> None:
+        @api.post("/")
+        def view(a: Order, b: Filter) -> None: ...
+
+    assert refused(register) == (
+        "'a' and 'b' both want the body, of which there is one. Put them into one class, or mark"
+        " one: Query[Filter]."
+    )
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_body_where_there_is_none(method: str) -> None:
+    def register(api: API) -> None:
+        @api.route("/", methods=[method])
+        def view(filter: Filter) -> None: ...
+
+    assert refused(register) == (
+        f"{method} has no body for 'filter'. Query[Filter] reads its fields from the query."
+    )
+
+
+def test_none_without_a_default() -> None:
+    def register(api: API) -> None:
+        @api.get("/")
+        def view(q: int | None) -> None: ...
+
+    assert refused(register) == (
+        "'q' may be None but has no default, and a query cannot say null: write q: int | None ="
+        " None."
+    )
+
+
+def test_lists_of_lists_in_text() -> None:
+    def register(api: API) -> None:
+        @api.get("/")
+        def view(m: list[list[int]]) -> None: ...
+
+    assert refused(register) == (
+        "'m' is list[list[int]]; a query holds lists of plain values only."
+    )
+
+
+def test_a_converter_of_another_type() -> None:
+    def register(api: API) -> None:
+        @api.get("/<int:id>")
+        def view(id: str) -> None: ...
+
+    assert refused(register) == "<int:id> gives an int, but 'id' is annotated str."
+
+
+def test_a_status_that_is_not_said() -> None:
+    def register(api: API) -> None:
+        @api.get("/")
+        def view() -> tuple[Order, int]: ...
+
+    assert refused(register) == (
+        "tuple[Order, int] does not say which status: tuple[Order, Literal[201]]."
+    )
+
+
+def test_a_result_without_a_schema() -> None:
+    def register(api: API) -> None:
+        @api.get("/")
+        def view() -> object: ...
+
+    assert refused(register) == (
+        "the result's type object has no schema. Annotate a class with fields, or return a"
+        " Response."
+    )
+
+
+def test_providers_that_need_each_other() -> None:
+    def current_user(db: t.Any) -> str:
+        return ""
+
+    def session(user: t.Annotated[str, current_user]) -> str:
+        return ""
+
+    current_user.__annotations__["db"] = t.Annotated[str, session]
+
+    def register(api: API) -> None:
+        @api.get("/")
+        def view(user: t.Annotated[str, current_user]) -> None: ...
+
+    assert (
+        refused(register) == "current_user -> session -> current_user: providers need each other."
+    )
+
+
+def test_classes_of_two_kinds_in_one_body() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    Line = pydantic.create_model("Line", sku=(str, ...))
+
+    class Basket(Struct):
+        line: Line  # type: ignore[valid-type]
+
+    def register(api: API) -> None:
+        @api.post("/")
+        def view(body: Basket) -> None: ...
+
+    assert refused(register) == (
+        "Basket (Struct) holds Line (pydantic): use one kind within a body."
+    )
+
+
+def test_msgspec_is_named_where_it_is_missing() -> None:
+    program = (
+        "import sys; sys.modules['msgspec'] = None\n"
+        "try:\n import kolben.api\n"
+        "except ImportError as error:\n print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == 'kolben.api needs msgspec: pip install "kolben[api]".\n'
+
+
+def test_a_blueprint_tells_mistakes_where_they_are_made() -> None:
+    blueprint = APIBlueprint("v1", __name__)
+    with pytest.raises(TypeError, match=r"view\(\): 'db' is a Session"):
+
+        @blueprint.get("/")
+        def view(db: Session) -> None: ...
+
+
+def test_names_that_are_defined_later_are_resolved_before_the_first_request() -> None:
+    source = (
+        "from __future__ import annotations\n"
+        "from kolben.api import API, Struct\n"
+        "api = API('late')\n"
+        "@api.get('/<int:number>')\n"
+        "def late(number: int, q: Late) -> Item: return Item(number)\n"
+        "class Item(Struct):\n number: int\n"
+        "Late = int\n"
+    )
+    program: dict[str, t.Any] = {"__name__": "late"}
+    sys.modules["late"] = t.cast("t.Any", type(sys)("late"))
+    sys.modules["late"].__dict__.update(program)
+    try:
+        exec(compile(source, "late.py", "exec"), sys.modules["late"].__dict__)
+        api = sys.modules["late"].api
+        assert api.test_client().get("/3?q=1").json == {"number": 3}
+    finally:
+        del sys.modules["late"]
+
+
+def test_names_that_are_never_defined_are_told_at_the_first_client() -> None:
+    api = API("never")
+
+    def view(order): ...  # type: ignore[no-untyped-def]
+
+    view.__annotations__["order"] = "Missing"
+    api.post("/")(view)
+    with pytest.raises(TypeError, match="'Missing' is not defined at run time; import it outside"):
+        api.test_client()
+
+
+def test_views_without_annotations_are_left_alone() -> None:
+    api = API("plain")
+
+    def view():  # type: ignore[no-untyped-def]
+        return "x"
+
+    api.get("/")(view)
+    assert api.view_functions["view"] is view
+
+
+def test_the_decorator_returns_the_function_itself() -> None:
+    api = API("same")
+
+    def view(q: int) -> int:
+        return q
+
+    assert api.get("/")(view) is view
+    assert view(2) == 2
+    assert t.cast("t.Any", api.view_functions["view"]).__wrapped__ is view
+
+
+def test_marked_parameters_may_stand_beside_a_body() -> None:
+    api = API("marked")
+
+    @api.post("/")
+    def view(a: Order, b: Query[Filter], token: Bearer = "") -> list[t.Any]:
+        return [a.number, b.name, token]
+
+    reply = api.test_client().post("/?name=x", json={"number": 1})
+    assert reply.json == [1, "x", ""]
+
+
+def test_a_body_may_be_left_out_where_it_has_a_default() -> None:
+    api = API("optional")
+
+    @api.post("/")
+    def view(body: Body[Order | None] = None) -> bool:
+        return body is None
+
+    client = api.test_client()
+    assert client.post("/").json is True
+    assert client.post("/", json={"number": 1}).json is False
+    assert client.post("/", json={}).status_code == 422

@@ -1,0 +1,148 @@
+"""Answers that come piece by piece, and WebSockets with typed messages."""
+
+import asyncio
+import typing as t
+
+import pytest
+
+from gateways import Gateway
+from kolben import request
+from kolben.api import API, EventStream, Header, Socket, Struct, SyncEventStream
+from kolben.async_testing import WebSocketDisconnect
+
+seen: list[str] = []
+
+
+class Price(Struct, tag="price"):
+    value: int
+
+
+class Halt(Struct, tag="halt"):
+    reason: str
+
+
+class Say(Struct, tag=True):
+    text: str
+
+
+class Leave(Struct, tag=True):
+    pass
+
+
+class Said(Struct):
+    text: str
+
+
+def session() -> t.Iterator[str]:
+    seen.append("open")
+    try:
+        yield "db"
+    finally:
+        seen.append("close")
+
+
+DB = t.Annotated[str, session]
+
+
+def api() -> API:
+    seen.clear()
+    api = API("streams")
+
+    @api.get("/lines")
+    def lines(db: DB, n: int = 2) -> t.Iterator[Price]:
+        for number in range(n):
+            seen.append(f"{request.path} {number}")
+            yield Price(number)
+
+    @api.get("/lines-async")
+    async def lines_async(db: DB) -> t.AsyncIterator[Price]:
+        for number in range(2):
+            seen.append(f"{request.path} {number}")
+            yield Price(number)
+
+    @api.get("/events")
+    async def events(last_event_id: Header[int] = 0) -> EventStream[Price | Halt]:
+        yield Price(last_event_id)
+        yield Halt("over")
+
+    @api.get("/events-plain")
+    def events_plain() -> SyncEventStream[Price | Halt]:
+        yield Price(1)
+        yield Halt("over")
+
+    @api.websocket("/chat/<room>")
+    async def chat(room: str, socket: Socket[Say | Leave, Said], loud: bool = False) -> None:
+        async for message in socket:
+            if isinstance(message, Leave):
+                break
+            text = message.text.upper() if loud else message.text
+            await socket.send(Said(f"{room}: {text}"))
+
+    @api.websocket("/lenient")
+    async def lenient(socket: Socket[Say, Said]) -> None:
+        async for message in socket(invalid="skip"):
+            await socket.send(Said(message.text))
+
+    return api
+
+
+def test_lines_of_json(gateway: Gateway) -> None:
+    for path in ("/lines", "/lines-async"):
+        reply = gateway.get(api(), path)
+        assert reply.header("content-type") == "application/jsonl"
+        assert reply.text == '{"type":"price","value":0}\n{"type":"price","value":1}\n'
+        assert seen == ["open", f"{path} 0", f"{path} 1", "close"]
+
+
+def test_providers_go_on_when_the_client_leaves() -> None:
+    gateway = Gateway("asgi")
+    for path in ("/lines?n=100000", "/lines-async"):
+        gateway.get(api(), path, leave_after=1)
+        assert seen[-1] == "close"
+        assert seen.count("close") == 1
+
+
+def test_providers_go_on_for_a_stream_that_never_starts(gateway: Gateway) -> None:
+    gateway.get(api(), "/lines", method="HEAD")
+    assert seen in (["open", "close"], [])
+
+
+def test_events_are_named_by_their_tags(gateway: Gateway) -> None:
+    reply = gateway.get(api(), "/events", headers=[("last-event-id", "7")])
+    assert reply.header("content-type").startswith("text/event-stream")
+    assert reply.text == (
+        'event: price\ndata: {"type":"price","value":7}\n\n'
+        'event: halt\ndata: {"type":"halt","reason":"over"}\n\n'
+    )
+    assert gateway.get(api(), "/events-plain").text.startswith("event: price\n")
+    assert gateway.get(api(), "/events", headers=[("last-event-id", "x")]).status == 422
+
+
+def test_messages_are_typed() -> None:
+    async def talk() -> None:
+        client = api().async_test_client()
+        async with client.websocket("/chat/blue?loud=1") as ws:
+            await ws.send_json({"type": "Say", "text": "hi"})
+            assert await ws.receive_json() == {"text": "blue: HI"}
+            await ws.send_json({"type": "Say", "text": 3})
+            with pytest.raises(WebSocketDisconnect) as caught:
+                await ws.receive()
+            assert caught.value.code == 1007
+            assert caught.value.reason == "#/text: Expected `str`, got `int`"
+        async with client.websocket("/lenient") as ws:
+            await ws.send("nonsense")
+            await ws.send_json({"type": "Say", "text": "ok"})
+            assert await ws.receive_json() == {"text": "ok"}
+
+    asyncio.run(talk())
+
+
+def test_streams_are_in_the_document() -> None:
+    document = api().test_client().get("/openapi.json").json
+    assert document["openapi"] == "3.2.0"
+    content = document["paths"]["/lines"]["get"]["responses"]["200"]["content"]
+    assert content == {"application/jsonl": {"itemSchema": {"$ref": "#/components/schemas/Price"}}}
+    socket = document["x-websockets"]["/chat/{room}"]
+    assert socket["receive"]["discriminator"]["propertyName"] == "type"
+    assert socket["send"] == {"$ref": "#/components/schemas/Said"}
+    assert "/chat/{room}" not in document["paths"]
