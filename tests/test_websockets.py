@@ -169,6 +169,62 @@ def test_sending_and_receiving_from_two_tasks(app):
     run(test())
 
 
+def test_a_server_never_sees_a_receive_that_is_given_up(app):
+    """ASGI does not say that a cancelled receive() takes no message; here it does."""
+    arrived = asyncio.Queue()
+    sent = []
+
+    async def receive():
+        try:
+            return await arrived.get()
+        except asyncio.CancelledError:
+            raise AssertionError("receive() was cancelled") from None
+
+    async def send(message):
+        sent.append(message.get("text"))
+
+    @app.websocket("/impatient")
+    async def impatient():
+        await websocket.accept()
+        message = ""
+        while message != "end":
+            with contextlib.suppress(TimeoutError):
+                message = await asyncio.wait_for(websocket.receive(), 0.001)
+                await websocket.send(message)
+
+    async def test():
+        arrived.put_nowait({"type": "websocket.connect"})
+        scope = {"type": "websocket", "path": "/impatient", "headers": [], "query_string": b""}
+        task = asyncio.create_task(app.asgi_app(scope, receive, send))
+        for n in range(100):
+            arrived.put_nowait({"type": "websocket.receive", "text": str(n)})
+            await asyncio.sleep(n % 4 / 1000)
+        arrived.put_nowait({"type": "websocket.receive", "text": "end"})
+        await task
+        assert sent[1:-2] == [*map(str, range(100))]
+
+    run(test())
+
+
+def test_a_handler_that_only_sends_leaves_the_loop_to_others_and_hears_of_the_end(app):
+    ended = []
+
+    @app.websocket("/ticks")
+    async def ticks():
+        try:
+            while True:
+                await websocket.send("tick")
+        finally:
+            ended.append(websocket.close_code)
+
+    async def test():
+        async with connect(app, "/ticks") as ws:
+            assert await ws.receive() == "tick"
+        assert ended == [1000]
+
+    run(test())
+
+
 def test_send_waits_for_the_server(app):
     """A server that cannot get rid of its data does not return from send()."""
     sent = []

@@ -37,6 +37,10 @@ server_loop: contextvars.ContextVar[asyncio.AbstractEventLoop | None] = contextv
     "kolben.server_loop", default=None
 )
 
+#: For how many seconds a coroutine of ours goes on, at most, before it lets the event loop take its
+#: turn: awaiting need not mean to wait, and a server's ``send`` seldom does.
+TURN = 0.005
+
 _absent: t.Any = object()
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import typing as t
 from functools import update_wrapper
 from inspect import iscoroutinefunction
+from time import monotonic
 from urllib.parse import urlsplit
 
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, WebsocketMismatch
 
+from .concurrency import TURN
 from .globals import _cv_request
 from .lazy import lazy
 from .wrappers import Request
@@ -27,6 +29,7 @@ if t.TYPE_CHECKING:
 
     from .app import Flask
     from .asgi.context import WebSocketContext
+    from .asgi.inbox import Inbox
 
     Message = t.MutableMapping[str, t.Any]
     Receive = Callable[[], Awaitable[Message]]
@@ -38,8 +41,8 @@ F = t.TypeVar("F", bound="Callable[..., t.Any]")
 #: ``WEBSOCKET_LEAVE_TIMEOUT`` is configured.
 LEAVE_TIMEOUT = 5.0
 
-#: Bytes of messages that are kept for a handler that does not receive them.
-_READ_AHEAD = 64 * 1024
+#: A handler that has sent so many messages in a row is one that does not receive.
+_SENT_IN_A_ROW = 64
 
 # RFC 6455, section 7.4.1: the others are reserved, or are only ever seen and never sent.
 _CODES = frozenset((*range(1000, 1004), *range(1007, 1015)))
@@ -122,8 +125,7 @@ class WebSocket(Request):
     _gone = False
     # True once the handler knows it.
     _told = False
-    # What was read for a handler that did not receive, by a task that reads ahead.
-    _ahead: _ReadAhead | None = None
+    # Looks whether the client has left, or cancels a handler that does not notice that it has.
     _timer: asyncio.TimerHandle | None = None
 
     @property
@@ -190,21 +192,20 @@ class WebSocket(Request):
     async def receive(self) -> str | bytes:
         """Wait for the next message and return it: text, or bytes if it is a binary one.
 
+        A wait that is cancelled, as by ``asyncio.timeout``, takes no message.
+
         :raises WebSocketDisconnect: if the client has left, or leaves meanwhile.
         """
         await self._ensure_open()
-        if self._gone and (self._ahead is None or not self._ahead.messages):
+        inbox = self._context.inbox
+        if self._gone and not inbox:
             await self._tell()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        ahead = self._ahead
-        message = await (self._context.receive() if ahead is None else ahead.next())
+        self._stop_timer()
+        message = await inbox.next()
         if message["type"] == "websocket.receive":
             self._watch()
             text = message.get("text")
             return t.cast("str | bytes", message["bytes"] if text is None else text)
-        self._leave(message)
         await self._tell()
         raise AssertionError  # for type checkers: _tell() never returns
 
@@ -226,9 +227,27 @@ class WebSocket(Request):
                 " send_json()."
             )
         await self._ensure_open()
+        inbox = self._context.inbox
+        inbox.sent += 1
+        if inbox.sent > _SENT_IN_A_ROW or monotonic() - inbox.turn > TURN:
+            await self._give_way(inbox)
         if self.close_code is not None:
             await self._tell()
         await self._pass(message)
+
+    async def _give_way(self, inbox: Inbox) -> None:
+        """Let the event loop take its turn: a server's ``send`` need not.
+
+        Without it a handler that only sends would keep all others waiting, and never hear that its
+        client has left.
+        """
+        import asyncio
+
+        if inbox.sent > _SENT_IN_A_ROW:
+            inbox.sent = 0
+            inbox.read_ahead()
+        await asyncio.sleep(0)
+        inbox.turn = monotonic()
 
     async def receive_json(self) -> t.Any:
         """Wait for the next message and return what its JSON says.
@@ -281,21 +300,30 @@ class WebSocket(Request):
         if self.close_code is not None:
             return
         self.close_code, self.close_reason = code, reason
-        ahead = self._ahead
-        if ahead is not None and not self._gone:
-            await ahead.pause()
-        if not self._gone:
-            await self._pass({"type": "websocket.close", "code": code, "reason": reason})
-        if ahead is not None and not self._gone:
-            ahead.resume()
+        message = {"type": "websocket.close", "code": code, "reason": reason}
+        inbox: Inbox | None = self._context.__dict__.get("inbox")
+        if self._gone:
+            return
+        if inbox is None:
+            await self._pass(message)
+            return
+        await inbox.pause()
+        try:
+            if not self._gone:
+                await self._pass(message)
+        finally:
+            inbox.resume()
 
     async def _pass(self, message: dict[str, t.Any]) -> None:
         """Give a message to the server."""
         try:
             await self._context.send(message)
-        except OSError:
+        except (OSError, RuntimeError) as error:
             # What a server raises that has seen the client go (ASGI specification, "Disconnected
-            # Client"). The code comes with the message about it.
+            # Client": an OSError; Granian's is a RuntimeError). The code comes with the message
+            # about it.
+            if not (self.accepted or isinstance(error, OSError)):
+                raise
             self._gone = True
             if self.close_code is None:
                 self.close_code = 1006
@@ -308,6 +336,9 @@ class WebSocket(Request):
         if self.close_code is None or self.close_code == 1006:
             self.close_code = message.get("code") or 1005
             self.close_reason = message.get("reason") or ""
+        if not self._context.inbox.is_awaited:
+            self._stop_timer()
+            self._watch()
 
     async def _tell(self) -> t.NoReturn:
         if self._told:
@@ -323,84 +354,31 @@ class WebSocket(Request):
     def _watch(self) -> None:
         """See to it that somebody hears of the client's leaving, if the handler does not receive.
 
-        PERF: a handler that waits in receive() needs nothing for this; a task that always reads
-        would cost each idle WebSocket 1.5 kB, and each message a change of tasks.
+        PERF: a handler that waits in receive() needs nothing for this. Reading always, for a handler
+        that is at something else, would cost it 1.5 kB.
         """
-        if self._timer is None and self._ahead is None:
+        if self._timer is None:
             loop = self._context.loop
             timeout = self._context.leave_timeout
-            self._timer = loop.call_later(timeout, self._start_reading)
+            self._timer = loop.call_later(timeout, self._look)
 
-    def _start_reading(self) -> None:
+    def _look(self) -> None:
         self._timer = None
-        self._ahead = _ReadAhead(self)
+        if not self._gone:
+            self._context.inbox.read_ahead()
+        elif not self._told:
+            self._context.cancel()
 
-    def _stop_watching(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._ahead is not None:
-            self._ahead.task.cancel()
 
-
-class _ReadAhead:
-    """Reads what a handler does not receive, to hear when the client leaves.
-
-    :param websocket: the WebSocket of the handler.
-    """
-
-    def __init__(self, websocket: WebSocket) -> None:
-        import asyncio
-
-        self.messages: list[Message] = []
-        self._size = 0
-        self._websocket = websocket
-        self._changed = asyncio.Event()
-        self.task = websocket._context.loop.create_task(self._read())
-
-    async def _read(self) -> None:
-        import asyncio
-
-        websocket = self._websocket
-        context = websocket._context
-        while True:
-            while self._size > _READ_AHEAD:
-                self._changed.clear()
-                await self._changed.wait()
-            message = await context.receive()
-            self.messages.append(message)
-            self._size += _size(message)
-            self._changed.set()
-            if message["type"] != "websocket.receive":
-                break
-        websocket._leave(message)
-        await asyncio.sleep(context.leave_timeout)
-        if not websocket._told:
-            context.cancel()
-
-    async def pause(self) -> None:
-        """Stop reading: while somebody waits for a message, Granian sends no close."""
-        from .concurrency import ended
-
-        await ended(self.task, cancel=True)
-
-    def resume(self) -> None:
-        """Go on reading."""
-        self.task = self._websocket._context.loop.create_task(self._read())
-
-    async def next(self) -> Message:
-        """Wait for the next message and return it."""
-        while not self.messages:
-            self._changed.clear()
-            await self._changed.wait()
-        message = self.messages.pop(0)
-        self._size -= _size(message)
-        self._changed.set()
-        return message
-
-
-def _size(message: Message) -> int:
-    return len(message.get("text") or message.get("bytes") or "")
+    async def _stop_watching(self) -> None:
+        self._stop_timer()
+        inbox: Inbox | None = self._context.__dict__.get("inbox")
+        if inbox is not None:
+            await inbox.pause()
 
 
 # -- registration ---------------------------------------------------------------------------

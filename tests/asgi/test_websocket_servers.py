@@ -122,17 +122,53 @@ async def teapot():
     abort(418)
 
 
-@app.websocket("/timeouts")
-async def timeouts():
+async def receive_by_timeout():
+    async with asyncio.timeout(0.003):
+        return await websocket.receive()
+
+
+async def receive_by_wait_for():
+    return await asyncio.wait_for(websocket.receive(), 0.003)
+
+
+async def receive_by_task():
+    task = asyncio.create_task(websocket.receive())
+    done, _ = await asyncio.wait({task}, timeout=0.003)
+    if not done and not task.cancel():
+        return task.result()
+    try:
+        return await task
+    except asyncio.CancelledError:
+        raise TimeoutError from None
+
+
+@app.websocket("/collect/<how>")
+async def collect(how):
     await websocket.accept()
-    for _ in range(1000):  # many, for a machine that is busy
+    receive = globals()[f"receive_by_{how}"]
+    got = []
+    while "end" not in got:
         try:
-            async with asyncio.timeout(0.01):
-                message = await websocket.receive()
+            got.append(await receive())
         except TimeoutError:
-            continue
-        await websocket.send(message)
-        return
+            pass
+    await websocket.send_json(got)
+
+
+@app.websocket("/kept")
+async def kept():
+    await websocket.accept()
+    await asyncio.sleep(0.6)  # what comes meanwhile is read ahead
+    await websocket.send_json([await websocket.receive() for _ in range(300)])
+
+
+@app.websocket("/endless")
+async def endless():
+    try:
+        while True:
+            await websocket.send("tick")
+    finally:
+        note("endless ended")
 """
 
 # Each with what it takes for a small limit of the size of messages.
@@ -412,14 +448,47 @@ def test_handler_that_only_sends_closes_after_the_timeout_for_leaving(server):
     run(test())
 
 
-def test_receiving_with_a_timeout_loses_nothing(server):
+@pytest.mark.parametrize("how", ["timeout", "wait_for", "task"])
+def test_a_wait_that_is_given_up_takes_no_message(server, how):
     async def test():
-        async with server.connect("/timeouts") as ws:
-            await asyncio.sleep(0.05)
-            await ws.send("here")
-            assert await ws.recv() == "here"
+        async with server.connect(f"/collect/{how}") as ws:
+            for n in range(300):
+                await ws.send(str(n))
+                await asyncio.sleep(n % 7 / 1000)
+            await ws.send("end")
+            assert json.loads(await ws.recv()) == [*map(str, range(300)), "end"]
 
     run(test())
+
+
+def test_what_comes_while_the_handler_does_not_receive_is_kept_in_order(server):
+    async def test():
+        async with server.connect("/kept") as ws:
+            for n in range(300):
+                await ws.send(str(n))
+                await asyncio.sleep(0.001)
+            assert json.loads(await ws.recv()) == [*map(str, range(300))]
+
+    run(test())
+
+
+def test_a_handler_that_only_sends_ends_when_its_client_leaves(server):
+    """The others are served meanwhile."""
+    before = server.said().count("Traceback")
+
+    async def test():
+        ws = await server.connect("/endless", max_queue=1)
+        for _ in range(500):
+            assert await ws.recv() == "tick"
+        assert (await server.get("/page")).endswith(b"page")
+        ws.transport.abort()
+        await ws.wait_closed()
+        assert (await server.get("/page")).endswith(b"page")
+
+    run(test())
+    server.wait_for("endless ended")
+    server.wait_for_start("teardown /endless 100")
+    assert server.said().count("Traceback") == before
 
 
 def test_plain_requests_are_answered_with_426(server):

@@ -11,6 +11,7 @@ from ..ctx import RequestContext
 from ..lazy import lazy
 from ..websockets import LEAVE_TIMEOUT, WebSocket
 from ..wrappers import NOT_ROUTED
+from .inbox import Inbox
 from .scope import Scope, logger, make_environ
 
 if t.TYPE_CHECKING:
@@ -101,6 +102,11 @@ class WebSocketContext(ASGIRequestContext):
         websocket._routing = self._routing
         self._request = t.cast("t.Any", websocket)
         return websocket
+
+    @lazy
+    def inbox(self) -> Inbox:
+        """What the client has sent."""
+        return Inbox(self.receive, self.loop, self.websocket._leave)
 
     @property
     def request(self) -> t.Any:

@@ -79,8 +79,10 @@ async def serve(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
         failure = error
         raise
     finally:
-        context.websocket._stop_watching()
-        await _leave(app, context, app._to_report(failure))
+        try:
+            await context.websocket._stop_watching()
+        finally:
+            await _leave(app, context, app._to_report(failure))
 
 
 async def _converse(app: Flask, context: WebSocketContext) -> None:
