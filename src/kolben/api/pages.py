@@ -51,7 +51,7 @@ class Published:
     def respond(self) -> Response:
         """Answer a request for the document; 304 where the client has it."""
         body, tag = self.written()
-        if request.headers.get("If-None-Match") == f'"{tag}"':
+        if request.if_none_match.contains_weak(tag):
             return Response(status=304, headers={"ETag": f'"{tag}"'})
         headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
         return Response(body, headers=headers, mimetype="application/json")
