@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import ssl
 import sys
@@ -498,5 +499,70 @@ def test_routes_show_domains_where_there_are_any(matching, column):
     assert [line[0] for line in lines[2:]] == ["b", "a"]
 
 
+def test_routes_mark_websockets_and_async_views():
+    app = Flask("made", static_folder=None)
+
+    async def later():
+        return ""
+
+    async def chat():
+        return None
+
+    app.add_url_rule("/a", view_func=later)
+    app.add_url_rule("/b", "plain", lambda: "")
+    app.websocket("/chat")(chat)
+    lines = [line.split() for line in routes_of(app)]
+    assert lines[0] == ["Endpoint", "Methods", "Kind", "Rule"]
+    assert ["later", "GET", "async", "/a"] in lines
+    assert ["plain", "GET", "/b"] in lines
+    assert [*filter(lambda line: "WebSocket" in line, lines)] == [
+        ["chat", "GET", "WebSocket", "/chat"]
+    ]
+
+
+def test_routes_can_be_read_by_programs(routed):
+    rules = json.loads("\n".join(routes_of(routed, "--json")))
+    assert {"endpoint", "methods", "subdomain", "kind", "rule"} == set(rules[0])
+    assert len(rules) == len(routes_of(routed)) - 2
+
+
+def test_routes_and_shell_take_the_application_as_an_argument(monkeypatch, tmp_path):
+    (tmp_path / "there.py").write_text("from kolben import Flask\napp = Flask('there')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "static" in invoke("routes", "there").output
+    shell = CliRunner().invoke(kolben.cli.cli, ["shell", "there:app"], input="print(app.name)\n")
+    assert "there" in shell.output
+    assert "Could not import 'nowhere'" in invoke("routes", "nowhere").output
+
+
+def test_a_mistyped_command_is_one_error_that_names_the_right_one(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    output = invoke("rotes").output
+    assert output.count("Error:") == 1
+    assert "Did you mean 'routes'?" in output
+
+
 def test_no_routes():
     assert routes_of(Flask("made", static_folder=None)) == ["No routes were registered."]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("command", ["run", "routes", "shell"])
+def test_shells_complete_the_application(monkeypatch, tmp_path, shell, command):
+    for name in "shop.py", "notes.txt", "package/__init__.py", "folder/data.txt":
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    monkeypatch.chdir(tmp_path)
+    words = {"COMP_WORDS": f"kolben {command} ", "COMP_CWORD": "" if shell == "fish" else "2"}
+    result = CliRunner().invoke(
+        kolben.cli.cli,
+        env={"_KOLBEN_COMPLETE": f"{shell}_complete", **words},
+        prog_name="kolben",
+        standalone_mode=True,
+    )
+    offered = result.output
+    assert "package" in offered
+    assert "shop.py" in offered
+    assert "notes.txt" not in offered
+    assert "folder" not in offered

@@ -34,14 +34,14 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "files ctx",
         "sessions helpers templating views websockets sse",
         # Registration, which knows no server.
-        "cli sansio blueprints",
+        "listing cli sansio blueprints",
         # The way of a request.
         "engine",
         "app",
         # Gateways, servers, clients.
         "asgi testing async_testing debugging",
         "api",
-        "serving",
+        "serving projects",
         "observability __init__ __main__",
     )
 )
@@ -57,7 +57,6 @@ LATE = {
     ("engine.results", "debugging.refusals"): "the pages of 404 and 405",
     # A command is imported when it is called, so that the others start quickly.
     ("cli", "serving.development"): "kolben run",
-    ("cli", "serving.command"): "kolben serve",
     ("cli", "__init__"): "the package's version",
     # What is looked for is an application.
     ("loading.locate", "app"): "finding a Flask object in a module",

@@ -31,6 +31,8 @@ from .loading.locate import (
 if t.TYPE_CHECKING:
     import ssl
 
+    from click.shell_completion import CompletionItem
+
     from .app import Flask
 
 F = t.TypeVar("F", bound=Callable[..., t.Any])
@@ -376,7 +378,11 @@ class FlaskGroup(AppGroup):
         try:
             app = ctx.ensure_object(ScriptInfo).load_app()
         except NoAppException as error:
-            click.secho(f"Error: {error.format_message()}\n", err=True, fg="red")
+            from difflib import get_close_matches
+
+            # A mistyped command of ours is one error, which names the right one.
+            if not get_close_matches(name, self.commands):
+                click.secho(f"Error: {error.format_message()}\n", err=True, fg="red")
             return None
         context = _cv_app.get(None)
         if context is None or context.app is not app:
@@ -452,6 +458,26 @@ def _plugin_groups() -> list[str]:
     from .loading.shadow import is_installed_as_flask
 
     return ["flask.commands", "kolben.commands"] if is_installed_as_flask() else ["kolben.commands"]
+
+
+def complete_target(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer the programs and packages of the current folder, for a shell's completion.
+
+    :param ctx: the command's context.
+    :param param: the argument.
+    :param incomplete: what has been typed of it.
+    """
+    from click.shell_completion import CompletionItem
+
+    with os.scandir() as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if entry.name.endswith(".py") or os.path.isfile(os.path.join(entry.path, "__init__.py"))
+        ]
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
 
 
 # --- kolben run -------------------------------------------------------------------------------
@@ -552,7 +578,7 @@ class SeparatedPathType(click.Path):
 
 
 @click.command("run", short_help="Run a development server.")
-@click.argument("target", required=False)
+@click.argument("target", required=False, shell_complete=complete_target)
 @click.option("--host", "-h", default="127.0.0.1", help="The interface to bind to.")
 @click.option("--port", "-p", default=5000, help="The port to bind to.")
 @click.option(
@@ -696,10 +722,29 @@ def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
 # --- kolben shell, kolben routes ----------------------------------------------------------------
 
 
+def _note_target(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.ensure_object(ScriptInfo).app_import_path = value
+
+
+#: The application as an argument, for commands that need it.
+_target_argument = click.argument(
+    "target",
+    required=False,
+    callback=_note_target,
+    expose_value=False,
+    is_eager=True,
+    shell_complete=complete_target,
+)
+
+
 @click.command("shell", short_help="Run a shell in the app context.")
+@_target_argument
 @with_appcontext
 def shell_command() -> None:
     """Run an interactive Python shell in the context of the application.
+
+    TARGET is the application, in the forms that '--app' takes.
 
     The names that the application's shell context processors give are defined in it.
     """
@@ -744,48 +789,41 @@ def _complete_names(namespace: dict[str, t.Any]) -> None:
     help="Method to sort routes by. 'match' is the order in which the rules are tried for a request.",
 )
 @click.option("--all-methods", is_flag=True, help="Show HEAD and OPTIONS methods.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs to read.")
+@_target_argument
 @with_appcontext
-def routes_command(sort: str, all_methods: bool) -> None:
-    """Show all registered routes with endpoints and methods."""
-    url_map = current_app.url_map
-    rules = list(url_map.iter_rules())
-    if not rules:
-        click.echo("No routes were registered.")
-        return
-    hidden = set() if all_methods else {"HEAD", "OPTIONS"}
-    domain = "Host" if url_map.host_matching else "Subdomain"
-    rows = [
-        {
-            "Endpoint": rule.endpoint,
-            "Methods": ", ".join(sorted((rule.methods or set()) - hidden)),
-            domain: (rule.host if url_map.host_matching else rule.subdomain) or "",
-            "Rule": rule.rule,
-        }
-        for rule in rules
-    ]
-    if not any(row[domain] for row in rows):
-        rows = [{k: v for k, v in row.items() if k != domain} for row in rows]
-    # 'match' is the order that the map has them in; a column that is not shown sorts nothing.
-    column = {"match": None, "domain": domain}.get(sort, sort.capitalize())
-    if column in rows[0]:
-        rows.sort(key=lambda row: row[str(column)])
-    _echo_table(rows)
+def routes_command(sort: str, all_methods: bool, as_json: bool) -> None:
+    """Show all registered routes with endpoints and methods.
+
+    TARGET is the application, in the forms that '--app' takes. WebSockets, and views that are
+    coroutine functions, are marked where there are any.
+    """
+    from .listing import list_routes
+
+    list_routes(current_app, sort, all_methods, as_json)
 
 
-def _echo_table(rows: list[dict[str, str]]) -> None:
-    """Print rows of the same keys as columns under their names."""
-    widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in rows[0]}
-    click.echo("  ".join(key.ljust(width) for key, width in widths.items()))
-    click.echo("  ".join("-" * width for width in widths.values()))
-    for row in rows:
-        click.echo("  ".join(row[key].ljust(width) for key, width in widths.items()))
+# --- Commands whose modules are imported when they are called for -------------------------------
 
 
-# --- kolben serve ---------------------------------------------------------------------------------
+class LateCommand(click.Command):
+    """A command that is imported when it is called for, so that the others start quickly.
 
+    :param name: its name.
+    :param place: where it is: ``module:name``, the module relative to this package.
+    :param short_help: what the list of commands says of it.
+    """
 
-class _ServeCommand(click.Command):
-    """``kolben serve``, whose module is imported when it is called for."""
+    def __init__(self, name: str, place: str, short_help: str) -> None:
+        super().__init__(name, short_help=short_help)
+        self._place = place
+
+    def _load(self) -> click.Command:
+        from importlib import import_module
+
+        module, _, name = self._place.partition(":")
+        command: click.Command = getattr(import_module(module, __package__), name)
+        return command
 
     def make_context(
         self,
@@ -794,14 +832,21 @@ class _ServeCommand(click.Command):
         parent: click.Context | None = None,
         **extra: t.Any,
     ) -> click.Context:
-        from .serving.command import serve_command
+        """Make the context of the command that is meant.
 
-        return serve_command.make_context(info_name, args, parent, **extra)
+        :param info_name: the command's name.
+        :param args: the command line.
+        :param parent: the context of the group.
+        :param extra: passed to the context.
+        """
+        return self._load().make_context(info_name, args, parent, **extra)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        from .serving.command import serve_command
+        """List the parameters of the command that is meant.
 
-        return serve_command.get_params(ctx)
+        :param ctx: its context.
+        """
+        return self._load().get_params(ctx)
 
 
 #: What :class:`FlaskGroup` has of its own.
@@ -809,7 +854,8 @@ DEFAULT_COMMANDS: tuple[click.Command, ...] = (
     run_command,
     shell_command,
     routes_command,
-    _ServeCommand("serve", short_help="Run a production server."),
+    LateCommand("new", ".projects.command:new_command", "Begin a project."),
+    LateCommand("serve", ".serving.command:serve_command", "Run a production server."),
 )
 
 cli = FlaskGroup(

@@ -1,0 +1,1 @@
+"""Beginning a project: what ``kolben new`` writes."""
