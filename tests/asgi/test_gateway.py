@@ -416,7 +416,6 @@ def test_environ_from_scope(app):
         {"path": b"/"},
         {"path": "/\ud800"},
         {"method": None},
-        {"headers": None},
         {"headers": [b"x"]},
         {"headers": [(b"cookie", "text")]},
         {"headers": [(b"host", None)]},
@@ -430,6 +429,70 @@ def test_malformed_scope_is_400_and_one_line_in_the_log(app, is_async, scope, ca
     assert reply.status == 400
     assert b"Traceback" not in reply.body
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+@both("is_async")
+@pytest.mark.parametrize(
+    ("version", "protocol"),
+    [
+        ("1", "HTTP/1.0"),
+        ("1.0", "HTTP/1.0"),
+        ("1.1", "HTTP/1.1"),
+        ("1.2", "HTTP/1.2"),
+        ("2", "HTTP/2"),
+        ("3", "HTTP/3"),
+        ("4", "HTTP/4"),
+        (None, "HTTP/1.1"),
+    ],
+)
+def test_any_version_of_http_is_served(app, is_async, version, protocol):
+    app.get("/")(make(is_async, lambda: request.environ["SERVER_PROTOCOL"]))
+    gateway = Gateway("asgi")
+    scope = {"http_version": version}
+    assert gateway.get(app, "/", scope=scope).text == protocol
+    assert gateway.get(app, "/nowhere", scope=scope).status == 404
+    assert gateway.post(app, "/", b"x", scope=scope).status == 405
+
+
+@both("is_async")
+@pytest.mark.parametrize("method", ["M-SEARCH", "get", "QUERY", "!#$%&'*+-.^_`|~09aZ"])
+def test_any_method_is_served(app, is_async, method):
+    app.get("/")(make(is_async, lambda: "ok"))
+    gateway = Gateway("asgi")
+    assert gateway.ask(app, Asked("/", method)).status == 405
+    app = kolben.Flask(__name__)
+    app.route("/", methods=[method.upper()])(make(is_async, lambda: request.method))
+    assert gateway.ask(app, Asked("/", method.upper())).text == method.upper()
+
+
+OPTIONAL = ["http_version", "scheme", "raw_path", "query_string", "root_path", "headers"]
+OPTIONAL += ["client", "server", "extensions", "asgi"]
+
+
+@both("is_async")
+@pytest.mark.parametrize("missing", [True, False])
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_a_scope_may_lack_what_the_specification_does_not_require(app, is_async, name, missing):
+    app.get("/")(make(is_async, lambda: f"{request.url} {request.remote_addr} {request.args}"))
+    app.get("/stream")(make(is_async, lambda: iter(["a", "b"])))
+
+    async def ask(scope, receive, send):
+        if missing:
+            scope.pop(name, None)
+        else:
+            scope[name] = None
+        await app(scope, receive, send)
+
+    reply = Gateway("asgi").get(ask, "/")
+    assert (reply.status, reply.text[:16]) == (200, "http://localhost")
+    assert Gateway("asgi").get(ask, "/stream").text == "ab"
+
+
+@both("is_async")
+def test_headers_may_be_any_iterable(app, is_async):
+    app.get("/")(make(is_async, lambda: request.headers["X-A"]))
+    scope = {"headers": iter([[b"host", b"h"], [b"x-a", b"1"], (b"x-a", b"2")])}
+    assert Gateway("asgi").get(app, "/", scope=scope).text == "1,2"
 
 
 @pytest.mark.parametrize("scope", [{}, {"type": "other"}, {"type": None}], ids=repr)

@@ -299,6 +299,16 @@ def test_client_that_leaves_closes_the_stream(server, path):
     assert server.ask("/async/x")[1] == b"async x"
 
 
+@pytest.mark.parametrize("path", ["/", "/async/x", "/astream", "/nowhere"])
+def test_http_1_0(server, path):
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
+        client.sendall(f"GET {path} HTTP/1.0\r\nHost: x\r\nX-Test: x\r\n\r\n".encode())
+        answer = b""
+        while piece := client.recv(10_000):
+            answer += piece
+    assert answer.split(b" ")[1] == (b"404" if path == "/nowhere" else b"200"), server.said()
+
+
 def test_several_requests_over_one_connection(server):
     if server.name == "uwsgi":
         return  # closes the connection after each, unless told otherwise

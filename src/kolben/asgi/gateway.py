@@ -114,7 +114,10 @@ async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> 
         path: str = scope["path"]
         if type(method) is not str or not (type(path) is str and (path.isascii() or path.encode())):
             raise TypeError("method and path must be text")
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = scope.get("headers")
+        if type(given) is not list:  # any iterable will do
+            given = scope["headers"] = list(given or ())
+        headers: dict[bytes, bytes] = dict(given)
         has_odd_host = _is_odd_host(headers.get(b"host", b""))
         if scope.get("root_path"):
             path = split_path(scope)[1]
@@ -206,10 +209,14 @@ def _body_of(
     length = headers.get(b"content-length")
     if b"transfer-encoding" in headers:
         length = None
-    elif length == b"0" or (length is None and scope.get("http_version", "1.1")[0] == "1"):
+    elif length == b"0" or (length is None and _is_http1(scope)):
         return None
     declared = int(length) if length is not None and length.isdigit() else None
     return Body(receive, declared, app.config.get("BODY_TIMEOUT", BODY_TIMEOUT))
+
+
+def _is_http1(scope: Scope) -> bool:
+    return str(scope.get("http_version") or "1.1").startswith("1")
 
 
 def _prepare(app: Flask) -> None:

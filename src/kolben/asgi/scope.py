@@ -83,17 +83,19 @@ def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
         root, path = split_path(scope)
         environ["SCRIPT_NAME"] = disguise(root)
     environ["PATH_INFO"] = path if path.isascii() else disguise(path)
-    environ["QUERY_STRING"] = get("query_string", b"").decode("latin-1")
+    environ["QUERY_STRING"] = (get("query_string") or b"").decode("latin-1")
     environ["SERVER_NAME"], port = get("server") or _NO_SERVER
     environ["SERVER_PORT"] = "" if port is None else str(port)
-    environ["SERVER_PROTOCOL"] = _PROTOCOLS[get("http_version", "1.1")]
-    environ["wsgi.url_scheme"] = get("scheme", "http")
+    environ["SERVER_PROTOCOL"] = _protocols[get("http_version") or "1.1"]
+    environ["wsgi.url_scheme"] = get("scheme") or "http"
     environ["wsgi.input"] = io.BytesIO() if body is None else body.input
     environ["wsgi.input_terminated"] = body is None or body.declared is None
     environ["wsgi.errors"] = sys.stderr
     environ["asgi.scope"] = scope
     environ[BODY_KEY] = body
-    headers = scope["headers"]
+    headers = get("headers")
+    if type(headers) is not list:
+        headers = scope["headers"] = list(headers or ())
     expected = len(environ) + len(headers)
     names = _environ_names
     # PERF: by their number it is seen whether one has come twice: a look for each takes 0.1 µs.
@@ -105,7 +107,7 @@ def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
         del environ[""]
     if client := get("client"):
         environ["REMOTE_ADDR"] = client[0]
-        environ["REMOTE_PORT"] = str(client[1])
+        environ["REMOTE_PORT"] = "" if client[1] is None else str(client[1])
     if _PRESERVE in scope:
         environ[_PRESERVE] = scope[_PRESERVE]
     return environ
@@ -148,7 +150,19 @@ _BLANK_ENVIRON: dict[str, t.Any] = _with_room(
     }
 )
 _NO_SERVER = ("localhost", None)
-_PROTOCOLS = {version: f"HTTP/{version}" for version in ("1.0", "1.1", "2", "3")}
+
+
+class _Protocols(dict[t.Any, str]):
+    """The environ's ``SERVER_PROTOCOL`` for each ``http_version``, of which Granian says "1" for 1.0.
+
+    A server must answer versions that nobody has thought of yet (RFC 9110, section 2.5).
+    """
+
+    def __missing__(self, version: object) -> str:
+        return f"HTTP/{version}"
+
+
+_protocols = _Protocols({"1": "HTTP/1.0", "1.0": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2"})
 
 
 def _join(headers: t.Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -210,7 +210,9 @@ async def send_stream(
     if request_body is None:
         request_body = Body.empty(receive)
     try:
-        path = _path_of(body) if "http.response.pathsend" in scope.get("extensions", ()) else None
+        path = (
+            _path_of(body) if "http.response.pathsend" in (scope.get("extensions") or ()) else None
+        )
         if path is None:
             await _stream(send, body, request_body)
         else:

@@ -53,7 +53,7 @@ async def serve(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
     if (await receive())["type"] != "websocket.connect":
         return
     try:
-        scope.setdefault("scheme", "ws")
+        scope["scheme"] = scope.get("scheme") or "ws"
         context = WebSocketContext(app, scope, receive, send)
         context.environ  # noqa: B018 (a malformed scope shows itself here)
     except HTTPException:
