@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import copy
+import hmac
 import pickle
+import random
 import time
 import typing as t
 import warnings
@@ -21,6 +23,7 @@ from werkzeug.datastructures import CallbackDict
 from werkzeug.http import dump_cookie
 
 import kolben
+from gateways import Gateway
 from kolben.json.tag import JSONTag, TaggedJSONSerializer
 from kolben.sessions import (
     NullSession,
@@ -28,6 +31,7 @@ from kolben.sessions import (
     SecureCookieSessionInterface,
     SessionInterface,
     SessionMixin,
+    SessionTooLargeError,
 )
 
 NOW = 1_700_000_000.25
@@ -848,3 +852,103 @@ def test_a_number_in_place_of_a_flag_is_not_taken_for_the_flag() -> None:
             response = app.process_response(app.response_class())
             written.append(response.headers["Set-Cookie"].split("; ")[1:])
     assert written == [["HttpOnly", "Path=/"], ["HttpOnly=1", "Path=/"], ["HttpOnly", "Path=/"]]
+
+
+# -- keys and sizes ---------------------------------------------------------------------------
+
+
+def _rotating(key: str, fallbacks: list[str] | None = None) -> kolben.Flask:
+    app = kolben.Flask(__name__)
+    app.config.update(SECRET_KEY=key, SECRET_KEY_FALLBACKS=fallbacks)
+    app.add_url_rule("/set", "set", lambda: kolben.session.setdefault("name", "kept"))
+    app.add_url_rule("/get", "get", lambda: str(kolben.session.get("name")))
+    app.add_url_rule("/more", "more", lambda: kolben.session.update(more=1) or "more")
+    return app
+
+
+def _cookie_under(app: kolben.Flask, path: str = "/set", cookie: str = "") -> str:
+    client = app.test_client()
+    if cookie:
+        client.set_cookie("session", cookie)
+    return client.get(path).headers["Set-Cookie"].partition(";")[0].removeprefix("session=")
+
+
+def _name_under(app: kolben.Flask, cookie: str) -> str:
+    client = app.test_client()
+    client.set_cookie("session", cookie)
+    return client.get("/get").text
+
+
+def test_keys_rotate_without_a_session_lost() -> None:
+    old = _cookie_under(_rotating("old key"))
+    both = _rotating("new key", ["old key"])
+    assert _name_under(both, old) == "kept"
+    # What is written is signed with the new one.
+    renewed = _cookie_under(both, "/more", old)
+    assert _name_under(_rotating("new key"), renewed) == "kept"
+    assert _name_under(_rotating("old key"), renewed) == "None"
+    # When the old one is taken away, what it has signed ends.
+    assert _name_under(_rotating("new key"), old) == "None"
+
+
+def test_a_key_is_rotated_while_the_application_runs() -> None:
+    app = _rotating("old key")
+    old = _cookie_under(app)
+    assert _name_under(app, old) == "kept"
+    app.config.update(SECRET_KEY="new key", SECRET_KEY_FALLBACKS=["old key"])
+    assert _name_under(app, old) == "kept"
+    app.config["SECRET_KEY_FALLBACKS"] = None
+    assert _name_under(app, old) == "None"
+
+
+def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = _rotating("key")
+    cookie = _cookie_under(app)
+    compared: list[tuple[bytes, bytes]] = []
+    own = hmac.compare_digest
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return own(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    assert _name_under(app, cookie) == "kept"
+    assert len(compared) == 1
+    forged = cookie[:-1] + ("A" if cookie[-1] != "A" else "B")
+    assert _name_under(app, forged) == "None"
+    # By the short way, and then by itsdangerous for each key.
+    assert len(compared) >= 2
+
+
+def _writing(size: int, **settings: t.Any) -> kolben.Flask:
+    app = kolben.Flask(__name__)
+    app.config.update(SECRET_KEY="key", **settings)
+    noise = random.Random(1).randbytes(size).hex()
+    app.add_url_rule("/", "index", lambda: kolben.session.update(noise=noise) or "ok")
+    return app
+
+
+@pytest.mark.parametrize("setting", ["DEBUG", "TESTING"])
+def test_a_session_too_large_for_a_cookie_is_an_error_in_debug_mode_and_tests(setting: str) -> None:
+    app = _writing(4000, **{setting: True})
+    with pytest.raises(SessionTooLargeError, match=r"\d{4} bytes.* 4093 .*SESSION_STORE"):
+        app.test_client().get("/")
+
+
+@pytest.mark.filterwarnings("ignore:The 'session' cookie is too large")
+def test_a_session_too_large_for_a_cookie_is_logged_in_production(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is sent all the same, as by Flask: clients other than browsers may take it."""
+    reply = gateway.get(_writing(4000), "/")
+    assert reply.status == 200
+    cookie = reply.header("set-cookie")
+    assert cookie is not None
+    (entry,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert str(len(cookie)) in entry.getMessage()
+
+
+def test_the_limit_can_be_moved_and_taken_away() -> None:
+    for limit in (20_000, 0):
+        reply = _writing(4000, DEBUG=True, MAX_COOKIE_SIZE=limit).test_client().get("/")
+        assert len(reply.headers["Set-Cookie"]) > 4093

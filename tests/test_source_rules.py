@@ -32,7 +32,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         # What users touch.
         "wrappers",
         "files ctx",
-        "sessions helpers templating views websockets sse",
+        "sessions server_sessions helpers templating views websockets sse",
         # Registration, which knows no server.
         "listing cli sansio blueprints",
         # The way of a request.

@@ -366,6 +366,7 @@ class Flask(ServedApp):
 
         :param environ: the environment.
         """
+        self._use_session_store()
         context = RequestContext(self, environ)
         # Made at once, while this context is not in force yet: an error in a request class of
         # the user's must leave nothing behind.
@@ -386,6 +387,17 @@ class Flask(ServedApp):
         finally:
             builder.close()
         return self.request_context(environ)
+
+    def _use_session_store(self) -> None:
+        """Keep sessions where ``SESSION_STORE`` says; an interface that was assigned stays."""
+        store = self.config.get("SESSION_STORE")
+        if store is None or "session_interface" in self.__dict__:
+            return
+        if type(self).session_interface is Flask.session_interface:
+            # PERF: here, because it takes 1 ms to import what few applications need.
+            from .server_sessions import use_configured_store
+
+            use_configured_store(self)
 
     # ---- coroutines ----------------------------------------------------------------------
 
@@ -581,6 +593,7 @@ class Flask(ServedApp):
             error is being answered already.
         """
         response = self.make_response(rv)
+        handled = sys.exception() if from_error_handler else None
         try:
             response = self.process_response(response)
             if request_finished.receivers:
@@ -588,7 +601,7 @@ class Flask(ServedApp):
         except Exception as error:
             if not from_error_handler:
                 raise
-            if is_same_fault(error, error.__context__):
+            if is_same_fault(error, handled):
                 return response  # a hook that fails for each response; it was logged already
             self.logger.exception("An after-request step failed on the way of an error page.")
         return response
@@ -839,6 +852,7 @@ class Flask(ServedApp):
 
     def _decide_way(self) -> None:
         """Find out, before the first request and after a change, what the engine may skip."""
+        self._use_session_store()
         self._got_first_request = True
         self._opens_session_late = type(self.session_interface) is SecureCookieSessionInterface
         self._routes = index_routes(self)

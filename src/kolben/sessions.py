@@ -69,6 +69,15 @@ class SessionMixin(MutableMapping[str, t.Any]):
     #: says ``Vary: Cookie``.
     accessed = False
 
+    def regenerate(self) -> None:
+        """Go on under a new id, where the session has one: it is kept on the server.
+
+        To be called where rights change, at log-in above all, so that an id that somebody else has
+        seen or has set is worth nothing afterwards. A session in a cookie has no id, and is just sent
+        again. What is in the session stays.
+        """
+        self.modified = True
+
 
 class SecureCookieSession(  # pyright: ignore[reportIncompatibleMethodOverride]
     CallbackDict[str, t.Any], SessionMixin
@@ -216,6 +225,16 @@ class SessionInterface:
         partitioned: bool = app.config["SESSION_COOKIE_PARTITIONED"]
         return partitioned
 
+    def _cookie_settings(self, app: Flask) -> dict[str, t.Any]:
+        return {
+            "domain": self.get_cookie_domain(app),
+            "path": self.get_cookie_path(app),
+            "secure": self.get_cookie_secure(app),
+            "partitioned": self.get_cookie_partitioned(app),
+            "samesite": self.get_cookie_samesite(app),
+            "httponly": self.get_cookie_httponly(app),
+        }
+
     def get_expiration_time(self, app: Flask, session: SessionMixin) -> datetime | None:
         """Return when the cookie expires; None: with the browser session."""
         if session.permanent:
@@ -316,7 +335,7 @@ class SecureCookieSessionInterface(SessionInterface):
         say ``Vary: Cookie`` where the response depends on it.
         """
         if session.accessed:
-            _vary_on_cookie(response)
+            vary_on_cookie(response)
         if session:
             if not self.should_set_cookie(app, session):
                 return
@@ -326,7 +345,7 @@ class SecureCookieSessionInterface(SessionInterface):
         else:
             return
         if not session.accessed:
-            _vary_on_cookie(response)
+            vary_on_cookie(response)
 
     def session_headers(self, app: Flask, session: SessionMixin) -> list[tuple[str, str]] | None:
         """Return the headers that :meth:`save_session` adds to a response without ``Vary``.
@@ -355,16 +374,6 @@ class SecureCookieSessionInterface(SessionInterface):
         # Compressed, or with one of the forms that Base64 can give the name.
         return cookie.startswith(".") or any(form in cookie for form in _PERMANENT)
 
-    def _cookie_settings(self, app: Flask) -> dict[str, t.Any]:
-        return {
-            "domain": self.get_cookie_domain(app),
-            "path": self.get_cookie_path(app),
-            "secure": self.get_cookie_secure(app),
-            "partitioned": self.get_cookie_partitioned(app),
-            "samesite": self.get_cookie_samesite(app),
-            "httponly": self.get_cookie_httponly(app),
-        }
-
     def _set_cookie(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if getattr(response.set_cookie, "__func__", None) in _SET_COOKIE:
             header = self._cookie_header(app, session)
@@ -372,12 +381,13 @@ class SecureCookieSessionInterface(SessionInterface):
                 response.headers.add("Set-Cookie", header)
                 return
         signer = t.cast("URLSafeTimedSerializer", self.get_signing_serializer(app))
-        response.set_cookie(
-            self.get_cookie_name(app),
-            signer.dumps(dict(session)),
-            expires=self.get_expiration_time(app, session),
-            **self._cookie_settings(app),
-        )
+        name, value = self.get_cookie_name(app), signer.dumps(dict(session))
+        settings = self._cookie_settings(app)
+        settings["expires"] = self.get_expiration_time(app, session)
+        limit: int = app.config["MAX_COOKIE_SIZE"]
+        if limit:
+            _check_size(app, len(dump_cookie(name, value, max_size=0, **settings)), limit)
+        response.set_cookie(name, value, **settings)
 
     def _cookie_header(self, app: Flask, session: SessionMixin) -> str | None:
         """Return the ``Set-Cookie`` header the short way, None where that cannot be done."""
@@ -391,7 +401,7 @@ class SecureCookieSessionInterface(SessionInterface):
             header = f"{before}{value}{behind}{tail}"
         else:
             header = f"{before}{value}{behind}; Expires={_http_date(expires)}{tail}"
-        # Werkzeug warns about a cookie that browsers will not take.
+        # The general way says so where browsers will not take it.
         return None if cookie.limit and len(header) > cookie.limit else header
 
     def _prepare(self, app: Flask) -> _Prepared:
@@ -457,6 +467,29 @@ class SecureCookieSessionInterface(SessionInterface):
         ):
             return _make_mac(key, self.salt)
         return None
+
+
+class SessionTooLargeError(ValueError):
+    """The session does not fit into a cookie: the browser would drop it and keep the one before."""
+
+
+def _check_size(app: Flask, size: int, limit: int) -> None:
+    """Say that a session cookie is too large: in debug mode and in tests by an error, else in the log.
+
+    :param size: its size in bytes.
+    :param limit: the most that browsers take.
+    :raises SessionTooLargeError: if it is larger, in debug mode and in tests.
+    """
+    if size <= limit:
+        return
+    message = (
+        f"The session cookie has {size} bytes, and browsers drop those of more than {limit}"
+        " (MAX_COOKIE_SIZE): what this request has put into the session is lost. Put less into it, or"
+        ' keep sessions on the server: SESSION_STORE = "redis://...".'
+    )
+    if app.debug or app.testing:
+        raise SessionTooLargeError(message)
+    app.logger.error(message)
 
 
 class _Prepared:
@@ -682,7 +715,11 @@ def _http_date(moment: datetime) -> str:
     return http_date(moment)
 
 
-def _vary_on_cookie(response: Response) -> None:
+def vary_on_cookie(response: Response) -> None:
+    """Say ``Vary: Cookie`` in the response.
+
+    :param response: the response.
+    """
     # PERF: building Werkzeug's set of header values takes 6 µs.
     headers = response.headers
     if "Vary" in headers:
