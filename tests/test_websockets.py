@@ -1031,10 +1031,10 @@ def test_a_foreign_origin_is_refused(app, caplog):
 @pytest.mark.parametrize(
     "scope",
     [
-        {"headers": None},
+        {"headers": [b"x"]},
         {"headers": [(b"host", None)]},
         {"path": None},
-        {"query_string": None},
+        {"query_string": 1},
     ],
     ids=lambda scope: next(iter(scope)),
 )

@@ -455,14 +455,14 @@ def test_any_version_of_http_is_served(app, is_async, version, protocol):
 
 
 @both("is_async")
-@pytest.mark.parametrize("method", ["M-SEARCH", "get", "QUERY", "!#$%&'*+-.^_`|~09aZ"])
+@pytest.mark.parametrize("method", ["M-SEARCH", "QUERY", "!#$%&'*+-.^_`|~09aZ"])
 def test_any_method_is_served(app, is_async, method):
     app.get("/")(make(is_async, lambda: "ok"))
     gateway = Gateway("asgi")
     assert gateway.ask(app, Asked("/", method)).status == 405
     app = kolben.Flask(__name__)
-    app.route("/", methods=[method.upper()])(make(is_async, lambda: request.method))
-    assert gateway.ask(app, Asked("/", method.upper())).text == method.upper()
+    app.route("/", methods=[method])(make(is_async, lambda: request.method))
+    assert gateway.ask(app, Asked("/", method)).text == method.upper()
 
 
 OPTIONAL = ["http_version", "scheme", "raw_path", "query_string", "root_path", "headers"]
