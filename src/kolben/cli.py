@@ -70,6 +70,8 @@ class ScriptInfo:
         self.data: dict[t.Any, t.Any] = {}
         self.set_debug_flag = set_debug_flag
         self.load_dotenv_defaults = load_dotenv_defaults
+        #: The environment variables that came from dotenv files, and not from the environment.
+        self.variables_of_files: frozenset[str] = frozenset()
         self._loaded_app: Flask | None = None
 
     def load_app(self) -> Flask:
@@ -187,9 +189,11 @@ def _env_file_callback(ctx: click.Context, param: click.Option, value: str | Non
             raise click.BadParameter(
                 "python-dotenv must be installed to load an env file.", ctx=ctx, param=param
             ) from None
-    defaults = ctx.ensure_object(ScriptInfo).load_dotenv_defaults
-    if value is not None or defaults:
-        load_dotenv(value, load_defaults=defaults)
+    info = ctx.ensure_object(ScriptInfo)
+    if value is not None or info.load_dotenv_defaults:
+        before = frozenset(os.environ)
+        load_dotenv(value, load_defaults=info.load_dotenv_defaults)
+        info.variables_of_files |= frozenset(os.environ) - before
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import os
@@ -15,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
@@ -23,9 +24,11 @@ from typing import IO
 import pytest
 from click.testing import CliRunner
 
-from kolben import Blueprint, Flask
+import kolben.sse
+from kolben import Blueprint, Flask, Response
 from kolben.cli import cli
 from kolben.serving.worker import choose_interface
+from kolben.sse import event_stream
 from kolben.views import MethodView
 
 pytest.importorskip("granian")
@@ -65,7 +68,8 @@ def length():
 
 @app.get("/module")
 def module():
-    return Flask.__module__
+    import kolben
+    return str(Flask is kolben.Flask)
 """
 
 ASYNC = (
@@ -81,9 +85,15 @@ async def awaits():
 class Server:
     """A running `kolben serve`."""
 
-    def __init__(self, folder: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        before: Sequence[str] = (),
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "kolben", "serve", *arguments],
+            [sys.executable, "-m", "kolben", *before, "serve", *arguments],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -234,6 +244,94 @@ def test_what_awaits_is_served_by_asgi(register: Callable[[Flask], object]) -> N
     assert choose_interface(with_hook(register))[0] == "asgi"
 
 
+async def pieces() -> AsyncIterator[str]:
+    yield ""
+
+
+def made_elsewhere() -> Response:
+    return Response(pieces())
+
+
+def nested() -> object:
+    async def own() -> AsyncIterator[str]:
+        yield ""
+
+    return own()
+
+
+class Streaming(MethodView):
+    def get(self) -> Response:
+        return made_elsewhere()
+
+
+@functools.wraps(nested)
+def decorated(*args: object, **kwargs: object) -> object:
+    return nested(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(lambda: pieces(), id="function-of-the-module"),
+        pytest.param(lambda: Response(x async for x in pieces()), id="expression"),
+        pytest.param(made_elsewhere, id="one-call-away"),
+        pytest.param(nested, id="nested"),
+        pytest.param(decorated, id="decorated"),
+        pytest.param(functools.partial(made_elsewhere), id="partial"),
+        pytest.param(Streaming.as_view("s"), id="method-view"),
+        pytest.param(lambda: event_stream(iter(())), id="events"),
+        pytest.param(lambda: kolben.sse.event_stream(iter(())), id="events-by-module"),
+    ],
+)
+def test_streams_that_await_are_served_by_asgi(view: Callable[..., object]) -> None:
+    app = with_hook(lambda app: app.add_url_rule("/", "s", view))
+    assert choose_interface(app) == ("asgi", "it has the stream 's'")
+
+
+def test_plain_streams_are_served_by_wsgi() -> None:
+    app = with_hook(lambda app: app.add_url_rule("/", "s", lambda: (str(n) for n in range(3))))
+    assert choose_interface(app)[0] == "wsgi"
+
+
+DEVELOPMENT = """
+from flask import Flask
+app = Flask(__name__)
+
+@app.get("/")
+def index():
+    return {"debug": app.debug}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "env", "is_on"),
+    [
+        ([], {}, False),
+        (["--env-file", ".flaskenv"], {}, False),
+        (["--debug"], {}, True),
+        ([], {"FLASK_DEBUG": "1"}, True),
+        ([], {"FLASK_DEBUG": "0"}, False),
+    ],
+    ids=["files", "named-file", "option", "environment", "environment-off"],
+)
+@pytest.mark.parametrize("name", [".flaskenv", ".env"])
+def test_debug_mode_is_never_turned_on_by_a_file(
+    tmp_path: Path, name: str, before: list[str], env: dict[str, str], is_on: bool
+) -> None:
+    pytest.importorskip("dotenv")
+    (tmp_path / name).write_text("FLASK_DEBUG=1\nFLASK_APP=program\n")
+    (tmp_path / ".flaskenv").write_text("FLASK_DEBUG=1\nFLASK_APP=program\n")
+    (tmp_path / "program.py").write_text(DEVELOPMENT)
+    server = Server(tmp_path, "--port", "0", "--workers", "1", env=env, before=before)
+    try:
+        assert json.loads(server.text("/")) == {"debug": is_on}
+        assert any("Debug mode stays off" in line for line in server.lines) == (
+            not is_on and not env
+        )
+    finally:
+        server.stop()
+
+
 def test_plain_applications_are_served_by_wsgi() -> None:
     app = with_hook(lambda app: app.add_url_rule("/", view_func=lambda: ""))
     assert choose_interface(app) == ("wsgi", "nothing in it awaits")
@@ -257,16 +355,16 @@ def test_serves_on_the_interface_that_suits(
     server = serve(program, "--workers", "1", "--threads", "3", "--proxy-count", "1")
 
     assert server.text("/") == "old"
-    interface, reason = (
-        ("ASGI", "it has the async view 'awaits'")
+    interface, reason, holds = (
+        ("ASGI", "it has the async view 'awaits'", "")
         if program is ASYNC
-        else ("WSGI", "nothing in it awaits")
+        else ("WSGI", "nothing in it awaits", " (each request holds one, a stream too)")
     )
     assert server.lines[:2] == [
         f" * Serving program:app over {interface} ({reason})\n",
-        " * Workers: 1, threads in each: 3\n",
+        f" * Workers: 1, threads in each: 3{holds}\n",
     ]
-    assert server.text("/module").startswith("kolben."), "the workers' flask is not kolben"
+    assert server.text("/module") == "True", "the workers' flask is not kolben"
     if program is ASYNC:
         assert server.text("/async") == "awaited"
 
@@ -316,7 +414,7 @@ def test_settings_of_the_environment(serve: Callable[..., Server], tmp_path: Pat
     server = Server(tmp_path, env=env)
     try:
         assert server.port == port
-        assert " * Workers: 1, threads in each: 8\n" in server.lines
+        assert any(" * Workers: 1, threads in each: 8" in line for line in server.lines)
         assert server.text("/") == "old"
     finally:
         server.stop()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 
+from ..helpers import get_debug_flag
 from .worker import Facts, Target, examine
 
 if t.TYPE_CHECKING:
@@ -144,6 +145,7 @@ def serve_command(ctx: click.Context, /, target: str | None, **options: t.Any) -
     extra 'serve': pip install "kolben[serve]".
     """
     _require_granian()
+    _leave_development_out(ctx)
     serve(_find_target(ctx, target), Options(**options))
 
 
@@ -157,6 +159,26 @@ def _require_granian() -> None:
         import granian  # noqa: F401
     except ImportError:
         _fail("'kolben serve' needs Granian: install it with 'pip install \"kolben[serve]\"'.")
+
+
+def _leave_development_out(ctx: click.Context) -> None:
+    """Keep debug mode off where only a file for development, such as ``.flaskenv``, asks for it."""
+    from ..cli import ScriptInfo
+
+    info: ScriptInfo = ctx.ensure_object(ScriptInfo)
+    group = ctx.find_root()
+    if (
+        "FLASK_DEBUG" not in info.variables_of_files
+        or group.get_parameter_source("debug") is click.core.ParameterSource.COMMANDLINE
+    ):
+        return
+    asked = get_debug_flag()
+    del os.environ["FLASK_DEBUG"]
+    if asked:
+        click.echo(
+            " * Debug mode stays off: FLASK_DEBUG in a file such as .flaskenv is for 'kolben run'",
+            err=True,
+        )
 
 
 def _find_target(ctx: click.Context, target: str | None) -> Target:
@@ -309,9 +331,10 @@ def _banner(
     scheme = "https" if options.tls_cert else "http"
     host = f"[{options.host}]" if ":" in options.host else options.host
     threads = options.threads or (DEFAULT_THREADS if target.interface == "wsgi" else 40)
+    holds = " (each request holds one, a stream too)" if target.interface == "wsgi" else ""
     lines = [
         f" * Serving {name} over {target.interface.upper()} ({facts.reason})",
-        f" * Workers: {workers}, threads in each: {threads}",
+        f" * Workers: {workers}, threads in each: {threads}{holds}",
         f" * Running on {scheme}://{host}:{listener.getsockname()[1]} (PID {os.getpid()})",
     ]
     if facts.debug:

@@ -19,6 +19,7 @@ from itertools import chain
 
 from ..loading.locate import NoAppException
 from .memory import Caretaker
+from .streams import makes_stream
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -113,7 +114,8 @@ def needs_asgi(app: Flask) -> str | None:
 
     :param app: the application.
     :return: ``"a WebSocket route"`` or ``"the async view 'name'"`` and the like; None when
-        everything in it is plain, and WSGI the faster way.
+        everything in it is plain, and WSGI the faster way. Streams count: over WSGI each holds a
+        thread for as long as it lasts.
     """
     if any(rule.websocket for rule in app.url_map.iter_rules()):
         return _WEBSOCKET
@@ -126,6 +128,9 @@ def needs_asgi(app: Flask) -> str | None:
     for hook in hooks:
         if _is_async(hook):
             return f"the async function {getattr(hook, '__name__', hook)!r}"
+    for name, view in app.view_functions.items():
+        if makes_stream(view):
+            return f"the stream {name!r}"
     return None
 
 
