@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 import io
 import logging
@@ -864,3 +865,14 @@ def test_methods_that_a_route_does_not_take(app: kolben.Flask) -> None:
     app.register_error_handler(Forbidden, lambda error: "never")
     assert get(app, method="PUT").text == "no"
     assert sorted(seen[0].valid_methods) == ["GET", "HEAD", "OPTIONS"]
+
+
+def test_a_copy_of_an_application_is_changed_by_itself() -> None:
+    app = kolben.Flask("original")
+    app.add_url_rule("/", "index", lambda: "original")
+    assert app.test_client().get("/").text == "original"
+    other = copy.copy(app)
+    other.view_functions = {**app.view_functions, "index": lambda: "copy"}
+    assert other.test_client().get("/").text == "copy"
+    assert app.test_client().get("/").text == "original"
+    assert app.engine_plan is not other.engine_plan

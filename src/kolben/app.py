@@ -7,7 +7,6 @@ import sys
 import typing as t
 import weakref
 from datetime import timedelta
-from functools import partial
 from inspect import CO_COROUTINE
 
 from werkzeug.datastructures import Headers as Headers, ImmutableDict as ImmutableDict
@@ -24,18 +23,17 @@ from werkzeug.serving import is_running_from_reloader as is_running_from_reloade
 from werkzeug.wrappers import Response as BaseResponse  # noqa: F401 (a name of this module, too)
 from werkzeug.wsgi import get_host as get_host
 
-from . import cli, tables, typing as ft
+from . import cli, typing as ft
 from .concurrency import async_to_sync, is_coroutine_function
 from .config import DEFAULTS
 from .ctx import AppContext, RequestContext, _scopes, _unset, raise_failures
 from .debughelpers import FormDataRoutingRedirect
-from .engine.answer import WITHIN, answer_request
+from .engine.answer import answer_request
 from .engine.entry import asgi_entry
 from .engine.lifetime import JOBS_KEY, ServedApp
-from .engine.plan import DECIDES, ERROR_STEPS, STEPS, overrides_none, takes_short_way
+from .engine.plan import DECIDES, WITHIN, Plan, know_ours
 from .engine.results import wrap_result
-from .engine.route import Route, index_routes
-from .engine.teardown import is_same_fault, leave, report
+from .engine.teardown import is_same_fault, report
 from .engine.urls import adapter_for, bind_to_request, bind_to_server, build_quickly, quote_anchor
 from .globals import (
     _find_request_context,
@@ -71,7 +69,6 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from .async_testing import AsyncClient
-    from .routing.index import RouteIndex
     from .testing import FlaskClient, FlaskCliRunner
 
 R = t.TypeVar("R")
@@ -122,20 +119,8 @@ class Flask(ServedApp):
     #: Opens the session when it is first looked at, and saves it with the response.
     session_interface: SessionInterface = SecureCookieSessionInterface()
 
-    # What the engine found out about this application; None where it has to look again.
-    _handles_errors_itself: bool  # no subclass or program has replaced what does
-    _short_way: bool | None
-    _entered_by: t.Any  # None while nothing is known to be around `wsgi_app`, or else WITHIN
-    _opens_session_late: bool
-    _quiet: object  # the tables' mark, while a request begins and ends with nothing to be done
-    # How its JSON is written, and with which type, while the tables have this mark; and the mark at
-    # which its provider was last asked.
-    _json_mark: object
-    _json_asked_at: object
-    _json_writer: t.Callable[[t.Any], bytes]
-    _json_type: tuple[str, str]
-    _routes: RouteIndex[Route]
-    _unrouted: tuple[Route, Route]  # for requests that match no rule: most, and HEAD and OPTIONS
+    #: What the engine has found out about this application.
+    engine_plan: Plan
 
     def __init__(
         self,
@@ -150,12 +135,7 @@ class Flask(ServedApp):
         instance_relative_config: bool = False,
         root_path: str | None = None,
     ) -> None:
-        # PERF: not as attributes of the class: reading these would take 0.08 µs, not 0.02.
-        self.__dict__.update(
-            _entered_by=WITHIN, _short_way=None, _opens_session_late=False, _quiet=None
-        )
-        self._json_mark = self._json_asked_at = None
-        self._session_cookie: tuple[object, object, t.Any] = (None, None, None)
+        self.__dict__["engine_plan"] = Plan()
         super().__init__(
             import_name=import_name,
             static_url_path=static_url_path,
@@ -206,8 +186,14 @@ class Flask(ServedApp):
         self._look_again()
 
     def _look_again(self) -> None:
-        self.__dict__.update(_short_way=None, _entered_by=WITHIN)
-        tables.touch()  # which ends what holds for `_quiet`, too
+        # A subclass may assign something before it calls __init__().
+        plan = self.__dict__.get("engine_plan")
+        if plan is not None:
+            plan.look_again()
+
+    def __setstate__(self, state: dict[str, t.Any]) -> None:
+        # A copy goes its own way from here.
+        self.__dict__.update(state, engine_plan=Plan())
 
     # ---- static files and resources -----------------------------------------------------
 
@@ -469,7 +455,7 @@ class Flask(ServedApp):
                 names = context._blueprints()
                 endpoint = f"{names[0]}{endpoint}" if names else endpoint[1:]
             if (
-                self._short_way
+                self.engine_plan.short_way
                 and context.app is self
                 and _anchor is None
                 and _method is None
@@ -644,7 +630,7 @@ class Flask(ServedApp):
         """Let background tasks wait for the end of the response, and save the session."""
         if context._has_after_functions and JOBS_KEY in context.__dict__:
             context.__dict__[JOBS_KEY].follow(response)
-        if self._opens_session_late and context._opened_session is None:
+        if self.engine_plan.opens_session_late and context._opened_session is None:
             environ = context.environ
             if "HTTP_COOKIE" not in environ or not self._must_resend_session(environ):
                 return
@@ -819,57 +805,12 @@ class Flask(ServedApp):
     #: middleware: ``app.asgi_app = Middleware(app.asgi_app)``.
     asgi_app: t.Any = asgi_entry()
 
-    def _answer_step_by_step(
-        self, environ: WSGIEnvironment, start_response: StartResponse | None
-    ) -> t.Iterable[bytes]:
-        """The same by way of the named steps, any of which may have been replaced."""
-        if start_response is None:  # a server that asks in the way of ASGI 2
-            return partial(self.asgi_app, environ)  # type: ignore[return-value] # for that server
-        if self._short_way is None:
-            self._start_serving()
-            self._decide_way()
-            # Not through the instance: its own wsgi_app may be middleware, which was called already.
-            return Flask.wsgi_app(self, environ, start_response)
-        context = self.request_context(environ)
-        failure: BaseException | None = None
-        try:
-            try:
-                context.push()
-                response = self.full_dispatch_request()
-            except Exception as error:
-                failure = error
-                response = self.handle_exception(error)
-            except BaseException as error:
-                failure = error
-                raise
-            body = response(environ, start_response)
-        except BaseException:
-            leave(self, context, environ, failure)
-            raise
-        return t.cast(
-            "t.Iterable[bytes]", leave(self, context, environ, failure, start_response, body)
-        )
-
-    def _decide_way(self) -> None:
-        """Find out, before the first request and after a change, what the engine may skip."""
+    def _complete_registration(self) -> None:
+        """Do what is left to be done before requests are answered."""
         self._use_session_store()
-        self._got_first_request = True
-        self._opens_session_late = type(self.session_interface) is SecureCookieSessionInterface
-        self._routes = index_routes(self)
-        self._unrouted = Route(None), Route(None, is_careful=True)
-        self._handles_errors_itself = overrides_none(self, _ERROR_STEPS)
-        self._short_way = takes_short_way(self, _STEPS)
-        self._entered_by = None if overrides_none(self, _ENTRANCE) else WITHIN
 
     def _report_failed_teardown(self, context: RequestContext, error: Exception) -> None:
         report(self, context, error)
 
-    def _to_report(self, failure: BaseException | None) -> BaseException | None:
-        if failure is not None and self.should_ignore_error(failure):
-            return None
-        return failure
 
-
-_STEPS = {name: getattr(Flask, name) for name in STEPS}
-_ENTRANCE = {"wsgi_app": Flask.wsgi_app}
-_ERROR_STEPS = {name: getattr(Flask, name) for name in ERROR_STEPS}
+know_ours(Flask)

@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from werkzeug.datastructures import Headers
 from werkzeug.http import HTTP_STATUS_CODES
 
+from .ctx import PRESERVE
 from .websockets import WebSocketDisconnect
 
 if t.TYPE_CHECKING:
@@ -30,7 +31,6 @@ if t.TYPE_CHECKING:
     Message = t.MutableMapping[str, t.Any]
     Scope = dict[str, t.Any]
 
-_PRESERVE = "werkzeug.debug.preserve_context"
 _REDIRECTS = frozenset({301, 302, 303, 305, 307, 308})
 _MOST_REDIRECTS = 20
 _END_TIMEOUT = 5.0  # seconds
@@ -416,6 +416,6 @@ def _scope_from(environ: WSGIEnvironment, kind: str) -> Scope:
     }
     if kind == "http":
         scope["method"] = environ["REQUEST_METHOD"]
-    if _PRESERVE in environ:
-        scope[_PRESERVE] = environ[_PRESERVE]
+    if PRESERVE in environ:
+        scope[PRESERVE] = environ[PRESERVE]
     return scope

@@ -33,6 +33,10 @@ if t.TYPE_CHECKING:
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
+#: Where an environ, or an ASGI scope, has the function of a test client or debugger that wants to look at
+#: the contexts after the response.
+PRESERVE = "werkzeug.debug.preserve_context"
+
 # Stands for "not given" where None means "there was no error".
 _unset: t.Any = object()
 
@@ -245,7 +249,7 @@ class RequestContext:
 
     def _make_app_context(self) -> AppContext:
         app = self.app
-        context = AppContext(app) if app._short_way else app.app_context()
+        context = AppContext(app) if app.engine_plan.short_way else app.app_context()
         context._torn_down_by_request = True
         if self._g is not None:
             context.g, self._g = self._g, None
@@ -258,7 +262,7 @@ class RequestContext:
         """
         context = self._app_context
         app = self.app
-        if context is None and app._short_way:
+        if context is None and app.engine_plan.short_way:
             namespace = app.app_ctx_globals_class
             self._g = g = namespace()
             return g
@@ -288,7 +292,7 @@ class RequestContext:
     def _open_session(self) -> SessionMixin:
         app = self.app
         interface = app.session_interface
-        if app._short_way and interface._needs_only_cookie and self._request is None:
+        if app.engine_plan.short_way and interface._needs_only_cookie and self._request is None:
             # PERF: without a request object and its table of cookies (2.5 µs).
             header = self.environ.get("HTTP_COOKIE", "")
             session = interface._open_cookie(
@@ -372,7 +376,7 @@ class RequestContext:
     def _open_session_and_match(self) -> None:
         # A session interface of the user's may do anything, and must find the request not
         # matched yet; of our own we know that nobody can tell when it reads the cookie.
-        if not self.app._opens_session_late:
+        if not self.app.engine_plan.opens_session_late:
             self._session  # noqa: B018
         if self.url_adapter is not None:
             self.match_request()

@@ -411,7 +411,8 @@ class SecureCookieSessionInterface(SessionInterface):
         Where they do not tell, comparing them with those that it was made from takes 0.7 µs; asking
         for each, and deriving from it, 2.5.
         """
-        known = getattr(app, "_session_cookie", _NOT_PREPARED)
+        plan: t.Any = getattr(app, "engine_plan", None)
+        known = _NOT_PREPARED if plan is None else plan.session_cookie
         if known[0] is tables.mark and known[1] is self:
             prepared: _Prepared = known[2]
             return prepared
@@ -424,8 +425,8 @@ class SecureCookieSessionInterface(SessionInterface):
         ):
             return self._prepare_anew(app)
         prepared = self._compare_settings(app)
-        if isinstance(app.config, tables.Table):
-            app._session_cookie = mark, self, prepared
+        if plan is not None and isinstance(app.config, tables.Table):
+            plan.session_cookie = mark, self, prepared
         return prepared
 
     def _compare_settings(self, app: Flask) -> _Prepared:

@@ -18,6 +18,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request as BaseRequest
 
 from .cli import ScriptInfo
+from .ctx import PRESERVE
 from .loading.shadow import announce
 from .sessions import SessionMixin  # noqa: TC001 - a name of this module, too
 
@@ -29,9 +30,6 @@ if t.TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
     from .app import Flask
-
-#: The key under which an application finds the function that keeps its contexts alive.
-_PRESERVE = "werkzeug.debug.preserve_context"
 
 
 class EnvironBuilder(werkzeug.test.EnvironBuilder):
@@ -163,7 +161,7 @@ class FlaskClient(Client):
     def _copy_environ(self, other: WSGIEnvironment) -> WSGIEnvironment:
         environ = {**self.environ_base, **other}
         if self.preserve_context:
-            environ[_PRESERVE] = self._new_contexts.append
+            environ[PRESERVE] = self._new_contexts.append
         return environ
 
     def _request_from_builder_args(

@@ -78,9 +78,9 @@ class API(Registers, Flask):
 
         return Client(self, headers)
 
-    def _decide_way(self) -> None:
+    def _complete_registration(self) -> None:
         self.resolve()
-        super()._decide_way()
+        super()._complete_registration()
 
 
 def _answer_error(error: HTTPException) -> t.Any:

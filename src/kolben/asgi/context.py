@@ -156,7 +156,7 @@ class WebSocketContext(ASGIRequestContext):
         if interface.is_null_session(session):
             return []
         response = self.app.response_class()
-        if self.app._opens_session_late:
+        if self.app.engine_plan.opens_session_late:
             interface.save_session(self.app, session, response)
         else:
             from ..concurrency import in_thread

@@ -20,18 +20,17 @@ from werkzeug.wrappers import Response as BaseResponse
 from .. import tables
 from ..app import Flask
 from ..concurrency import in_thread, is_coroutine_function, server_loop, workers
-from ..ctx import raise_failures
+from ..ctx import PRESERVE, raise_failures
 from ..engine import lifetime as lifespan
 from ..engine.answer import (
-    WITHIN,
     Answer,
     _answer as _respond,
     _finish,
     _match_by_werkzeug,
     answer_request,
 )
-from ..engine.route import Route, index_routes
-from ..engine.teardown import _PRESERVE, failed_response, report
+from ..engine.plan import WITHIN
+from ..engine.teardown import failed_response, preserve_contexts, report, to_report
 from ..engine.urls import is_odd_host
 from ..globals import _get_current, _reset_current, _set_current
 from ..http.streaming import AsyncBody
@@ -65,6 +64,7 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from blinker import NamedSignal
 
+    from ..engine.route import Route
     from .body import Receive
 
 #: For how many seconds to wait for the next piece of a body, unless ``BODY_TIMEOUT`` is configured.
@@ -132,7 +132,7 @@ async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> 
         logger.warning("Malformed ASGI scope: %r", error)
         await send_plain(send, 400)
         return
-    if app._short_way is None:
+    if app.engine_plan.short_way is None:
         await lifespan.start_late(app)
         _prepare(app)
     # Plain code that this request calls finds the loop here.
@@ -175,16 +175,17 @@ def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _F
     :return: the route index's answer; or ``_PLAIN`` where the way of the request, or the view at
         its end, is plain.
     """
+    plan = app.engine_plan
     if (
-        not app._short_way
+        not plan.short_way
         or b"upgrade" in headers
         or app.config["TRUSTED_HOSTS"] is not None
         or _get_current(None) is not None
     ):
         return t.cast("_Found", _PLAIN)
-    index = app._routes
+    index = plan.routes
     if index.url_map is not app.url_map or index.url_map._remap is not index.stamp:
-        index = app._routes = index_routes(app)
+        index = plan.index_routes(app)
     found = index.exact.get(path, {}).get(method) or index.find(path, method)
     # A converter of the user's may expect the request's context, which is not in force yet.
     if found is None and not index.runs_user_code:
@@ -193,7 +194,7 @@ def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _F
         return found
     route = found[3]
     # PERF: what is prepared already is seen here, without a call (0.06 µs).
-    if (route.mark is tables.mark and route.is_async) or _is_async(app, route):
+    if (route.prepared_at is tables.mark and route.is_async) or _is_async(app, route):
         return found
     return t.cast("_Found", _PLAIN)
 
@@ -220,12 +221,12 @@ def _is_http1(scope: Scope) -> bool:
 
 
 def _prepare(app: Flask) -> None:
-    app._decide_way()
+    app.engine_plan.decide(app)
     workers.limit = max(workers.limit, app.config.get("WORKER_THREADS", 0))
 
 
 def _is_async(app: Flask, route: Route) -> bool:
-    if route.mark is not tables.mark:
+    if route.prepared_at is not tables.mark:
         route.prepare(app)
     return route.is_async or route.endpoint not in app.view_functions
 
@@ -278,7 +279,8 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
     context._token = _set_current(context)
     # Of the environ, most requests need no more than this.
     environ: WSGIEnvironment = {"REQUEST_METHOD": scope["method"]}
-    route = app._unrouted[0]
+    plan = app.engine_plan
+    route = plan.unrouted[0]
     failure: BaseException | None = None
     answer: t.Any
     try:
@@ -297,7 +299,7 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
                     environ = context.environ
 
                 # Before hooks and view, or an error handler.
-                if route.direct_mark is tables.mark:
+                if route.direct_at is tables.mark:
                     result = await route.view(*values)
                 else:
                     result = await _call_with_hooks(app, context)
@@ -308,7 +310,7 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
                     raised.__traceback__ = None
 
             # Response, after hooks, session.
-            is_seen = route.plain_mark is not tables.mark or context._touched
+            is_seen = route.plain_at is not tables.mark or context._touched
             if is_seen or b"cookie" in headers or _is_wsgi_app(result):
                 answer = await _conclude(app, context, environ, route, result)
             else:
@@ -324,7 +326,7 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
         raise
     request = context._request
     # Now: somebody may have come to listen while the view waited.
-    is_quiet = tables.mark is app._quiet and not context._holds and _PRESERVE not in scope
+    is_quiet = tables.mark is plan.quiet_at and not context._holds and PRESERVE not in scope
     if failure is not None or not is_quiet or (request is not None and request._has_files):
         answer = await _leave_with(app, context, failure, answer)
     else:
@@ -363,7 +365,7 @@ def _short_answer(response: t.Any, environ: WSGIEnvironment) -> Answer | None:
 
 async def _read_body(app: Flask, context: ASGIRequestContext, body: Body, route: Route) -> None:
     """Read the body, unless the view does that itself or it is too long."""
-    if route.mark is not tables.mark:
+    if route.prepared_at is not tables.mark:
         route.prepare(app)
     if route.streams_body:
         return
@@ -379,7 +381,7 @@ async def _call_with_hooks(app: Flask, context: ASGIRequestContext) -> t.Any:
     if request_started.receivers:
         await _send_signal(app, request_started)
     if app.before_request_funcs or app.url_value_preprocessors:
-        if route.mark is not tables.mark:
+        if route.prepared_at is not tables.mark:
             route.prepare(app)
         if route.async_before is None:
             result = await in_thread(app.preprocess_request)
@@ -396,7 +398,7 @@ async def _call_with_hooks(app: Flask, context: ASGIRequestContext) -> t.Any:
         raise error
     if route.answers_options and context.scope["method"] == "OPTIONS":
         return app.make_default_options_response()
-    if route.mark is not tables.mark:
+    if route.prepared_at is not tables.mark:
         route.prepare(app)
     return await route.view(*values)
 
@@ -413,7 +415,7 @@ async def _conclude(
     """
     if _is_wsgi_app(result):
         result = await in_thread(app.make_response, result)
-    if route.mark is not tables.mark:
+    if route.prepared_at is not tables.mark:
         route.prepare(app)
     hooks = route.async_after
     request = context._request
@@ -462,7 +464,7 @@ async def _handle_user_exception(
     app: Flask, context: ASGIRequestContext, error: Exception
 ) -> t.Any:
     """The twin of `Flask.handle_user_exception`, and of `Flask.handle_http_exception`."""
-    if not app._handles_errors_itself:
+    if not app.engine_plan.handles_errors_itself:
         return await in_thread(_while_handling, error, app.handle_user_exception)
     if isinstance(error, BadRequestKeyError) and (
         app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
@@ -500,11 +502,8 @@ async def _leave(
 ) -> Exception | None:
     """The twin of `kolben.engine.teardown.leave`."""
     token = t.cast("t.Any", context._token)
-    preserve = context.scope.get(_PRESERVE)
-    if preserve is not None:
-        preserve(context.app_context)
-        preserve(context)
-    error = app._to_report(failure)
+    preserve_contexts(context.scope, context)
+    error = to_report(app, failure)
     context._token = None
     context._left = held = context._holds > 0
     try:

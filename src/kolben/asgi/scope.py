@@ -7,15 +7,13 @@ import logging
 import sys
 import typing as t
 
+from ..ctx import PRESERVE
 from ..http.streaming import BODY_KEY, FileBody
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
     from .body import Body
-
-# How a test client keeps the contexts of a request.
-_PRESERVE = "werkzeug.debug.preserve_context"
 
 Scope = t.MutableMapping[str, t.Any]
 
@@ -108,8 +106,8 @@ def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
     if client := get("client"):
         environ["REMOTE_ADDR"] = client[0]
         environ["REMOTE_PORT"] = "" if client[1] is None else str(client[1])
-    if _PRESERVE in scope:
-        environ[_PRESERVE] = scope[_PRESERVE]
+    if PRESERVE in scope:
+        environ[PRESERVE] = scope[PRESERVE]
     return environ
 
 

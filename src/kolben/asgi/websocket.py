@@ -18,6 +18,7 @@ from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError
 from ..concurrency import in_thread, is_coroutine_function, server_loop
 from ..ctx import raise_failures
 from ..engine.lifetime import start_late
+from ..engine.teardown import to_report
 from ..globals import _current
 from ..sessions import SecureCookieSessionInterface
 from ..signals import (
@@ -59,9 +60,9 @@ async def serve(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
     except HTTPException:
         await send({"type": "websocket.close", "code": 1000})
         return
-    if app._short_way is None:
+    if app.engine_plan.short_way is None:
         await start_late(app)
-        app._decide_way()
+        app.engine_plan.decide(app)
     server_loop.set(context.loop)
     context._token = _current.set(context)
     failure: BaseException | None = None
@@ -82,7 +83,7 @@ async def serve(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await context.websocket._stop_watching()
         finally:
-            await _leave(app, context, app._to_report(failure))
+            await _leave(app, context, to_report(app, failure))
 
 
 async def _converse(app: Flask, context: WebSocketContext) -> None:
@@ -104,7 +105,7 @@ async def _converse(app: Flask, context: WebSocketContext) -> None:
 async def _handle(app: Flask, context: WebSocketContext) -> t.Any:
     """Call the hooks and the handler; return what one of them has answered."""
     websocket = context.websocket
-    if not app._opens_session_late:
+    if not app.engine_plan.opens_session_late:
         # It may well ask another machine.
         await in_thread(lambda: context._session)
     context.match_request()

@@ -15,11 +15,12 @@ takes in all. Whatever is less usual has a function of its own below.
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
 from werkzeug.exceptions import NotFound
 
 from .. import tables
-from ..ctx import RequestContext
+from ..ctx import PRESERVE, RequestContext
 from ..globals import _get_current, _reset_current, _set_current
 from ..http.headers import (
     _BODIES,
@@ -35,14 +36,14 @@ from ..signals import (
     request_finished,
 )
 from ..wrappers import Response, text_response
-from .plan import _prepare_json
+from .plan import WITHIN
 from .results import Payload
-from .route import Route, index_routes
-from .teardown import _PRESERVE, leave
+from .route import Route
+from .teardown import leave
 from .urls import is_odd_host, plain_hosts
 
 if t.TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from ..app import Flask
 
@@ -52,10 +53,6 @@ Answer = tuple[str, list[tuple[str, str]], t.Iterable[bytes]]
 
 _NO_HOOKS: tuple[()] = ()
 _NO_METHODS: dict[str, t.Any] = {}
-
-
-#: Given to :func:`answer_request` by ``Flask.wsgi_app``: whatever is around that was called already.
-WITHIN: t.Any = object()
 
 
 def answer_request(  # noqa: C901 (one piece, for it is the way of each request; see the top of the file)
@@ -73,24 +70,26 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
     :param send: ASGI's ``send``.
     :return: the body, or what an ASGI server awaits.
     """
-    if send is not self._entered_by and send is not WITHIN:
+    plan = self.engine_plan
+    # Is anything around the engine that was not called yet?
+    if send is not plan.entered_by and send is not WITHIN:
         if send is not None:
             return self.asgi_app(environ, start_response, send)
         if start_response is None:
-            return self._answer_step_by_step(environ, None)
+            return answer_by_steps(self, environ, None)
         return self.wsgi_app(environ, start_response)
-    is_quiet = tables.mark is self._quiet
+    is_quiet = tables.mark is plan.quiet_at
     try:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
     except KeyError:
-        return self._answer_step_by_step(environ, start_response)
+        return answer_by_steps(self, environ, start_response)
     if (
-        not (is_quiet or (self._short_way and self.config["TRUSTED_HOSTS"] is None))
+        not (is_quiet or (plan.short_way and self.config["TRUSTED_HOSTS"] is None))
         or _get_current(None) is not None
         or "HTTP_UPGRADE" in environ
         or (environ.get("HTTP_HOST") not in plain_hosts and is_odd_host(environ.get("HTTP_HOST")))
     ):
-        return self._answer_step_by_step(environ, start_response)
+        return answer_by_steps(self, environ, start_response)
     # PERF: all four arguments, so that CPython calls the initialiser directly (0.1 µs).
     context = RequestContext(self, environ, None, None)
     context._token = _set_current(context)
@@ -103,9 +102,9 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
                 context._announce_app_context()
 
             # Match.
-            index = self._routes
+            index = plan.routes
             if index.url_map._remap is not index.stamp:  # a rule was added
-                index = self._routes = index_routes(self)
+                index = plan.index_routes(self)
             found: t.Any = index.exact.get(path, _NO_METHODS).get(method)
             if found is None:
                 if not path.isascii():
@@ -114,11 +113,10 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
                 found = index.finders[len(segments)](segments, method)
                 if not found:
                     found = _match_slowly(self, context, method, found)
-            context._routing = found
-            _, values, _, route = found
+            context._routing = _, values, _, route = found
 
             # Before hooks and view, or an error handler.
-            if route.direct_mark is tables.mark:
+            if route.direct_at is tables.mark:
                 try:
                     result = route.call(*values)
                 except Exception as raised:
@@ -127,9 +125,9 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
                 result = _call_with_hooks(self, context, method, found)
 
             # Response, after hooks, session.
-            if route.plain_mark is not tables.mark or context._touched or "HTTP_COOKIE" in environ:
+            if route.plain_at is not tables.mark or context._touched or "HTTP_COOKIE" in environ:
                 status, headers, body = _conclude(self, context, found, result)
-                is_quiet = tables.mark is self._quiet and not context._holds
+                is_quiet = tables.mark is plan.quiet_at and not context._holds
             elif type(result) is str:
                 content = result.encode()
                 try:
@@ -139,11 +137,11 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
                     status, body = "200 OK", [content]
                 except KeyError:  # the first of this type or length, or a long one
                     status, headers, body = _ready(_answer(self, environ, result), environ)
-            elif (type(result) is dict or type(result) is list) and self._json_mark is tables.mark:
+            elif (type(result) is dict or type(result) is list) and plan.json_at is tables.mark:
                 # PERF: as in `_answer`, which takes 0.3 µs to come to it.
-                content = self._json_writer(result)
+                content = plan.write_json(result)
                 length = len(content)
-                headers = [self._json_type, _length_headers.get(length) or _length_header(length)]
+                headers = [plan.json_type, _length_headers.get(length) or _length_header(length)]
                 status, body = "200 OK", [content]
             elif type(result) is Payload:
                 content, kind, status = result
@@ -167,7 +165,7 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
         leave(self, context, environ, failure)
         raise
     request = context._request
-    if not is_quiet or _PRESERVE in environ or (request is not None and request._has_files):
+    if not is_quiet or PRESERVE in environ or (request is not None and request._has_files):
         # Teardown functions are told what ended the request, not what its answer ran into.
         return leave(self, context, environ, failure, start_response, body)
     _reset_current(context._token)
@@ -176,6 +174,43 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
         # PERF: apart, environ and request are freed at once; the collector takes 2 µs.
         environ["werkzeug.request"] = None
     return body
+
+
+def answer_by_steps(
+    app: Flask, environ: WSGIEnvironment, start_response: StartResponse | None
+) -> t.Any:
+    """Answer a request by way of the named steps, any of which may have been replaced.
+
+    :param app: the application.
+    :param environ: the WSGI environment; or the ASGI scope, from a server that asks in the way of
+        ASGI 2.
+    :param start_response: WSGI's ``start_response``; None from such a server.
+    :return: the body, or what such a server calls next.
+    """
+    if start_response is None:
+        return partial(app.asgi_app, environ)
+    if app.engine_plan.short_way is None:
+        app._start_serving()
+        app.engine_plan.decide(app)
+        # Not through the instance: its own wsgi_app may be middleware, which was called already.
+        return answer_request(app, environ, start_response, WITHIN)
+    context = app.request_context(environ)
+    failure: BaseException | None = None
+    try:
+        try:
+            context.push()
+            response = app.full_dispatch_request()
+        except Exception as error:
+            failure = error
+            response = app.handle_exception(error)
+        except BaseException as error:
+            failure = error
+            raise
+        body = response(environ, start_response)
+    except BaseException:
+        leave(app, context, environ, failure)
+        raise
+    return leave(app, context, environ, failure, start_response, body)
 
 
 def _match_slowly(
@@ -188,8 +223,9 @@ def _match_slowly(
     """
     searched: t.Any = found
     if found is None:
+        index = app.engine_plan.routes
         path = _decode_wsgi(context.environ.get("PATH_INFO", ""))
-        searched = app._routes.find(path, method) or app._routes.search(path, method)
+        searched = index.find(path, method) or index.search(path, method)
     if searched is None or searched is NOT_FOUND:
         return _match_by_werkzeug(app, context, method, searched)
     if context._request is not None:  # a converter has looked at it
@@ -209,13 +245,13 @@ def _match_by_werkzeug(
     """
     is_careful = method in OTHERS
     if found is NOT_FOUND:
-        return None, None, NotFound(), app._unrouted[is_careful]
+        return None, None, NotFound(), app.engine_plan.unrouted[is_careful]
     if context.url_adapter is not None:
         context.match_request()
     request = context.request
     rule, error = request.url_rule, request.routing_exception
     if rule is None or error is not None:
-        return rule, None, error, app._unrouted[is_careful]
+        return rule, None, error, app.engine_plan.unrouted[is_careful]
     route = Route(rule, is_careful)
     values = t.cast("dict[str, t.Any]", request.view_args)
     return rule, tuple(values[name] for name in route.names), None, route
@@ -230,7 +266,7 @@ def _call_with_hooks(
     """
     rule, values, error, route = found
     try:
-        if route.mark is not tables.mark:
+        if route.prepared_at is not tables.mark:
             route.prepare(app)
         for hook in route.before:
             result = hook()
@@ -264,7 +300,9 @@ def _conclude(
     """
     route: Route = found[3]
     environ = context.environ
-    if route.mark is not tables.mark:  # the view has registered a hook, or somebody who listens
+    if (
+        route.prepared_at is not tables.mark
+    ):  # the view has registered a hook, or somebody who listens
         route.prepare(app)
     after = route.after
     request = context._request
@@ -354,7 +392,7 @@ def _finish_with_hooks(
             context._opened_session is not None
             or context._has_after_functions  # type: ignore[redundant-expr] # set by a hook
             or "HTTP_COOKIE" in environ
-            or not app._opens_session_late
+            or not app.engine_plan.opens_session_late
         ):
             app._conclude(context, response)
     if request_finished.receivers:
@@ -382,11 +420,12 @@ def _answer(
         status = _STATUS[code][0]
         kind = type(value)
     if kind is dict or kind is list:
-        if app._json_mark is not tables.mark and not _prepare_json(app):
+        plan = app.engine_plan
+        if plan.json_at is not tables.mark and not plan.prepare_json(app):
             return app.make_response(result)
-        body = app._json_writer(value)
+        body = plan.write_json(value)
         length = len(body)
-        headers = [app._json_type, _length_headers.get(length) or _length_header(length)]
+        headers = [plan.json_type, _length_headers.get(length) or _length_header(length)]
     elif kind is Payload:
         body, header, status = value
         length = len(body)
@@ -411,6 +450,7 @@ def _session_alone(
     PERF: a text with a session changed is sent in 10 µs, where the object takes 14.
     """
     kind = type(result)
+    plan = app.engine_plan
     if (
         context._has_after_functions
         or request_finished.receivers
@@ -420,7 +460,7 @@ def _session_alone(
             or (kind is str and Response.default_mimetype)
             or (
                 (kind is dict or kind is list)
-                and (app._json_mark is tables.mark or _prepare_json(app))
+                and (plan.json_at is tables.mark or plan.prepare_json(app))
             )
         )
     ):

@@ -14,7 +14,6 @@ from ..http.streaming import streams_body
 from ..routing.index import RouteIndex, value_names
 from ..signals import request_finished, request_started
 from ..wrappers import Response
-from .plan import _is_quiet
 
 if t.TYPE_CHECKING:
     from werkzeug.routing import Rule
@@ -37,13 +36,13 @@ class Route:
         "async_before",
         "before",
         "call",
-        "direct_mark",
+        "direct_at",
         "endpoint",
         "is_async",
         "is_careful",
-        "mark",
         "names",
-        "plain_mark",
+        "plain_at",
+        "prepared_at",
         "rule",
         "streams_body",
         "view",
@@ -55,8 +54,8 @@ class Route:
         self.names: tuple[str, ...] = () if rule is None else value_names(rule)
         self.endpoint: str = "" if rule is None else rule.endpoint
         self.answers_options = bool(getattr(rule, "provide_automatic_options", False))
-        # What the rest was prepared from is as it was then if this is still the tables' mark.
-        self.mark: object = None
+        # Marks, as `Plan` explains them: while this one holds, the rest is as it was prepared.
+        self.prepared_at: object = None
         # The view, to be called with the values in the order of their names.
         self.view: t.Callable[..., t.Any]
         # The same, and the hooks before and after it, all ready to be called plainly; None for hooks
@@ -64,10 +63,10 @@ class Route:
         self.call: t.Callable[..., t.Any]
         self.before: tuple[t.Callable[[], t.Any], ...] = ()
         self.after: tuple[t.Callable[[t.Any], t.Any], ...] | None = ()
-        # The tables' mark while the view is all that is called before there is a response.
-        self.direct_mark: object = None
-        # The tables' mark while nobody sees the response of this or any other route.
-        self.plain_mark: object = None
+        # Holds while the view is all that is called before there is a response.
+        self.direct_at: object = None
+        # Holds while nobody sees the response of this or any other route.
+        self.plain_at: object = None
         # What a server that is asynchronous itself has to know of the view, and the hooks where all of
         # them are coroutine functions; None where they are not.
         self.is_async = False
@@ -96,7 +95,7 @@ class Route:
         announce = [_announce_start] if request_started.receivers else []
         self.before = (*announce, *map(app.ensure_sync, before))
         is_direct = not (self.before or self.is_careful or self.rule is None)
-        self.direct_mark = mark if is_direct else None
+        self.direct_at = mark if is_direct else None
         after = tables.listed(app.after_request_funcs, inwards)
         self.after = None if after is None else tuple(map(app.ensure_sync, reversed(after)))
         self.async_after = None if after is None else _all_async(after[::-1])
@@ -106,9 +105,9 @@ class Route:
             and not request_finished.receivers
             and app.response_class is Response
         )
-        self.plain_mark = mark if is_plain else None
-        app._quiet = mark if _is_quiet(app) else None
-        self.mark = mark
+        self.plain_at = mark if is_plain else None
+        app.engine_plan.find_quiet(app, mark)
+        self.prepared_at = mark
 
 
 def _all_async(functions: list[t.Any]) -> tuple[t.Any, ...] | None:

@@ -11,6 +11,7 @@ import typing as t
 
 from werkzeug.exceptions import InternalServerError
 
+from ..ctx import PRESERVE
 from ..signals import got_request_exception
 
 if t.TYPE_CHECKING:
@@ -19,9 +20,6 @@ if t.TYPE_CHECKING:
     from ..app import Flask
     from ..ctx import RequestContext
     from ..wrappers import Response
-
-# Set by test clients and debuggers that want to look at the contexts after the response.
-_PRESERVE = "werkzeug.debug.preserve_context"
 
 
 def leave(
@@ -42,11 +40,8 @@ def leave(
     :param body: the body to be sent.
     :return: the body, or that of a 500 where a teardown function has failed.
     """
-    preserve = environ.get(_PRESERVE)
-    if preserve is not None:
-        preserve(context.app_context)
-        preserve(context)
-    reported = None if failure is None or app.should_ignore_error(failure) else failure
+    preserve_contexts(environ, context)
+    reported = to_report(app, failure)
     try:
         if context._token is None:
             context.pop(reported)
@@ -62,6 +57,27 @@ def leave(
             _close(body)
             return _answer_failed(app, environ, start_response, error)
     return body
+
+
+def preserve_contexts(told: t.Mapping[str, t.Any], context: RequestContext) -> None:
+    """Show the contexts of a request that ends to the test client or debugger that wants them.
+
+    :param told: the WSGI environment, or the ASGI scope, in which that has put a function.
+    :param context: the context of the request.
+    """
+    preserve = told.get(PRESERVE)
+    if preserve is not None:
+        preserve(context.app_context)
+        preserve(context)
+
+
+def to_report(app: Flask, failure: BaseException | None) -> BaseException | None:
+    """Return what the teardown functions are told of the error that ended a request.
+
+    :param app: the application.
+    :param failure: the error; None if there was none.
+    """
+    return None if failure is None or app.should_ignore_error(failure) else failure
 
 
 def _starts_only_once(environ: WSGIEnvironment) -> bool:

@@ -81,7 +81,7 @@ def build_quickly(
     app: Flask, context: RequestContext, endpoint: str, values: dict[str, t.Any]
 ) -> str | None:
     """Build a relative URL from the route index, or None where Werkzeug has to."""
-    index = app._routes
+    index = app.engine_plan.routes
     if index.url_map is not app.url_map or index.url_map._remap is not index.stamp:
         return None
     if context._request is not None and context.__dict__.get("url_adapter", ...) is None:

@@ -39,7 +39,7 @@ def _dumps_compact(obj: t.Any) -> str:
     context = _get_current(None)
     if context is not None:
         app = context.app
-        known = app._tagged_json
+        known = app.engine_plan.tagged_json
         write = (known if known[0] is tables.mark else tagged_json(app))[1]
         if write is not None:
             return write(obj)

@@ -328,5 +328,5 @@ def _reads_standard_json() -> bool:
     context = _get_current(None)
     if context is None:
         return True
-    known = context.app._tagged_json
+    known = context.app.engine_plan.tagged_json
     return known[2] if known[0] is tables.mark else tagged_json(context.app)[2]

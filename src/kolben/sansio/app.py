@@ -150,8 +150,6 @@ class App(Scaffold):
         self.aborter = self.make_aborter()
         #: Turns data to JSON and back, for views, requests and responses.
         self.json: JSONProvider = self.json_provider_class(self)
-        # See `tagged_json`.
-        self._tagged_json: tuple[object, t.Callable[[t.Any], str] | None, bool] = None, None, False
         #: All URL rules.
         self.url_map = self.url_map_class(host_matching=host_matching)
         #: Whether URL rules are matched by subdomain.
