@@ -1,22 +1,23 @@
 """From a plan to the function that the engine calls: written for the view, when its first request comes.
 
-`source_of` prints it. It reads every value in one block; where something in it does not fit, another
+``operation.source`` is its source. It reads every value in one block; where something in it does not fit, another
 reading tells every fault (`sources.Reading`). Then it calls the providers and the view, each once,
 with values by position.
 """
 
 from __future__ import annotations
 
+import inspect
+import linecache
 import threading
 import typing as t
 from functools import lru_cache, update_wrapper
-from inspect import isasyncgenfunction, iscoroutinefunction, unwrap
 from types import FunctionType
 
 import msgspec
 
 from .. import tables
-from ..concurrency import async_to_sync, in_thread
+from ..concurrency import async_to_sync, in_thread, is_coroutine_function
 from ..ctx import RequestContext
 from ..engine.results import Payload
 from ..globals import _get_current
@@ -58,6 +59,9 @@ def stub(operation: Operation) -> t.Any:
     """
     view = operation.view
     code = _stub_code(operation.arguments, operation.is_async)
+    if (own := getattr(inspect.unwrap(view), "__code__", None)) is not None:
+        # Where a message says where the view is, that is not here.
+        code = code.replace(co_filename=own.co_filename, co_firstlineno=own.co_firstlineno)
     made = FunctionType(
         code, {"__builtins__": __builtins__}, view.__name__, operation.defaults or None
     )
@@ -78,7 +82,10 @@ def start(operation: Operation) -> t.Any:
             writer = Writer(operation)
             source = writer.source()
             namespace = writer.names
-            code = compile(source, f"<kolben.api {operation.view.__name__}>", "exec")
+            name = f"<kolben.api {operation.endpoint or operation.view.__name__}>"
+            code = compile(source, name, "exec")
+            # For tracebacks.
+            linecache.cache[name] = len(source), None, source.splitlines(True), name
             exec(code, namespace)  # noqa: S102 (what is written below)
             function.__globals__.update(namespace)
             function.__code__ = namespace["compiled"].__code__
@@ -276,9 +283,9 @@ class Writer:
             arguments.append(f"{param.name}={value}" if by_name else value)
         call = f"__view({', '.join(arguments)})"
         view = self._operation.view
-        if iscoroutinefunction(unwrap(view)) or iscoroutinefunction(view):
+        if is_coroutine_function(view):
             call = f"await {call}"
-        elif self._is_async and not isasyncgenfunction(view):
+        elif self._is_async and not inspect.isasyncgenfunction(view):
             passed = "".join(f", {one}" for one in arguments)
             call = f"await __hop(__view{passed})"
         self._add(f"__result = {call}", depth)

@@ -299,22 +299,22 @@ class _Builder:
         return walk
 
     def _tuple(self, info: t.Any) -> Walk:
-        if isinstance(info, ins.TupleType):
-            items, least = [self.make(one) for one in info.item_types], len(info.item_types)
-        else:
-            items = [self.make(field.type) for field in info.fields]
-            least = sum(field.required for field in info.fields)
-        most = len(items)
-        if tag := getattr(info, "tag", None):
-            items, least, most = [_leaf(t.Literal[tag]), *items], least + 1, most + 1
+        fields = getattr(info, "fields", ())
+        items = [self.make(one) for one in getattr(info, "item_types", [f.type for f in fields])]
+        least = sum(field.required for field in fields) if fields else len(items)
+        if (tag := getattr(info, "tag", None)) is not None:
+            items, least = [_leaf(t.Literal[tag]), *items], least + 1
+        is_closed = self._refuses or getattr(info, "forbid_unknown_fields", True)
+        most = len(items) if is_closed else sys.maxsize
+        expected = f"Expected `array` of length {least}"
+        if least < most:
+            expected += f" to {most}" if is_closed else " at least"
 
         def walk(value: t.Any, place: str, found: Found) -> None:
             if type(value) is not list:
                 found.at(place, f"Expected `array`, got `{_got(value)}`")
-            elif (
-                not least <= len(value) <= (most if isinstance(info, ins.TupleType) else len(value))
-            ):
-                found.at(place, f"Expected `array` of length {'>= ' * (least < most)}{least}")
+            elif not least <= len(value) <= most:
+                found.at(place, expected)
             else:
                 for number, (item, inner) in enumerate(zip(value, items, strict=False)):
                     inner(item, f"{place}/{number}", found)

@@ -13,6 +13,7 @@ from functools import partial
 from werkzeug.exceptions import HTTPException
 
 from ..blueprints import Blueprint, BlueprintSetupState
+from ..concurrency import is_coroutine_function
 from ..globals import request
 from ..views import MethodView
 from ..websockets import WebSocketView
@@ -190,7 +191,7 @@ class Operation:
         path.sort(key=lambda one: (one[1] is not NODEFAULT, order.get(one[0], -1)))
         self.arguments = tuple(dict(path))
         self.defaults = tuple(one for one in dict(path).values() if one is not NODEFAULT)
-        is_async = inspect.iscoroutinefunction(inspect.unwrap(self.view))
+        is_async = is_coroutine_function(self.view)
         self.is_async = is_async or any(one.is_async for one in providers)
         self.passes_by_name = not inspect.isfunction(self.view) or hasattr(self.view, "__wrapped__")
         self.function = compiling.stub(self)

@@ -128,10 +128,8 @@ class Schemas:
             items = self._schema(info.item_type, refuses)
             return {"type": "array", "items": items, **_lengths(info, "Items")}
         if isinstance(info, ins.TupleType):
-            number = len(info.item_types)
-            schema: dict[str, t.Any] = {"type": "array", "minItems": number, "maxItems": number}
             parts = [self._schema(one, refuses) for one in info.item_types]
-            return {**schema, "prefixItems": parts} if parts else schema
+            return _tuple(parts, len(parts), True)
         limits = {
             word: limit
             for name, word in _LIMITS.items()
@@ -193,7 +191,8 @@ class Schemas:
             least = sum(one.required for one in info.fields)
             if (tag := getattr(info, "tag", None)) is not None:
                 items, least = [{"enum": [tag]}, *items], least + 1
-            return {"type": "array", "prefixItems": items, "minItems": least}
+            is_closed = refuses or getattr(info, "forbid_unknown_fields", True)
+            return _tuple(items, least, is_closed)
         properties: dict[str, t.Any] = {}
         required = []
         if getattr(info, "tag", None) is not None:
@@ -269,6 +268,13 @@ def _parts(info: t.Any) -> t.Iterator[t.Any]:
     yield from getattr(info, "types", ()) or getattr(info, "item_types", ())
     for field in getattr(info, "fields", ()):
         yield field.type
+
+
+def _tuple(items: list[t.Any], least: int, is_closed: bool) -> dict[str, t.Any]:
+    schema: dict[str, t.Any] = {"type": "array", "minItems": least}
+    if items:
+        schema["prefixItems"] = items
+    return {**schema, "maxItems": len(items), "items": False} if is_closed else schema
 
 
 def _lengths(info: t.Any, what: str) -> dict[str, int]:
