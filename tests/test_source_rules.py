@@ -64,8 +64,8 @@ LATE = {
 
 #: What runs for each request, as (module, functions). All others may run once.
 REQUEST_PATH: dict[str, str] = {
-    "engine.answer": "answer_request _match_slowly _match_by_werkzeug _call_with_hooks _conclude _ready _finish"
-    " _finish_with_hooks _answer _session_alone",
+    "engine.answer": "answer_request _match_slowly match_by_werkzeug _call_with_hooks _finalize _respond"
+    " encode_and_save _run_after_hooks encode _save_alone",
     "globals": "_find_app_context _find_request_context _find_app _find_g _find_request"
     " _find_session",
     "ctx": "push pop match_request copy _leave _tear_down_request _tear_down_app_context",

@@ -30,9 +30,10 @@ from .ctx import AppContext, RequestContext, _scopes, _unset, raise_failures
 from .debughelpers import FormDataRoutingRedirect
 from .engine.answer import answer_request
 from .engine.entry import asgi_entry
-from .engine.lifetime import JOBS_KEY, ServedApp
+from .engine.lifetime import ServedApp
 from .engine.plan import DECIDES, WITHIN, Plan, know_ours
 from .engine.results import wrap_result
+from .engine.saving import save_session
 from .engine.teardown import is_same_fault, report
 from .engine.urls import adapter_for, bind_to_request, bind_to_server, build_quickly, quote_anchor
 from .globals import (
@@ -51,7 +52,7 @@ from .helpers import (
     send_from_directory,
 )
 from .sansio.app import App as App
-from .sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface
+from .sessions import SecureCookieSessionInterface, SessionInterface
 from .signals import (
     appcontext_tearing_down,
     got_request_exception,
@@ -623,42 +624,8 @@ class Flask(ServedApp):
             for name in _scopes(context._endpoint())[1]:
                 for hook in reversed(hooks.get(name, ())):
                     response = self.ensure_sync(hook)(response)
-        self._conclude(context, response)
+        save_session(self, context, response)
         return response
-
-    def _conclude(self, context: RequestContext, response: Response) -> None:
-        """Let background tasks wait for the end of the response, and save the session."""
-        if context._has_after_functions and JOBS_KEY in context.__dict__:
-            context.__dict__[JOBS_KEY].follow(response)
-        if self.engine_plan.opens_session_late and context._opened_session is None:
-            environ = context.environ
-            if "HTTP_COOKIE" not in environ or not self._must_resend_session(environ):
-                return
-        interface = self.session_interface
-        if not interface.is_null_session(context._session):
-            interface.save_session(self, context._session, response)
-
-    def _session_headers(self, context: RequestContext) -> list[tuple[str, str]] | None:
-        """Return the headers that save the session; None where it takes a response object."""
-        session = context._session
-        interface: t.Any = self.session_interface
-        # PERF: asking for a session's class among those with abstract methods takes 0.2 µs.
-        if type(session) is not SecureCookieSession and interface.is_null_session(session):
-            return []
-        return interface.session_headers(self, session)  # type: ignore[no-any-return] # as it says
-
-    def _must_resend_session(self, environ: WSGIEnvironment) -> bool:
-        """Tell whether a session nobody looked at is sent anew, to postpone its end."""
-        config = self.config
-        if not config["SESSION_REFRESH_EACH_REQUEST"]:
-            return False
-        name = f"{config['SESSION_COOKIE_NAME']}="
-        _, found, rest = environ.get("HTTP_COOKIE", "").partition(name)
-        if not found:
-            return False
-        interface = t.cast("SecureCookieSessionInterface", self.session_interface)
-        # Found twice, or inside another cookie: open the session, which looks properly.
-        return name in rest or interface.needs_refresh(rest.partition(";")[0])
 
     # ---- errors --------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """The ASGI gateway, and the way of a request whose view is an ``async def``.
 
-`_answer` is the asynchronous twin of `kolben.engine.answer.answer_request`: the same steps in the same order, with
+`_answer_on_loop` is the asynchronous twin of `kolben.engine.answer.answer_request`: the same steps in the same order, with
 each coroutine function awaited on the server's event loop, and each plain function called in a
 worker thread. A request for a plain view goes the way of WSGI as a whole, in one worker thread.
 Tests hold the two gateways together.
@@ -24,12 +24,13 @@ from ..ctx import PRESERVE, raise_failures
 from ..engine import lifetime as lifespan
 from ..engine.answer import (
     Answer,
-    _answer as _respond,
-    _finish,
-    _match_by_werkzeug,
     answer_request,
+    encode,
+    encode_and_save,
+    match_by_werkzeug,
 )
 from ..engine.plan import WITHIN
+from ..engine.saving import save_session
 from ..engine.teardown import failed_response, preserve_contexts, report, to_report
 from ..engine.urls import is_odd_host
 from ..globals import _get_current, _reset_current, _set_current
@@ -71,7 +72,7 @@ if t.TYPE_CHECKING:
 BODY_TIMEOUT = 60.0
 
 
-def serve(
+def serve_connection(
     app: Flask, scope: Scope, receive: Receive, send: Send
 ) -> t.Coroutine[t.Any, t.Any, None]:
     """Serve one ASGI connection (ASGI 3.0).
@@ -86,11 +87,11 @@ def serve(
     if kind == "http":
         return serve_http(app, scope, receive, send)
     if kind == "websocket":
-        from . import websocket as asgi_websocket
+        from .websocket import serve_websocket
 
-        return asgi_websocket.serve(app, scope, receive, send)
+        return serve_websocket(app, scope, receive, send)
     if kind == "lifespan":
-        return lifespan.serve(app, scope, receive, send)
+        return lifespan.serve_lifespan(app, scope, receive, send)
     return _serve_nothing(kind)
 
 
@@ -144,7 +145,7 @@ async def serve_http(app: Flask, scope: Scope, receive: Receive, send: Send) -> 
         if found is _PLAIN:
             status, pairs, pieces = await _answer_in_thread(app, scope, body)
         else:
-            status, pairs, pieces = await _answer(app, scope, body, headers, found)
+            status, pairs, pieces = await _answer_on_loop(app, scope, body, headers, found)
         await send(start_message(status, pairs))
         if type(pieces) is list or type(pieces) is tuple:
             await send(whole_message(pieces))
@@ -259,7 +260,7 @@ def _is_too_long(app: Flask, body: Body) -> bool:
 # -- the way of a coroutine function --------------------------------------------------------
 
 
-async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
+async def _answer_on_loop(  # noqa: C901 (one piece, from top to bottom, as its twin)
     app: Flask,
     scope: Scope,
     body: Body | None,
@@ -283,6 +284,7 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
     route = plan.unrouted[0]
     failure: BaseException | None = None
     answer: t.Any
+    unmatched: Exception | None = None
     try:
         try:
             if appcontext_pushed.receivers:
@@ -290,9 +292,8 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
             try:
                 # Match.
                 if not found:
-                    found = _match_by_werkzeug(app, context, environ["REQUEST_METHOD"], found)
-                context._routing = found
-                _, values, _, route = found
+                    found = match_by_werkzeug(app, context, environ["REQUEST_METHOD"], found)
+                context._routing = _, values, unmatched, route = found
                 if body is not None:
                     await _read_body(app, context, body, route)
                 if b"cookie" in headers:
@@ -305,21 +306,21 @@ async def _answer(  # noqa: C901 (one piece, from top to bottom, as its twin)
                     result = await _call_with_hooks(app, context)
             except Exception as raised:
                 result = await _handle_user_exception(app, context, raised)
-                if raised is context._routing[2]:
+                if raised is unmatched:
                     # A circle otherwise: the context holds this error, and its traceback the context.
                     raised.__traceback__ = None
 
             # Response, after hooks, session.
             is_seen = route.plain_at is not tables.mark or context._touched
             if is_seen or b"cookie" in headers or _is_wsgi_app(result):
-                answer = await _conclude(app, context, environ, route, result)
+                answer = await _finalize(app, context, environ, route, result)
             else:
-                answer = _respond(app, environ, result)
+                answer = encode(app, environ, result)
         except Exception as raised:
             failure = raised
             answer = await in_thread(_handle_exception, app, raised)
         if type(answer) is not tuple:
-            answer = _short_answer(answer, environ) or await prepare(answer, context.environ)
+            answer = _respond(answer, environ) or await prepare(answer, context.environ)
     except BaseException as raised:
         with contextlib.suppress(Exception):  # which was logged
             await _leave(app, context, raised)
@@ -354,7 +355,7 @@ async def _leave_with(
     return await prepare(failed_response(app, error), context.environ)
 
 
-def _short_answer(response: t.Any, environ: WSGIEnvironment) -> Answer | None:
+def _respond(response: t.Any, environ: WSGIEnvironment) -> Answer | None:
     """Return status, headers and body of a response that can be sent as it is; None for others."""
     if type(response) is Response and (short := response._short_wsgi_response(environ)):
         body, status, headers = short
@@ -403,7 +404,7 @@ async def _call_with_hooks(app: Flask, context: ASGIRequestContext) -> t.Any:
     return await route.view(*values)
 
 
-async def _conclude(
+async def _finalize(
     app: Flask,
     context: ASGIRequestContext,
     environ: WSGIEnvironment,
@@ -422,13 +423,13 @@ async def _conclude(
     if request is not None and request.url_rule is not route.rule:
         hooks = None  # whoever has seen the request has given it another rule
     if hooks or context._has_after_functions or (hooks is None and app.after_request_funcs):
-        return await _finish_with_hooks(app, context, hooks, result)
+        return await _run_after_hooks(app, context, hooks, result)
     if request_finished.receivers:
         return await in_thread(app.finalize_request, result)
-    return _finish(app, context, environ, result)
+    return encode_and_save(app, context, environ, result)
 
 
-async def _finish_with_hooks(
+async def _run_after_hooks(
     app: Flask, context: ASGIRequestContext, hooks: tuple[t.Any, ...] | None, result: t.Any
 ) -> Response:
     """The twin of `Flask.finalize_request`, where there are after-request functions.
@@ -443,7 +444,7 @@ async def _finish_with_hooks(
     response = app.make_response(result)
     for hook in hooks:
         response = await hook(response)
-    app._conclude(context, response)
+    save_session(app, context, response)
     return response
 
 

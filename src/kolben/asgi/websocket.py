@@ -43,7 +43,7 @@ if t.TYPE_CHECKING:
     from ..wrappers import Response
 
 
-async def serve(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
+async def serve_websocket(app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
     """Serve a WebSocket (ASGI WebSocket specification 2.5).
 
     :param app: the application.

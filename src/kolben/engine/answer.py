@@ -1,6 +1,10 @@
 """The engine: the way of one request through an application that overrides none of its steps.
 
-    match -> before hooks -> view -> finalise -> after hooks
+    match -> before hooks -> view -> encode or respond -> after hooks -> save the session
+
+What a view returned is *encoded* where nobody wants to see a response object: status, headers and body
+are made of it directly. Else there is a response, which the *after hooks* see, the session is *saved*
+in it, and the server is *responded* to with its parts. To *finalize* is all of these together.
 
 `Flask.full_dispatch_request` and the methods it calls walk the same way one named step at a time:
 they are the specification, and what runs where somebody has replaced one of them. `answer_request`
@@ -39,6 +43,7 @@ from ..wrappers import Response, text_response
 from .plan import WITHIN
 from .results import Payload
 from .route import Route
+from .saving import must_resend, save_session, session_headers
 from .teardown import leave
 from .urls import is_odd_host, plain_hosts
 
@@ -49,6 +54,9 @@ if t.TYPE_CHECKING:
 
 #: Status, headers and body, ready for a server.
 Answer = tuple[str, list[tuple[str, str]], t.Iterable[bytes]]
+
+#: The same; or None, nothing, and a response object, to be called.
+Sendable = tuple[t.Any, t.Any, t.Any]
 
 
 _NO_HOOKS: tuple[()] = ()
@@ -94,7 +102,6 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
     context = RequestContext(self, environ, None, None)
     context._token = _set_current(context)
     failure: BaseException | None = None
-    headers: t.Any
     result: t.Any
     try:
         try:
@@ -126,7 +133,7 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
 
             # Response, after hooks, session.
             if route.plain_at is not tables.mark or context._touched or "HTTP_COOKIE" in environ:
-                status, headers, body = _conclude(self, context, found, result)
+                status, headers, body = _finalize(self, context, found, result)
                 is_quiet = tables.mark is plan.quiet_at and not context._holds
             elif type(result) is str:
                 content = result.encode()
@@ -136,9 +143,9 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
                     headers = [kind, _length_headers[len(content)]]
                     status, body = "200 OK", [content]
                 except KeyError:  # the first of this type or length, or a long one
-                    status, headers, body = _ready(_answer(self, environ, result), environ)
+                    status, headers, body = _respond(encode(self, environ, result), environ)
             elif (type(result) is dict or type(result) is list) and plan.json_at is tables.mark:
-                # PERF: as in `_answer`, which takes 0.3 µs to come to it.
+                # PERF: as in `encode`, which takes 0.3 µs to come to it.
                 content = plan.write_json(result)
                 length = len(content)
                 headers = [plan.json_type, _length_headers.get(length) or _length_header(length)]
@@ -149,16 +156,17 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
                 headers = [kind, _length_headers.get(length) or _length_header(length)]
                 body = [content]
             else:
-                answer = _answer(self, environ, result)
-                status, headers, body = answer if type(answer) is tuple else _made(context, answer)
+                sent = encode(self, environ, result)
+                status, headers, body = sent if type(sent) is tuple else _respond_to(context, sent)
         except BaseException as raised:
             failure, is_quiet = raised, False
             if not isinstance(raised, Exception):
                 raise
-            status, headers, body = None, self.handle_exception(raised), ()
+            status, headers, body = None, (), self.handle_exception(raised)
 
         if status is None:
-            body = headers(environ, start_response)
+            response: t.Any = body
+            body = response(environ, start_response)
         else:
             start_response(status, headers)
     except BaseException:
@@ -219,7 +227,7 @@ def _match_slowly(
     """Deal with a path for which the index has no quick answer.
 
     :param found: that there is no route, or None for not knowing.
-    :return: as :func:`_match_by_werkzeug`.
+    :return: as :func:`match_by_werkzeug`.
     """
     searched: t.Any = found
     if found is None:
@@ -227,13 +235,13 @@ def _match_slowly(
         path = _decode_wsgi(context.environ.get("PATH_INFO", ""))
         searched = index.find(path, method) or index.search(path, method)
     if searched is None or searched is NOT_FOUND:
-        return _match_by_werkzeug(app, context, method, searched)
+        return match_by_werkzeug(app, context, method, searched)
     if context._request is not None:  # a converter has looked at it
         context._request._routing = searched
     return t.cast("tuple[t.Any, ...]", searched)
 
 
-def _match_by_werkzeug(
+def match_by_werkzeug(
     app: Flask, context: RequestContext, method: str, found: NoRoute | None
 ) -> tuple[t.Any, ...]:
     """Deal with a path for which the index has no route.
@@ -290,63 +298,65 @@ def _call_with_hooks(
         return result
 
 
-def _conclude(
+def _finalize(
     app: Flask, context: RequestContext, found: tuple[t.Any, ...], result: t.Any
-) -> tuple[t.Any, t.Any, t.Iterable[bytes]]:
+) -> Sendable:
     """Turn what the view returned into what is sent, where somebody sees it before.
 
     :param found: what the index has found.
-    :return: as :func:`_ready`.
+    :return: as :func:`_respond`.
     """
-    route: Route = found[3]
+    rule, _, _, route = found
     environ = context.environ
-    if (
-        route.prepared_at is not tables.mark
-    ):  # the view has registered a hook, or somebody who listens
+    # The view may have registered a hook, or a receiver of signals.
+    if route.prepared_at is not tables.mark:
         route.prepare(app)
     after = route.after
     request = context._request
-    if request is not None and request.url_rule is not found[0]:
+    if request is not None and request.url_rule is not rule:
         after = None  # whoever has seen the request has given it another rule
     # PERF: identity, as there is one empty tuple (0.02 µs); with another one it is only slower.
     if after is _NO_HOOKS:
-        answer = _finish(app, context, environ, result)
-        return answer if type(answer) is tuple else _ready(answer, environ)
-    response = _finish_with_hooks(app, context, environ, result, after)
-    # PERF: as in `_ready`, without the call (0.06 µs).
+        answer = encode_and_save(app, context, environ, result)
+        return answer if type(answer) is tuple else _respond(answer, environ)
+    response = _run_after_hooks(app, context, environ, result, after)
+    # PERF: as in `_respond`, without the call (0.06 µs).
     if type(response) is Response and (short := response._short_wsgi_response(environ)):
         body, status, headers = short
         return status, headers, body
-    return None, response, ()
+    return None, (), response
 
 
-def _ready(
-    answer: Answer | Response, environ: WSGIEnvironment
-) -> tuple[t.Any, t.Any, t.Iterable[bytes]]:
-    """Return status, headers and body; or None, a response object, and nothing."""
+def _respond(answer: Answer | Response, environ: WSGIEnvironment) -> Sendable:
+    """Say how an answer is sent.
+
+    :return: status, headers and body; or None, nothing, and a response object, to be called.
+    """
     if type(answer) is tuple:
         return answer
     if type(answer) is Response and (short := answer._short_wsgi_response(environ)):
         body, status, headers = short
         return status, headers, body
-    return None, answer, ()
+    return None, (), answer
 
 
-def _made(context: RequestContext, response: t.Any) -> tuple[t.Any, t.Any, t.Iterable[bytes]]:
-    """The same for a response whose making may have opened the session, or asked for a function after
-    it.
+def _respond_to(context: RequestContext, response: t.Any) -> Sendable:
+    """Say how a response is sent whose making may have opened the session, or asked for a function
+    after it.
+
+    :return: as :func:`_respond`.
     """
     environ = context.environ
     if context._touched:
-        response = _finish_with_hooks(context.app, context, environ, response, _NO_HOOKS)
-    # PERF: as in `_ready`, without the call (0.06 µs).
+        response = _run_after_hooks(context.app, context, environ, response, _NO_HOOKS)
+    # PERF: as in `_respond`, without the call (0.06 µs).
     if type(response) is Response and (short := response._short_wsgi_response(environ)):
         body, status, headers = short
         return status, headers, body
-    return None, response, ()
+    return None, (), response
 
 
-def _finish(
+def encode_and_save(
     app: Flask, context: RequestContext, environ: WSGIEnvironment, result: t.Any
 ) -> Answer | Response:
     """Turn what the view returned into what is sent, where the route has no hooks for after it."""
@@ -355,19 +365,19 @@ def _finish(
         context._opened_session is not None
         or context._has_after_functions
         or request_finished.receivers
-        or ("HTTP_COOKIE" in environ and app._must_resend_session(environ))
-    ) and (saved := _session_alone(app, context, result)) is None:
-        return _finish_with_hooks(app, context, environ, result, _NO_HOOKS)
+        or ("HTTP_COOKIE" in environ and must_resend(app, environ))
+    ) and (saved := _save_alone(app, context, result)) is None:
+        return _run_after_hooks(app, context, environ, result, _NO_HOOKS)
     is_ours = app.response_class is Response
-    answer: t.Any = _answer(app, environ, result, saved) if is_ours else app.make_response(result)
+    answer: t.Any = encode(app, environ, result, saved) if is_ours else app.make_response(result)
     if context._touched and saved is None and type(answer) is not tuple:
         # What made the response may have opened the session, or asked for a function after it.
-        return _finish_with_hooks(app, context, environ, answer, _NO_HOOKS)
+        return _run_after_hooks(app, context, environ, answer, _NO_HOOKS)
     made: Answer | Response = answer
     return made
 
 
-def _finish_with_hooks(
+def _run_after_hooks(
     app: Flask,
     context: RequestContext,
     environ: WSGIEnvironment,
@@ -394,13 +404,13 @@ def _finish_with_hooks(
             or "HTTP_COOKIE" in environ
             or not app.engine_plan.opens_session_late
         ):
-            app._conclude(context, response)
+            save_session(app, context, response)
     if request_finished.receivers:
         request_finished.send(app, _async_wrapper=app.ensure_sync, response=response)
     return response
 
 
-def _answer(
+def encode(
     app: Flask,
     environ: WSGIEnvironment,
     result: t.Any,
@@ -441,9 +451,7 @@ def _answer(
     return status, headers, ([] if environ["REQUEST_METHOD"] == "HEAD" else [body])
 
 
-def _session_alone(
-    app: Flask, context: RequestContext, result: t.Any
-) -> list[tuple[str, str]] | None:
+def _save_alone(app: Flask, context: RequestContext, result: t.Any) -> list[tuple[str, str]] | None:
     """Return the headers that save the session, None unless this is all that is left to do for a
     result that needs no response object.
 
@@ -465,4 +473,4 @@ def _session_alone(
         )
     ):
         return None
-    return app._session_headers(context)
+    return session_headers(app, context)

@@ -12,9 +12,9 @@ if t.TYPE_CHECKING:
 @cache
 def _gateway() -> t.Callable[..., t.Awaitable[None]]:
     # Imported by the first call: under WSGI neither it nor asyncio is needed.
-    from ..asgi.gateway import serve
+    from ..asgi.gateway import serve_connection
 
-    return serve
+    return serve_connection
 
 
 class ASGIApp:

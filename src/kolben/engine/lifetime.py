@@ -518,7 +518,7 @@ async def _close(generator: t.Any) -> None:
 # -- gateway --------------------------------------------------------------------------------
 
 
-async def serve(
+async def serve_lifespan(
     app: Flask,
     scope: t.MutableMapping[str, t.Any],
     receive: Callable[[], Awaitable[Message]],

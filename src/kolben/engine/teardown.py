@@ -40,8 +40,9 @@ def leave(
     :param body: the body to be sent.
     :return: the body, or that of a 500 where a teardown function has failed.
     """
-    preserve_contexts(environ, context)
-    reported = to_report(app, failure)
+    if PRESERVE in environ:
+        preserve_contexts(environ, context)
+    reported = None if failure is None else to_report(app, failure)
     try:
         if context._token is None:
             context.pop(reported)

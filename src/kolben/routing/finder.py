@@ -36,7 +36,7 @@ from .tree import NOT_FOUND
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .tree import Answer, Found, Node, NoRoute, Variable
+    from .tree import Found, Match, Node, NoRoute, Variable
 
 T = t.TypeVar("T")
 
@@ -137,7 +137,7 @@ class _Writer(t.Generic[T]):
             self._add(level + 1, "return NOT_FOUND")
 
     def _write_answer(
-        self, node: Node[T], answer: Answer[T], texts: tuple[str, ...], level: int
+        self, node: Node[T], answer: Match[T], texts: tuple[str, ...], level: int
     ) -> None:
         methods = {method for method, one in node.here.plain.items() if one is answer}
         values = [

@@ -24,8 +24,8 @@ from .finder import MOST_SEGMENTS, make_finder, write_finder
 from .tree import (
     NOT_FOUND,
     OTHERS,
-    Answer,
     Found,
+    Match,
     Node,
     NoRoute,
     Planter,
@@ -181,7 +181,7 @@ class RouteIndex(t.Generic[T]):
         ending = descend(self._start, segments, method, texts)
         if ending is Verdict.UNDECIDED:
             ending, texts[:] = search(self._start, segments, 0, (), method)
-        if isinstance(ending, Answer):
+        if isinstance(ending, Match):
             return ending.reply(texts, method)
         return NOT_FOUND if ending is Verdict.MISSED and self._complete else None
 

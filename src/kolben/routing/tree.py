@@ -73,7 +73,7 @@ def is_werkzeugs(function: object) -> bool:
 Convert: t.TypeAlias = "Callable[[str], t.Any] | None"
 
 
-class Answer(t.Generic[T]):
+class Match(t.Generic[T]):
     """A rule that matched, prepared for answering.
 
     :ivar rule: the rule.
@@ -139,7 +139,7 @@ _MISSED: t.Final = Verdict.MISSED
 _REFUSED: t.Final = Verdict.REFUSED
 _UNDECIDED: t.Final = Verdict.UNDECIDED
 
-Ending: t.TypeAlias = "Answer[T] | Verdict"
+Ending: t.TypeAlias = "Match[T] | Verdict"
 
 
 def _conversion(converter: BaseConverter, *, quick: bool) -> Convert:
@@ -180,7 +180,7 @@ class Endings(t.Generic[T]):
     def __init__(self) -> None:
         self.by_method: dict[str, Ending[T]] = {}
         self.otherwise: Ending[T] | None = None
-        self.plain: dict[str, Answer[T]] = {}
+        self.plain: dict[str, Match[T]] = {}
         self.refusing = False
 
     def add(self, methods: Iterable[str] | None, ending: Ending[T]) -> None:
@@ -356,7 +356,7 @@ class Planter(t.Generic[T]):
             node.here.plain = {
                 method: ending
                 for method, ending in node.here.by_method.items()
-                if isinstance(ending, Answer) and ending.is_plain and not ending.runs_user_code
+                if isinstance(ending, Match) and ending.is_plain and not ending.runs_user_code
             }
         lenient = [rule for rule in state.rules if not rule.strict_slashes]
         if lenient:
@@ -395,7 +395,7 @@ class Planter(t.Generic[T]):
     def _new_ending(self, rule: werkzeug.routing.Rule, make_target: MakeTarget[T]) -> Ending[T]:
         if rule.redirect_to is not None or rule.alias:
             return _ASK
-        answer = Answer(rule, make_target(rule), tuple(self._rivals(rule)))
+        answer = Match(rule, make_target(rule), tuple(self._rivals(rule)))
         self.runs_user_code = self.runs_user_code or answer.runs_user_code
         return answer
 

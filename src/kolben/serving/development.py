@@ -137,7 +137,7 @@ def run(
     options.setdefault("threaded", True)
     cli.show_server_banner(app.debug, app.name)
     try:
-        serve(app, host, port, **options)
+        serve_development(app, host, port, **options)
     finally:
         # A program may serve, stop, register more and serve again.
         app._got_first_request = False
@@ -219,7 +219,7 @@ class RequestHandler(WSGIRequestHandler):
         super().end_headers()
 
 
-def serve(app: WSGIApplication, host: str, port: int, **options: t.Any) -> None:
+def serve_development(app: WSGIApplication, host: str, port: int, **options: t.Any) -> None:
     """Serve a WSGI application with Werkzeug's development server until it is stopped.
 
     An address that cannot be listened on ends the process with one line and status 1. With the
@@ -470,7 +470,7 @@ def _serve_loaded(
         return
     options = command_line.server_options()
     show_server_banner(command_line.debug(), name)
-    serve(app, options.pop("host"), options.pop("port"), **options)
+    serve_development(app, options.pop("host"), options.pop("port"), **options)
 
 
 def _show_failure() -> WSGIApplication:
