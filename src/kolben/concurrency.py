@@ -84,7 +84,7 @@ def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
             return _run_on_own_loop(coroutine, context)
         error = sys.exception()
         if error is not None:
-            coroutine = _while_handling(error, coroutine)
+            coroutine = _await_while_handling(error, coroutine)
         if _is_on_loop():
             return _helper_thread().submit(context, _run_on_own_loop, coroutine, context).result()
         return run_on_loop(t.cast("asyncio.AbstractEventLoop", loop), coroutine, context)
@@ -92,7 +92,7 @@ def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
         adopt_context(context)
 
 
-async def _while_handling(error: BaseException, coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
+async def _await_while_handling(error: BaseException, coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
     """Run *coroutine* with *error* as the one that is being handled, as it is for its caller."""
     try:
         raise error
@@ -436,6 +436,15 @@ def is_coroutine_function(function: t.Callable[..., t.Any]) -> bool:
     except AttributeError:
         return iscoroutinefunction(function)
     return not plain or (_MARK in function.__dict__ and iscoroutinefunction(function))
+
+
+def all_async(functions: t.Iterable[t.Any]) -> tuple[t.Any, ...] | None:
+    """Return the functions where all of them are coroutine functions, else None.
+
+    :param functions: the functions.
+    """
+    listed = tuple(functions)
+    return listed if all(map(is_coroutine_function, listed)) else None
 
 
 _MARK = "_is_coroutine_marker"

@@ -425,16 +425,20 @@ class RequestContext:
     def _tear_down_app_context(self, exc: BaseException | None) -> None:
         """Call the application context's teardown functions, with that context in force."""
         app = self.app
-        context = self.app_context
-        context.request_context = None
-        context._torn_down_by_request = False
-        token = _current.set(context)
+        token = _current.set(self.detach_app_context())
         try:
             app.do_teardown_appcontext(exc)
         finally:
             _current.reset(token)
         if appcontext_popped.receivers:
             appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
+
+    def detach_app_context(self) -> AppContext:
+        """Return the application context, which is not one of a request from now on."""
+        context = self.app_context
+        context.request_context = None
+        context._torn_down_by_request = False
+        return context
 
     def hold(self) -> None:
         """Put teardown off until :meth:`release`, for work that goes on after the response.

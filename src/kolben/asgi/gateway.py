@@ -18,9 +18,8 @@ from werkzeug.routing import RoutingException
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import tables
-from ..app import Flask
-from ..concurrency import in_thread, is_coroutine_function, server_loop, workers
-from ..ctx import PRESERVE, raise_failures
+from ..concurrency import all_async, in_thread, is_coroutine_function, server_loop, workers
+from ..ctx import PRESERVE
 from ..engine import lifetime as lifespan
 from ..engine.answer import (
     Answer,
@@ -29,7 +28,7 @@ from ..engine.answer import (
     encode_and_save,
     match_by_werkzeug,
 )
-from ..engine.plan import WITHIN
+from ..engine.plan import WITHIN, overrides_none
 from ..engine.saving import save_session
 from ..engine.teardown import failed_response, preserve_contexts, report, to_report
 from ..engine.urls import is_odd_host
@@ -37,15 +36,14 @@ from ..globals import _get_current, _reset_current, _set_current
 from ..http.streaming import AsyncBody
 from ..routing.index import NOT_FOUND, Found, NoRoute
 from ..signals import (
-    appcontext_popped,
     appcontext_pushed,
-    appcontext_tearing_down,
     request_finished,
     request_started,
     request_tearing_down,
 )
 from ..wrappers import Response
 from .body import Body
+from .calls import listed, send_signal, tear_down, tear_down_app_context, while_handling
 from .context import ASGIRequestContext
 from .scope import Scope, logger, make_environ, split_path
 from .send import (
@@ -60,11 +58,9 @@ from .send import (
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
-
     from _typeshed.wsgi import WSGIEnvironment
-    from blinker import NamedSignal
 
+    from ..app import Flask
     from ..engine.route import Route
     from .body import Receive
 
@@ -288,7 +284,7 @@ async def _answer_on_loop(  # noqa: C901 (one piece, from top to bottom, as its 
     try:
         try:
             if appcontext_pushed.receivers:
-                await _send_signal(app, appcontext_pushed)
+                await send_signal(app, appcontext_pushed)
             try:
                 # Match.
                 if not found:
@@ -380,7 +376,7 @@ async def _call_with_hooks(app: Flask, context: ASGIRequestContext) -> t.Any:
     """Return what a before hook or the view has returned."""
     _, values, error, route = context._routing
     if request_started.receivers:
-        await _send_signal(app, request_started)
+        await send_signal(app, request_started)
     if app.before_request_funcs or app.url_value_preprocessors:
         if route.prepared_at is not tables.mark:
             route.prepare(app)
@@ -438,7 +434,7 @@ async def _run_after_hooks(
     """
     if context._has_after_functions and hooks is not None:
         functions = context._after_request_functions
-        hooks = (*functions, *hooks) if all(map(is_coroutine_function, functions)) else None
+        hooks = None if all_async(functions) is None else (*functions, *hooks)
     if hooks is None or request_finished.receivers:
         return await in_thread(app.finalize_request, result)
     response = app.make_response(result)
@@ -466,7 +462,7 @@ async def _handle_user_exception(
 ) -> t.Any:
     """The twin of `Flask.handle_user_exception`, and of `Flask.handle_http_exception`."""
     if not app.engine_plan.handles_errors_itself:
-        return await in_thread(_while_handling, error, app.handle_user_exception)
+        return await in_thread(while_handling, error, app.handle_user_exception)
     if isinstance(error, BadRequestKeyError) and (
         app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
     ):
@@ -482,20 +478,12 @@ async def _handle_user_exception(
             return error
         raise error
     if is_coroutine_function(handler):
-        return await t.cast("Callable[..., t.Any]", handler)(error)
-    return await in_thread(_while_handling, error, handler)
+        return await t.cast("t.Any", handler)(error)
+    return await in_thread(while_handling, error, handler)
 
 
 def _handle_exception(app: Flask, error: Exception) -> Response:
-    return t.cast("Response", _while_handling(error, app.handle_exception))
-
-
-def _while_handling(error: Exception, handler: Callable[[t.Any], t.Any]) -> t.Any:
-    """Call a handler in a worker thread, where `sys.exc_info` must know the error, too."""
-    try:
-        raise error
-    except Exception:
-        return handler(error)
+    return t.cast("Response", while_handling(error, app.handle_exception))
 
 
 async def _leave(
@@ -514,7 +502,7 @@ async def _leave(
         finally:
             _reset_current(token)
             if not held:
-                await _tear_down_app_context(app, context, error)
+                await tear_down_app_context(app, context, error)
     except Exception as raised:
         await in_thread(report, app, context, raised)
         return raised
@@ -528,12 +516,12 @@ async def _tear_down_request(
         if (
             app.teardown_request_funcs
             or request_tearing_down.receivers
-            or not _are_own(app, "do_teardown_request")
+            or not overrides_none(app, ("do_teardown_request",))
         ):
             names = (*context._blueprints(), None)
             reverse = {name: hooks[::-1] for name, hooks in app.teardown_request_funcs.items()}
-            hooks = _listed(reverse, names)
-            await _tear_down(app, app.do_teardown_request, hooks, request_tearing_down, error)
+            hooks = listed(reverse, names)
+            await tear_down(app, app.do_teardown_request, hooks, request_tearing_down, error)
     finally:
         request = context._request
         if request is not None:
@@ -543,69 +531,7 @@ async def _tear_down_request(
             context.environ["werkzeug.request"] = None
 
 
-async def _tear_down_app_context(
-    app: Flask, context: ASGIRequestContext, error: BaseException | None
-) -> None:
-    if not (
-        app.teardown_appcontext_funcs
-        or appcontext_tearing_down.receivers
-        or appcontext_popped.receivers
-        or not _are_own(app, "do_teardown_appcontext")
-    ):
-        return
-    app_context = context.app_context
-    app_context.request_context = None
-    app_context._torn_down_by_request = False
-    token = _set_current(app_context)
-    try:
-        hooks = app.teardown_appcontext_funcs[::-1]
-        await _tear_down(app, app.do_teardown_appcontext, hooks, appcontext_tearing_down, error)
-    finally:
-        _reset_current(token)
-    if appcontext_popped.receivers:
-        await _send_signal(app, appcontext_popped)
-
-
-async def _tear_down(
-    app: Flask,
-    step: Callable[[BaseException | None], None],
-    hooks: list[t.Any],
-    signal: NamedSignal,
-    error: BaseException | None,
-) -> None:
-    """Call the teardown functions *hooks*, by *step* unless all of them are coroutine functions."""
-    if signal.receivers or not _are_own(app, step.__name__) or not _all_async(hooks):
-        await in_thread(step, error)
-        return
-    failures: list[BaseException] = []
-    for hook in hooks:
-        try:
-            await hook(error)
-        except BaseException as failure:
-            failures.append(failure)
-    if failures:
-        raise_failures(app, failures)
-
-
 # -- small questions ------------------------------------------------------------------------
-
-
-def _listed(
-    table: t.Mapping[str | None, t.Sequence[t.Any]], names: t.Iterable[str | None]
-) -> list[t.Any]:
-    """The functions that are registered under *names*, one after the other."""
-    return [function for name in names for function in table.get(name, ())]
-
-
-def _all_async(functions: t.Iterable[t.Any]) -> bool:
-    return all(map(is_coroutine_function, functions))
-
-
-def _are_own(app: Flask, *names: str) -> bool:
-    """Tell whether the application has replaced none of these methods."""
-    own = app.__dict__
-    kind = type(app)
-    return all(name not in own and getattr(kind, name) is getattr(Flask, name) for name in names)
 
 
 def _is_wsgi_app(result: t.Any) -> bool:
@@ -618,8 +544,3 @@ def _is_wsgi_app(result: t.Any) -> bool:
 
 
 _NO_APPS = frozenset({str, dict, list, bytes, Response})
-
-
-async def _send_signal(app: Flask, signal: NamedSignal) -> None:
-    """Send a signal from a worker thread: its receivers may be plain functions."""
-    await in_thread(partial(signal.send, app, _async_wrapper=app.ensure_sync))

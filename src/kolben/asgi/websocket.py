@@ -10,7 +10,6 @@ that it closes the WebSocket: 1011, or 1008 for an HTTP error that says it was t
 from __future__ import annotations
 
 import asyncio
-import sys
 import typing as t
 
 from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError
@@ -22,9 +21,7 @@ from ..engine.teardown import to_report
 from ..globals import _current
 from ..sessions import SecureCookieSessionInterface
 from ..signals import (
-    appcontext_popped,
     appcontext_pushed,
-    appcontext_tearing_down,
     got_request_exception,
 )
 from ..websockets import (
@@ -34,6 +31,7 @@ from ..websockets import (
     WebSocketView,
     is_origin_allowed,
 )
+from .calls import call, listed, send_signal, tear_down_app_context, while_handling
 from .context import WebSocketContext
 from .scope import Scope, logger
 
@@ -68,7 +66,7 @@ async def serve_websocket(app: Flask, scope: Scope, receive: Receive, send: Send
     failure: BaseException | None = None
     try:
         if appcontext_pushed.receivers:
-            await _signal(appcontext_pushed, app)
+            await send_signal(app, appcontext_pushed)
         await _converse(app, context)
     except asyncio.CancelledError as error:
         failure = error
@@ -110,14 +108,14 @@ async def _handle(app: Flask, context: WebSocketContext) -> t.Any:
         await in_thread(lambda: context._session)
     context.match_request()
     names = (None, *reversed(websocket.blueprints))
-    for preprocess in _listed(app.url_value_preprocessors, names):
-        await _call(preprocess, websocket.endpoint, websocket.view_args)
+    for preprocess in listed(app.url_value_preprocessors, names):
+        await call(preprocess, websocket.endpoint, websocket.view_args)
     if websocket.routing_exception is not None:
         raise websocket.routing_exception
     view = app.view_functions[websocket.endpoint or ""]
     _check_origin(app, websocket, view)
-    for hook in _listed(app.before_websocket_funcs, names):
-        result = await _call(hook)
+    for hook in listed(app.before_websocket_funcs, names):
+        result = await call(hook)
         if result is not None:
             return result
     handler: t.Any = view.handler if isinstance(view, WebSocketView) else view
@@ -174,7 +172,7 @@ async def _after(app: Flask, websocket: WebSocket, response: Response | None) ->
     if hooks:
         for name in (*websocket.blueprints, None):
             for hook in reversed(hooks.get(name, ())):
-                response = await _call(hook, response)
+                response = await call(hook, response)
     return response
 
 
@@ -183,7 +181,7 @@ async def _deal_with(app: Flask, context: WebSocketContext, error: Exception) ->
     websocket = context.websocket
     if not websocket.accepted:
         try:
-            result = await in_thread(_while_handling, error, app.handle_user_exception)
+            result = await in_thread(while_handling, error, app.handle_user_exception)
             response = await in_thread(app.make_response, result)
             answer = await _after(app, websocket, response)
         except Exception as unhandled:
@@ -201,7 +199,7 @@ async def _fail(app: Flask, context: WebSocketContext, error: Exception) -> None
     """End a WebSocket with an error that nothing has handled."""
     websocket = context.websocket
     if got_request_exception.receivers:
-        await _signal(got_request_exception, app, exception=error)
+        await send_signal(app, got_request_exception, exception=error)
     propagate = app.config["PROPAGATE_EXCEPTIONS"]
     if propagate is None:
         propagate = app.testing or app.debug
@@ -215,7 +213,7 @@ async def _fail(app: Flask, context: WebSocketContext, error: Exception) -> None
         result: t.Any = server_error
         handler = app._find_error_handler(server_error, websocket.blueprints)
         if handler is not None and not propagate:
-            result = await _call(handler, server_error)
+            result = await call(handler, server_error)
         await _deny(context, await in_thread(app.make_response, result))
     if propagate:
         raise error
@@ -265,7 +263,7 @@ async def _leave(app: Flask, context: WebSocketContext, error: BaseException | N
     for name in (*context.websocket.blueprints, None):
         for hook in reversed(app.teardown_websocket_funcs.get(name, ())):
             try:
-                await _call(hook, error)
+                await call(hook, error)
             except BaseException as failure:
                 failures.append(failure)
     try:
@@ -273,57 +271,4 @@ async def _leave(app: Flask, context: WebSocketContext, error: BaseException | N
             raise_failures(app, failures)
     finally:
         _current.reset(token)
-        await _leave_app_context(app, context, error)
-
-
-async def _leave_app_context(
-    app: Flask, context: WebSocketContext, error: BaseException | None
-) -> None:
-    if not (
-        app.teardown_appcontext_funcs
-        or appcontext_tearing_down.receivers
-        or appcontext_popped.receivers
-    ):
-        return
-    app_context = context.app_context
-    app_context.request_context = None
-    app_context._torn_down_by_request = False
-    token = _current.set(app_context)
-    try:
-        # Its coroutine functions run on this loop: in_thread() hands them back.
-        await in_thread(app.do_teardown_appcontext, error)
-    finally:
-        _current.reset(token)
-    if appcontext_popped.receivers:
-        await _signal(appcontext_popped, app)
-
-
-# -- calling --------------------------------------------------------------------------------
-
-
-async def _call(function: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
-    """Call a hook: on the loop if it is a coroutine function, else in a worker thread."""
-    if is_coroutine_function(function):
-        return await function(*args)
-    return await in_thread(function, *args)
-
-
-def _while_handling(error: Exception, handler: t.Callable[[t.Any], t.Any]) -> t.Any:
-    """Call a handler in a worker thread, where `sys.exc_info` must know the error, too."""
-    try:
-        raise error
-    except Exception:
-        return handler(sys.exc_info()[1])
-
-
-async def _signal(signal: t.Any, app: Flask, **values: t.Any) -> None:
-    """Send a signal from a worker thread: its receivers may be plain functions."""
-    await in_thread(lambda: signal.send(app, _async_wrapper=app.ensure_sync, **values))
-
-
-def _listed(
-    table: t.Mapping[str | None, t.Sequence[t.Any]], names: t.Iterable[str | None]
-) -> list[t.Any]:
-    if not table:
-        return []
-    return [function for name in names for function in table.get(name, ())]
+        await tear_down_app_context(app, context, error)

@@ -7,7 +7,7 @@ from functools import partial
 from types import FunctionType
 
 from .. import tables
-from ..concurrency import is_coroutine_function
+from ..concurrency import all_async, is_coroutine_function
 from ..ctx import _scopes
 from ..globals import _get_current
 from ..http.streaming import streams_body
@@ -91,14 +91,14 @@ class Route:
         before = tables.listed(app.before_request_funcs, inwards)
         if before is None or app.url_value_preprocessors:
             before = [_preprocess]
-        self.async_before = _all_async(before)
+        self.async_before = all_async(before)
         announce = [_announce_start] if request_started.receivers else []
         self.before = (*announce, *map(app.ensure_sync, before))
         is_direct = not (self.before or self.is_careful or self.rule is None)
         self.direct_at = mark if is_direct else None
         after = tables.listed(app.after_request_funcs, inwards)
         self.after = None if after is None else tuple(map(app.ensure_sync, reversed(after)))
-        self.async_after = None if after is None else _all_async(after[::-1])
+        self.async_after = None if after is None else all_async(after[::-1])
         is_plain = (
             not app.after_request_funcs
             and not self.is_careful
@@ -108,10 +108,6 @@ class Route:
         self.plain_at = mark if is_plain else None
         app.engine_plan.find_quiet(app, mark)
         self.prepared_at = mark
-
-
-def _all_async(functions: list[t.Any]) -> tuple[t.Any, ...] | None:
-    return tuple(functions) if all(map(is_coroutine_function, functions)) else None
 
 
 # These two find the application themselves: a route that held it would keep it from being freed.

@@ -6,7 +6,6 @@ This module reads the command line and checks it, in a process that never import
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import os
 import socket
@@ -18,6 +17,7 @@ from pathlib import Path
 import click
 
 from ..helpers import get_debug_flag
+from .address import explain_address
 from .worker import Facts, Target, examine
 
 if t.TYPE_CHECKING:
@@ -351,23 +351,12 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        _fail(_explain_address(host, port, error))
+        _fail(explain_address(host, port, error))
     # What is accepted from it inherits this. A body in pieces is several writes, and without it the
     # second one waits for the client's delayed acknowledgement of the first, 40 ms (RFC 9293, 3.7.4).
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setblocking(False)
     return listener
-
-
-def _explain_address(host: str, port: int, error: OSError) -> str:
-    where = f"Cannot listen on {host}:{port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"{where}: another program uses this port. Stop it, or choose another port."
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{where}: ports below 1024 need special rights. Choose a higher port, such as 8080."
-    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        return f"{where}: this machine has no such address. Use 127.0.0.1, or 0.0.0.0 for all."
-    return f"{where}: {error.strerror or error}."
 
 
 def _check_tls(options: Options) -> None:

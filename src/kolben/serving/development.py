@@ -24,6 +24,7 @@ from werkzeug.serving import WSGIRequestHandler, is_running_from_reloader
 
 from ..helpers import get_debug_flag, get_load_dotenv
 from ..loading.locate import NoAppException, find_best_app, prepare_import
+from .address import explain_address
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -297,21 +298,8 @@ def _check_address(host: str, port: int) -> None:
             probe.bind(serving.get_sockaddr(host, port, family))
             probe.listen()
     except OSError as error:
-        click.echo(f"Error: {_explain_address(host, port, error)}", err=True)
+        click.echo(f"Error: {explain_address(host, port, error)}", err=True)
         sys.exit(1)
-
-
-def _explain_address(host: str, port: int, error: OSError) -> str:
-    import errno
-
-    where = f"Cannot listen on {host}:{port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"{where}: another program uses this port. Stop it, or choose another port."
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{where}: ports below 1024 need special rights. Choose a higher port, such as 8080."
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"{where}: this machine has no such address. Use 127.0.0.1, or 0.0.0.0 for all."
-    return f"{where}: {error.strerror or error}."
 
 
 # --- Outliving a program that stops with an error -------------------------------------------------
