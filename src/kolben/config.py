@@ -77,10 +77,10 @@ class ConfigAttribute(t.Generic[T]):
     @t.overload
     def __get__(self, obj: App, owner: type[App]) -> T: ...
     def __get__(self, obj: App | None, owner: type[App] | None = None) -> T | te.Self:
-        if obj is None:
-            return self
-        value: T = obj.config[self.__name__]
-        return value if self.get_converter is None else self.get_converter(value)
+        if obj is not None:
+            value: T = obj.config[self.__name__]
+            return value if self.get_converter is None else self.get_converter(value)
+        return self
 
     def __set__(self, obj: App, value: t.Any) -> None:
         obj.config[self.__name__] = value
@@ -183,11 +183,9 @@ class Config(Table[str, t.Any]):
 
         :param obj: the object, or its import name.
         """
-        if isinstance(obj, str):
-            obj = import_string(obj)
-        for key in dir(obj):
-            if key.isupper():
-                self[key] = getattr(obj, key)
+        source = import_string(obj) if isinstance(obj, str) else obj
+        for name in filter(str.isupper, dir(source)):
+            self[name] = getattr(source, name)
 
     def from_file(
         self,

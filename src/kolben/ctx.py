@@ -51,28 +51,27 @@ class _AppCtxGlobals:
         def __setattr__(self, name: str, value: t.Any) -> None: ...
         def __delattr__(self, name: str) -> None: ...
 
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(self.__dict__)
+
+    def __contains__(self, item: str) -> bool:
+        return item in self.__dict__
+
     def get(self, name: str, default: t.Any | None = None) -> t.Any:
         """Return the value stored as *name*, or *default*."""
         return self.__dict__.get(name, default)
+
+    def setdefault(self, name: str, default: t.Any = None) -> t.Any:
+        """Return the value stored as *name*, storing *default* first if there is none."""
+        return self.__dict__.setdefault(name, default)
 
     def pop(self, name: str, default: t.Any = _unset) -> t.Any:
         """Remove and return the value stored as *name*.
 
         :raises KeyError: if it is not there and no default was given.
         """
-        if default is _unset:
-            return self.__dict__.pop(name)
-        return self.__dict__.pop(name, default)
-
-    def setdefault(self, name: str, default: t.Any = None) -> t.Any:
-        """Return the value stored as *name*, storing *default* first if there is none."""
-        return self.__dict__.setdefault(name, default)
-
-    def __contains__(self, item: str) -> bool:
-        return item in self.__dict__
-
-    def __iter__(self) -> t.Iterator[str]:
-        return iter(self.__dict__)
+        given = () if default is _unset else (default,)
+        return self.__dict__.pop(name, *given)
 
     def __repr__(self) -> str:
         context = _cv_app.get(None)

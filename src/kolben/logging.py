@@ -44,12 +44,11 @@ def has_level_handler(logger: logging.Logger) -> bool:
         propagate, are looked at.
     """
     level = logger.getEffectiveLevel()
-    current: logging.Logger | None = logger
-    while current is not None:
-        if any(handler.level <= level for handler in current.handlers):
-            return True
-        current = current.parent if current.propagate else None
-    return False
+    handlers = [*logger.handlers]
+    while logger.propagate and logger.parent is not None:
+        logger = logger.parent
+        handlers += logger.handlers
+    return any(handler.level <= level for handler in handlers)
 
 
 def create_logger(app: App) -> logging.Logger:
@@ -61,8 +60,10 @@ def create_logger(app: App) -> logging.Logger:
     :param app: the application, whose ``name`` the logger gets.
     """
     logger = logging.getLogger(app.name)
-    if app.debug and not logger.level:
+    if app.debug and logger.level == logging.NOTSET:
         logger.setLevel(logging.DEBUG)
-    if not has_level_handler(logger):
+    # Asked when the level is settled, which decides whether a handler counts.
+    is_heard = has_level_handler(logger)
+    if not is_heard:
         logger.addHandler(default_handler)
     return logger

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import typing as t
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from copy import copy
+from functools import cache
 from urllib.parse import urlsplit
 
 import werkzeug.test
@@ -88,15 +89,10 @@ def _split_target(
     return f"{scheme}://{url.netloc or host}/{root}", inner
 
 
-_werkzeug_version = ""
-
-
-def _get_werkzeug_version() -> str:
-    """The installed Werkzeug's version, looked up once per process."""
-    global _werkzeug_version
-    if not _werkzeug_version:
-        _werkzeug_version = importlib.metadata.version("werkzeug")
-    return _werkzeug_version
+@cache
+def _user_agent() -> str:
+    """Name the client as Werkzeug's does. The version is read from the disk, so once."""
+    return f"Werkzeug/{importlib.metadata.version('werkzeug')}"
 
 
 class FlaskClient(Client):
@@ -121,7 +117,7 @@ class FlaskClient(Client):
         #: Laid under the environ of every request; change it to change all requests.
         self.environ_base = {
             "REMOTE_ADDR": "127.0.0.1",
-            "HTTP_USER_AGENT": f"Werkzeug/{_get_werkzeug_version()}",
+            "HTTP_USER_AGENT": _user_agent(),
         }
 
     @contextmanager
@@ -168,11 +164,8 @@ class FlaskClient(Client):
         self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]
     ) -> BaseRequest:
         kwargs["environ_base"] = self._copy_environ(kwargs.get("environ_base", {}))
-        builder = EnvironBuilder(self.application, *args, **kwargs)
-        try:
+        with closing(EnvironBuilder(self.application, *args, **kwargs)) as builder:
             return builder.get_request()
-        finally:
-            builder.close()
 
     def _request_from(self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]) -> BaseRequest:
         """The request that the arguments of :meth:`open` describe, with our environ under it."""

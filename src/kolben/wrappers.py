@@ -446,10 +446,8 @@ class Request(RequestBase):
     @property
     def blueprint(self) -> str | None:
         """The name of the blueprint that the view belongs to, with those it is nested in."""
-        endpoint = self.endpoint
-        if endpoint is not None and "." in endpoint:
-            return endpoint.rpartition(".")[0]
-        return None
+        name, dot, _ = (self.endpoint or "").rpartition(".")
+        return name if dot else None
 
     @property
     def blueprints(self) -> list[str]:

@@ -9,14 +9,13 @@ Further types are added with a :class:`JSONTag`:
 .. code-block:: python
 
     class TagSet(JSONTag):
-        __slots__ = ()
         key = " s"
 
         def check(self, value):
-            return isinstance(value, set)
+            return type(value) is set
 
         def to_json(self, value):
-            return [self.serializer.tag(item) for item in value]
+            return self.serializer.tag(list(value))
 
         def to_python(self, value):
             return set(value)
@@ -42,6 +41,9 @@ from ..globals import _get_current
 from . import _dumps_compact, dumps as dumps, loads
 from .provider import tagged_json
 
+#: Returns a value as plain JSON types: :meth:`TaggedJSONSerializer.tag`.
+_Tag = t.Callable[[t.Any], t.Any]
+
 
 class JSONTag:
     """One type that a :class:`TaggedJSONSerializer` keeps. Subclasses define the three methods.
@@ -58,165 +60,136 @@ class JSONTag:
     def __init__(self, serializer: TaggedJSONSerializer) -> None:
         self.serializer = serializer
 
-    def check(self, value: t.Any) -> bool:
-        """Say whether this tag is for the value."""
-        raise NotImplementedError
-
-    def to_json(self, value: t.Any) -> t.Any:
-        """Return the value as something that JSON knows."""
-        raise NotImplementedError
-
-    def to_python(self, value: t.Any) -> t.Any:
-        """Return the value again, from what :meth:`to_json` gave; values inside are untagged."""
-        raise NotImplementedError
-
     def tag(self, value: t.Any) -> dict[str, t.Any]:
         """Return the value marked with this tag."""
         return {self.key: self.to_json(value)}
 
+    def check(self, value: t.Any) -> bool:
+        """Say whether this tag is for the value."""
+        raise self._undefined("check")
 
-class TagDict(JSONTag):
-    """A dictionary with one key that is a tag: the key gets two underscores at its end."""
+    def to_json(self, value: t.Any) -> t.Any:
+        """Return the value as something that JSON knows."""
+        raise self._undefined("to_json")
+
+    def to_python(self, value: t.Any) -> t.Any:
+        """Return the value again, from what :meth:`to_json` gave; values inside are untagged."""
+        raise self._undefined("to_python")
+
+    def _undefined(self, method: str) -> NotImplementedError:
+        return NotImplementedError(f"The tag {type(self).__name__} must define {method}().")
+
+
+class _Row(JSONTag):
+    """A tag that is one row of the table below.
+
+    :param key: the tag; empty for a type that is only walked through.
+    :param kind: the type of the values.
+    :param write: called with :meth:`TaggedJSONSerializer.tag` and a value.
+    :param read: called with what ``write`` has given.
+    """
 
     __slots__ = ()
-    key = " di"
+
+    _kind: type = object
+    _write: t.Callable[[_Tag, t.Any], t.Any]
+    _read: t.Callable[[t.Any], t.Any]
+
+    def __init_subclass__(
+        cls,
+        key: str | None = None,
+        kind: type | None = None,
+        write: t.Callable[[_Tag, t.Any], t.Any] | None = None,
+        read: t.Callable[[t.Any], t.Any] | None = None,
+    ) -> None:
+        row = {
+            "key": key,
+            "_kind": kind,
+            "_write": write and staticmethod(write),
+            "_read": read and staticmethod(read),
+        }
+        # What is not given is inherited: a program's own subclass has no row.
+        for name, value in row.items():
+            if value is not None:
+                setattr(cls, name, value)
+
+    def check(self, value: t.Any) -> bool:
+        return isinstance(value, self._kind)
+
+    def to_json(self, value: t.Any) -> t.Any:
+        return self._write(self.serializer.tag, value)
+
+    def to_python(self, value: t.Any) -> t.Any:
+        return self._read(value)
+
+    def tag(self, value: t.Any) -> t.Any:
+        plain = self.to_json(value)
+        return {self.key: plain} if self.key else plain
+
+
+def _write_items(tag: _Tag, value: t.Iterable[t.Any]) -> list[t.Any]:
+    return [tag(item) for item in value]
+
+
+def _write_values(tag: _Tag, value: dict[str, t.Any]) -> dict[str, t.Any]:
+    # JSON has only text for keys, so keys keep no type.
+    return {key: tag(item) for key, item in value.items()}
+
+
+def _write_masked(tag: _Tag, value: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {f"{key}__": tag(item) for key, item in value.items()}
+
+
+def _read_masked(value: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {key[: -len("__")]: item for key, item in value.items()}
+
+
+class TagDict(_Row, key=" di", kind=dict, write=_write_masked, read=_read_masked):
+    """A dictionary with one key that is a tag: the key gets two underscores at its end."""
 
     def check(self, value: t.Any) -> bool:
         return (
-            isinstance(value, dict)
+            super().check(value)
             and len(value) == 1
-            and next(iter(value)) in self.serializer.tags
+            and not value.keys().isdisjoint(self.serializer.tags)
         )
 
-    def to_json(self, value: t.Any) -> t.Any:
-        key = next(iter(value))
-        return {f"{key}__": self.serializer.tag(value[key])}
 
-    def to_python(self, value: t.Any) -> t.Any:
-        key = next(iter(value))
-        return {key[:-2]: value[key]}
-
-
-class PassDict(JSONTag):
+class PassDict(_Row, kind=dict, write=_write_values):
     """Any other dictionary: only its values are tagged."""
 
-    __slots__ = ()
 
-    def check(self, value: t.Any) -> bool:
-        return isinstance(value, dict)
-
-    def to_json(self, value: t.Any) -> t.Any:
-        # JSON has only text for keys, so keys keep no type.
-        tag = self.serializer.tag
-        return {key: tag(item) for key, item in value.items()}
-
-    tag = to_json
-
-
-class TagTuple(JSONTag):
+class TagTuple(_Row, key=" t", kind=tuple, write=_write_items, read=tuple):
     """A tuple."""
 
-    __slots__ = ()
-    key = " t"
 
-    def check(self, value: t.Any) -> bool:
-        return isinstance(value, tuple)
-
-    def to_json(self, value: t.Any) -> t.Any:
-        return [self.serializer.tag(item) for item in value]
-
-    def to_python(self, value: t.Any) -> t.Any:
-        return tuple(value)
-
-
-class PassList(JSONTag):
+class PassList(_Row, kind=list, write=_write_items):
     """A list: only its items are tagged."""
 
-    __slots__ = ()
 
-    def check(self, value: t.Any) -> bool:
-        return isinstance(value, list)
-
-    def to_json(self, value: t.Any) -> t.Any:
-        return [self.serializer.tag(item) for item in value]
-
-    tag = to_json
-
-
-class TagBytes(JSONTag):
+class TagBytes(
+    _Row, key=" b", kind=bytes, write=lambda _, v: b64encode(v).decode(), read=b64decode
+):
     """Bytes, in Base64."""
 
-    __slots__ = ()
-    key = " b"
 
-    def check(self, value: t.Any) -> bool:
-        return isinstance(value, bytes)
-
-    def to_json(self, value: t.Any) -> t.Any:
-        return b64encode(value).decode("ascii")
-
-    def to_python(self, value: t.Any) -> t.Any:
-        return b64decode(value)
-
-
-class TagMarkup(JSONTag):
+class TagMarkup(_Row, key=" m", write=lambda _, v: str(v.__html__()), read=Markup):
     """Text with an ``__html__`` method; it comes back as :class:`~markupsafe.Markup`."""
-
-    __slots__ = ()
-    key = " m"
 
     def check(self, value: t.Any) -> bool:
         return callable(getattr(value, "__html__", None))
 
-    def to_json(self, value: t.Any) -> t.Any:
-        return str(value.__html__())
 
-    def to_python(self, value: t.Any) -> t.Any:
-        return Markup(value)  # noqa: S704 - it was Markup when it was signed
-
-
-class TagUUID(JSONTag):
+class TagUUID(_Row, key=" u", kind=UUID, write=lambda _, v: v.hex, read=UUID):
     """A :class:`~uuid.UUID`."""
 
-    __slots__ = ()
-    key = " u"
 
-    def check(self, value: t.Any) -> bool:
-        return isinstance(value, UUID)
-
-    def to_json(self, value: t.Any) -> t.Any:
-        return value.hex
-
-    def to_python(self, value: t.Any) -> t.Any:
-        return UUID(value)
-
-
-class TagDateTime(JSONTag):
+class TagDateTime(_Row, key=" d", kind=datetime, write=lambda _, v: http_date(v), read=parse_date):
     """A :class:`~datetime.datetime`, to the second; it comes back in UTC."""
 
-    __slots__ = ()
-    key = " d"
 
-    def check(self, value: t.Any) -> bool:
-        return isinstance(value, datetime)
-
-    def to_json(self, value: t.Any) -> t.Any:
-        return http_date(value)
-
-    def to_python(self, value: t.Any) -> t.Any:
-        return parse_date(value)
-
-
-_BUILT_IN = [
-    TagDict,
-    PassDict,
-    TagTuple,
-    PassList,
-    TagBytes,
-    TagMarkup,
-    TagUUID,
-    TagDateTime,
-]
+# In the order in which they are tried: a dictionary that looks like a tag before all others.
+_BUILT_IN = [TagDict, PassDict, TagTuple, PassList, TagBytes, TagMarkup, TagUUID, TagDateTime]
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
@@ -283,18 +256,16 @@ class TaggedJSONSerializer:
         return value if kind in _SCALARS else self._tag_by_order(value)
 
     def _tag_by_order(self, value: t.Any) -> t.Any:
-        for tag in self.order:
-            if tag.check(value):
-                return tag.tag(value)
-        return value
+        fitting = next((tag for tag in self.order if tag.check(value)), None)
+        return value if fitting is None else fitting.tag(value)
 
     def untag(self, value: dict[str, t.Any]) -> t.Any:
         """Return what a dictionary read from JSON stands for, itself where it has no tag."""
-        if len(value) != 1:
-            return value
-        key = next(iter(value))
-        tag = self.tags.get(key)
-        return value if tag is None else tag.to_python(value[key])
+        if len(value) == 1:
+            ((key, content),) = value.items()
+            if key in self.tags:
+                return self.tags[key].to_python(content)
+        return value
 
     def _untag_scan(self, value: t.Any) -> t.Any:
         if isinstance(value, dict):
