@@ -580,18 +580,24 @@ class Flask(ServedApp):
             error is being answered already.
         """
         response = self.make_response(rv)
-        handled = sys.exception() if from_error_handler else None
-        try:
-            response = self.process_response(response)
-            if request_finished.receivers:
-                request_finished.send(self, _async_wrapper=self.ensure_sync, response=response)
-        except Exception as error:
-            if not from_error_handler:
-                raise
-            if is_same_fault(error, handled):
-                return response  # a hook that fails for each response; it was logged already
-            self.logger.exception("An after-request step failed on the way of an error page.")
+        if from_error_handler:
+            return self._finish_error_page(response)
+        response = self.process_response(response)
+        if request_finished.receivers:
+            request_finished.send(self, _async_wrapper=self.ensure_sync, response=response)
         return response
+
+    def _finish_error_page(self, page: Response) -> Response:
+        """Let the hooks see the answer to an error, which is sent even where one of them fails."""
+        handled = sys.exception()
+        try:
+            page = self.process_response(page)
+            request_finished.send(self, _async_wrapper=self.ensure_sync, response=page)
+        except Exception as error:
+            # A hook that fails for each response was logged already.
+            if not is_same_fault(error, handled):
+                self.logger.exception("An after-request step failed on the way of an error page.")
+        return page
 
     def make_response(self, rv: ft.ResponseReturnValue) -> Response:
         """Turn what a view returned into a response object.
@@ -670,22 +676,16 @@ class Flask(ServedApp):
 
         :param e: the error.
         """
-        exc_info = sys.exc_info()
         got_request_exception.send(self, _async_wrapper=self.ensure_sync, exception=e)
-        propagate = self.config["PROPAGATE_EXCEPTIONS"]
-        if propagate is None:
-            propagate = self.testing or self.debug
-        if propagate:
-            if exc_info[1] is e:
-                raise  # noqa: PLE0704 (it is being handled by the caller)
+        chosen = self.config["PROPAGATE_EXCEPTIONS"]
+        propagates = self.testing or self.debug if chosen is None else chosen
+        if propagates:
             raise e
-        self.log_exception(exc_info)
-        server_error = InternalServerError(original_exception=e)
-        result: ft.ResponseReturnValue | HTTPException = server_error
-        handler = self._find_error_handler(server_error, _find_request_context()._blueprints())
-        if handler is not None:
-            result = self.ensure_sync(handler)(server_error)
-        return self.finalize_request(result, from_error_handler=True)
+        self.log_exception((type(e), e, t.cast("TracebackType", e.__traceback__)))
+        failure = InternalServerError(original_exception=e)
+        handler = self._find_error_handler(failure, _find_request_context()._blueprints())
+        page = failure if handler is None else self.ensure_sync(handler)(failure)
+        return self.finalize_request(page, from_error_handler=True)
 
     def log_exception(
         self,

@@ -10,6 +10,7 @@ import os
 import sys
 import typing as t
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from functools import update_wrapper
 
 import click
@@ -182,17 +183,13 @@ def _set_debug(ctx: click.Context, param: click.Option, value: bool) -> bool | N
 
 
 def _env_file_callback(ctx: click.Context, param: click.Option, value: str | None) -> str | None:
-    try:
-        import dotenv  # noqa: F401
-    except ImportError:
-        if value is not None:
-            raise click.BadParameter(
-                "python-dotenv must be installed to load an env file.", ctx=ctx, param=param
-            ) from None
+    if value is not None and _import_dotenv() is None:
+        reason = "python-dotenv must be installed to read it: 'pip install python-dotenv'."
+        raise click.BadParameter(reason, ctx, param)
     info = ctx.ensure_object(ScriptInfo)
     if value is not None or info.load_dotenv_defaults:
         before = frozenset(os.environ)
-        load_dotenv(value, load_defaults=info.load_dotenv_defaults)
+        load_dotenv(value, info.load_dotenv_defaults)
         info.variables_of_files |= frozenset(os.environ) - before
     return value
 
@@ -285,18 +282,16 @@ def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool 
     :param load_defaults: read ``.env`` and ``.flaskenv``.
     :return: whether a file gave any variable.
     """
-    try:
-        import dotenv
-    except ImportError:
-        if path or os.path.isfile(".env") or os.path.isfile(".flaskenv"):
-            click.secho(
-                " * Tip: There are .env files present. Install python-dotenv to use them.",
-                fg="yellow",
-                err=True,
-            )
+    dotenv = _import_dotenv()
+    if dotenv is None:
+        unread = [name for name in (path, ".env", ".flaskenv") if name and os.path.isfile(name)]
+        if path or unread:
+            files = " and ".join(map(str, unread)) or str(path)
+            tip = f" * Tip: Install python-dotenv to have {files} read."
+            click.secho(tip, err=True, fg="yellow")
         return False
     values: dict[str, str | None] = {}
-    for file in _dotenv_files(path, load_defaults):
+    for file in _dotenv_files(dotenv, path, load_defaults):
         values = {**dotenv.dotenv_values(file, encoding="utf-8"), **values}
     for key, value in values.items():
         # A line without '=' names a variable and gives it no value.
@@ -305,10 +300,19 @@ def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool 
     return bool(values)
 
 
-def _dotenv_files(path: str | os.PathLike[str] | None, defaults: bool) -> Iterator[str]:
-    """The files to read, the one that goes first in front."""
-    import dotenv
+def _import_dotenv() -> t.Any:
+    """Return the module, or None where python-dotenv is not installed."""
+    try:
+        import dotenv
+    except ImportError:
+        return None
+    return dotenv
 
+
+def _dotenv_files(
+    dotenv: t.Any, path: str | os.PathLike[str] | None, defaults: bool
+) -> Iterator[str]:
+    """The files to read, the one that goes first in front."""
     if path is not None and os.path.isfile(path):
         yield os.fspath(path)
     for name in (".env", ".flaskenv") if defaults else ():
@@ -431,12 +435,9 @@ class FlaskGroup(AppGroup):
         """
         # Read by app.run(): a program that calls it while it is imported must not block here.
         os.environ["FLASK_RUN_FROM_CLI"] = "true"
-        if "obj" not in extra and "obj" not in self.context_settings:
-            extra["obj"] = ScriptInfo(
-                create_app=self.create_app,
-                set_debug_flag=self.set_debug_flag,
-                load_dotenv_defaults=get_load_dotenv(self.load_dotenv),
-            )
+        if "obj" not in {**self.context_settings, **extra}:
+            reads_dotenv = get_load_dotenv(self.load_dotenv)
+            extra["obj"] = ScriptInfo(None, self.create_app, self.set_debug_flag, reads_dotenv)
         return super().make_context(info_name, args, parent, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -583,12 +584,13 @@ class SeparatedPathType(click.Path):
 
 @click.command("run", short_help="Run a development server.")
 @click.argument("target", required=False, shell_complete=complete_target)
-@click.option("--host", "-h", default="127.0.0.1", help="The interface to bind to.")
-@click.option("--port", "-p", default=5000, help="The port to bind to.")
+@click.option("--host", "-h", default="127.0.0.1", help="The address to listen on.")
+@click.option("--port", "-p", default=5000, help="The port to listen on.")
 @click.option(
     "--cert",
     type=CertParamType(),
-    help="Specify a certificate file to use HTTPS.",
+    help="Serve HTTPS with this certificate: a file, 'adhoc' for one that is made up, or the import"
+    " name of an ssl.SSLContext.",
     is_eager=True,
 )
 @click.option(
@@ -596,17 +598,17 @@ class SeparatedPathType(click.Path):
     type=click.Path(exists=True, dir_okay=False, resolve_path=True),
     callback=_validate_key,
     expose_value=False,
-    help="The key file to use when specifying a certificate.",
+    help="The file with the certificate's key.",
 )
 @click.option(
     "--reload/--no-reload",
     default=None,
-    help="Enable or disable the reloader. By default it is active in debug mode.",
+    help="Restart when a file of the program is saved. By default in debug mode.",
 )
 @click.option(
     "--debugger/--no-debugger",
     default=None,
-    help="Enable or disable the debugger. By default it is active in debug mode.",
+    help="Debug in the browser when an error is raised. By default in debug mode.",
 )
 @click.option(
     "--live-reload/--no-live-reload",
@@ -616,7 +618,7 @@ class SeparatedPathType(click.Path):
 @click.option(
     "--with-threads/--without-threads",
     default=True,
-    help="Enable or disable multithreading.",
+    help="Answer each request in a thread of its own.",
 )
 @click.option(
     "--extra-files",
@@ -642,7 +644,7 @@ def run_command(ctx: click.Context, /, target: str | None, **options: t.Any) -> 
 
     This server is for development only: it is neither fast nor hardened enough for production.
 
-    The reloader and debugger are enabled by default with the '--debug' option.
+    With '--debug' it restarts when a file is saved, and debugs errors in the browser.
     """
     from .serving.development import CommandLine, run_program, serve_target
 
@@ -715,12 +717,13 @@ def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
     :param debug: whether debug mode is on; None leaves that line out.
     :param app_import_path: the application's name; None leaves that line out.
     """
-    if is_running_from_reloader():
-        return
-    if app_import_path is not None:
-        click.echo(f" * Serving Kolben app '{app_import_path}'")
-    if debug is not None:
-        click.echo(f" * Debug mode: {'on' if debug else 'off'}")
+    banner = {
+        f"Serving Kolben app '{app_import_path}'": app_import_path is not None,
+        f"Debug mode: {'on' if debug else 'off'}": debug is not None,
+    }
+    for line, is_known in banner.items():
+        if is_known and not is_running_from_reloader():
+            click.echo(f" * {line}")
 
 
 # --- kolben shell, kolben routes ----------------------------------------------------------------
@@ -746,7 +749,7 @@ _target_argument = click.argument(
 @_target_argument
 @with_appcontext
 def shell_command() -> None:
-    """Run an interactive Python shell in the context of the application.
+    """Start Python interactively, inside the application's context.
 
     TARGET is the application, in the forms that '--app' takes.
 
@@ -774,13 +777,11 @@ def _complete_names(namespace: dict[str, t.Any]) -> None:
     hook = getattr(sys, "__interactivehook__", None)
     if hook is None:
         return
-    try:
+    with suppress(ImportError):
         import readline
-        from rlcompleter import Completer
-    except ImportError:
-        pass
-    else:
-        readline.set_completer(Completer(namespace).complete)
+        import rlcompleter
+
+        readline.set_completer(rlcompleter.Completer(namespace).complete)
     hook()
 
 
@@ -797,7 +798,7 @@ def _complete_names(namespace: dict[str, t.Any]) -> None:
 @_target_argument
 @with_appcontext
 def routes_command(sort: str, all_methods: bool, as_json: bool) -> None:
-    """Show all registered routes with endpoints and methods.
+    """List the URL rules of the application, each with its endpoint and methods.
 
     TARGET is the application, in the forms that '--app' takes. WebSockets, and views that are
     coroutine functions, are marked where there are any.

@@ -20,13 +20,14 @@ class View:
 
     .. code-block:: python
 
-        class Hello(View):
-            methods = ["GET", "POST"]
+        class Page(View):
+            def __init__(self, template):
+                self.template = template
 
-            def dispatch_request(self, name):
-                return f"Hello, {name}!"
+            def dispatch_request(self, **values):
+                return render_template(self.template, **values)
 
-        app.add_url_rule("/hello/<name>", view_func=Hello.as_view("hello"))
+        app.add_url_rule("/imprint", view_func=Page.as_view("imprint", "imprint.html"))
     """
 
     #: The HTTP methods of the view's routes; None leaves it to the registration (GET).
@@ -52,7 +53,7 @@ class View:
 
     @classmethod
     def as_view(cls, name: str, *class_args: t.Any, **class_kwargs: t.Any) -> ft.RouteCallable:
-        """Make a view function that can be registered for a route.
+        """Return a function that answers with this class; it is what a route is registered for.
 
         :param name: name of the function, hence the endpoint.
         :param class_args: handed to the constructor.
@@ -102,15 +103,15 @@ class MethodView(View):
 
     .. code-block:: python
 
-        class Counter(MethodView):
-            def get(self):
-                return str(session.get("counter", 0))
+        class Note(MethodView):
+            def get(self, number):
+                return notes[number]
 
-            def post(self):
-                session["counter"] = session.get("counter", 0) + 1
-                return redirect(url_for("counter"))
+            def delete(self, number):
+                del notes[number]
+                return "", 204
 
-        app.add_url_rule("/counter", view_func=Counter.as_view("counter"))
+        app.add_url_rule("/notes/<int:number>", view_func=Note.as_view("note"))
     """
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:

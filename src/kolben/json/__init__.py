@@ -49,7 +49,7 @@ def _dumps_compact(obj: t.Any) -> str:
 def dump(obj: t.Any, fp: t.IO[str], **kwargs: t.Any) -> None:
     """Write the object as JSON text to a file.
 
-    :param fp: a file opened for text in UTF-8.
+    :param fp: the open file, which takes text; in UTF-8.
     :param kwargs: passed to the provider's ``dump``, or to :func:`json.dump`.
     """
     context = _get_current(None)
@@ -75,7 +75,7 @@ def loads(s: str | bytes, **kwargs: t.Any) -> t.Any:
 def load(fp: t.IO[t.AnyStr], **kwargs: t.Any) -> t.Any:
     """Return what the JSON text in a file means.
 
-    :param fp: a file opened for text or for UTF-8 bytes.
+    :param fp: the open file: text, or bytes in UTF-8.
     :param kwargs: passed to the provider's ``load``, or to :func:`json.load`.
     """
     context = _get_current(None)

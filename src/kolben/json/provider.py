@@ -77,7 +77,7 @@ class JSONProvider(metaclass=_Watched):
     def dump(self, obj: t.Any, fp: t.IO[str], **kwargs: t.Any) -> None:
         """Write the object as JSON text to a file.
 
-        :param fp: a file opened for text in UTF-8.
+        :param fp: the open file, which takes text; in UTF-8.
         :param kwargs: options of the library that does the work.
         """
         fp.write(self.dumps(obj, **kwargs))
@@ -97,7 +97,7 @@ class JSONProvider(metaclass=_Watched):
     def load(self, fp: t.IO[t.AnyStr], **kwargs: t.Any) -> t.Any:
         """Return what the JSON text in a file means.
 
-        :param fp: a file opened for text or for UTF-8 bytes.
+        :param fp: the open file: text, or bytes in UTF-8.
         :param kwargs: options of the library that does the work.
         """
         return self.loads(fp.read(), **kwargs)

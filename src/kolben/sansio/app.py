@@ -31,6 +31,7 @@ from .scaffold import (
     _refuse_bare_decorator,
     _require_callable,
     find_package,
+    registering,
     setupmethod,
 )
 
@@ -55,9 +56,11 @@ _T_named = t.TypeVar("_T_named", bound=t.Callable[..., t.Any])
 
 def _make_timedelta(value: timedelta | int | None) -> timedelta | None:
     """Read a duration that may be given in seconds."""
-    if value is None or isinstance(value, timedelta):
-        return value
-    return timedelta(seconds=value)
+    match value:
+        case None | timedelta():
+            return value
+        case seconds:
+            return timedelta(seconds=seconds)
 
 
 class App(Scaffold):
@@ -80,14 +83,36 @@ class App(Scaffold):
     :param root_path: the folder that relative paths start from; by default that of the package.
     """
 
+    # What an application is made of; a subclass that wants another class names it here.
+
+    #: The class of :attr:`config`.
+    config_class = Config
+    #: The settings that :attr:`config` starts with; the concrete class has them.
+    default_config: dict[str, t.Any]
+    #: The class of :attr:`url_map`.
+    url_map_class = Map
+    #: The class of URL rules.
+    url_rule_class = Rule
+    #: The class of responses.
+    response_class: type[Response]
+    #: The class of :data:`kolben.g`.
+    app_ctx_globals_class = _AppCtxGlobals
+    #: Opens and saves sessions.
+    session_interface: SessionInterface
+    #: The class of :attr:`json`.
+    json_provider_class: type[JSONProvider] = DefaultJSONProvider
     #: Makes the object behind :func:`kolben.abort`.
     aborter_class = Aborter
     #: The Jinja environment.
     jinja_environment = Environment
-    #: The class of :data:`kolben.g`.
-    app_ctx_globals_class = _AppCtxGlobals
-    #: The class of :attr:`config`.
-    config_class = Config
+    #: Options for the Jinja environment; changes count until :attr:`jinja_env` is first used.
+    jinja_options: dict[str, t.Any] = {}
+    #: The class of command line runners; None means :class:`kolben.testing.FlaskCliRunner`.
+    test_cli_runner_class: type[FlaskCliRunner] | None = None
+    #: The class of test clients; None means :class:`kolben.testing.FlaskClient`.
+    test_client_class: type[FlaskClient] | None = None
+
+    # Settings that are attributes, too.
 
     #: Whether the application is being tested: errors propagate, extensions behave. ``TESTING``.
     testing = ConfigAttribute[bool]("TESTING")
@@ -98,25 +123,6 @@ class App(Scaffold):
         "PERMANENT_SESSION_LIFETIME",
         get_converter=_make_timedelta,  # type: ignore[arg-type]
     )
-
-    #: The class of :attr:`json`.
-    json_provider_class: type[JSONProvider] = DefaultJSONProvider
-    #: Options for the Jinja environment; changes count until :attr:`jinja_env` is first used.
-    jinja_options: dict[str, t.Any] = {}
-    #: The class of URL rules.
-    url_rule_class = Rule
-    #: The class of :attr:`url_map`.
-    url_map_class = Map
-    #: The class of test clients; None means :class:`kolben.testing.FlaskClient`.
-    test_client_class: type[FlaskClient] | None = None
-    #: The class of command line runners; None means :class:`kolben.testing.FlaskCliRunner`.
-    test_cli_runner_class: type[FlaskCliRunner] | None = None
-    #: The settings that :attr:`config` starts with; the concrete class has them.
-    default_config: dict[str, t.Any]
-    #: The class of responses.
-    response_class: type[Response]
-    #: Opens and saves sessions.
-    session_interface: SessionInterface
 
     def __init__(
         self,
@@ -138,23 +144,26 @@ class App(Scaffold):
             template_folder=template_folder,
             root_path=root_path,
         )
-        if instance_path is None:
-            instance_path = self.auto_find_instance_path()
-        elif not os.path.isabs(instance_path):
-            raise ValueError(f"'instance_path' must be absolute; {instance_path!r} is relative.")
         #: Absolute path of the instance folder: files of this installation, not of the code.
-        self.instance_path = instance_path
+        self.instance_path = self._instance_folder(instance_path)
         #: The settings.
         self.config = self.make_config(instance_relative_config)
-        #: Called by :func:`kolben.abort`.
-        self.aborter = self.make_aborter()
         #: Turns data to JSON and back, for views, requests and responses.
         self.json: JSONProvider = self.json_provider_class(self)
         #: All URL rules.
         self.url_map = self.url_map_class(host_matching=host_matching)
         #: Whether URL rules are matched by subdomain.
         self.subdomain_matching = subdomain_matching
+        #: Called by :func:`kolben.abort`.
+        self.aborter = self.make_aborter()
         self._make_registries()
+
+    def _instance_folder(self, given: str | None) -> str:
+        if given is None:
+            return self.auto_find_instance_path()
+        if os.path.isabs(given):
+            return given
+        raise ValueError(f"'instance_path' must be absolute; {given!r} is relative.")
 
     def _make_registries(self) -> None:
         #: Functions asked, by :meth:`handle_url_build_error`, for a URL that could not be built.
@@ -198,14 +207,22 @@ class App(Scaffold):
         """
         return create_logger(self)
 
-    @cached_property
-    def jinja_env(self) -> Environment:
-        """The Jinja environment, made by :meth:`create_jinja_environment` at the first use."""
-        return self.create_jinja_environment()
+    @property
+    def debug(self) -> bool:
+        """Whether debug mode is on, the setting ``DEBUG``. Never turn it on in production.
 
-    def create_jinja_environment(self) -> Environment:
-        """Make the Jinja environment; the concrete application class says how."""
-        raise NotImplementedError
+        Set it with ``flask run --debug`` or ``FLASK_DEBUG``: set late, it may come too late
+        for what was already configured.
+        """
+        mode: bool = self.config["DEBUG"]
+        return mode
+
+    @debug.setter
+    def debug(self, value: bool) -> None:
+        config = self.config
+        config["DEBUG"] = value
+        if config["TEMPLATES_AUTO_RELOAD"] is None:  # then it is as the debug mode
+            self.jinja_env.auto_reload = value
 
     # What the application is made of: overridden to make something else
 
@@ -231,6 +248,15 @@ class App(Scaffold):
             return os.path.join(folder, "instance")
         return os.path.join(prefix, "var", f"{self.name}-instance")
 
+    # Templates
+
+    def select_jinja_autoescape(self, filename: str | None) -> bool:
+        """Tell whether a template is escaped: HTML, XML and SVG are, by the name's ending.
+
+        :param filename: name of the template; None for one from a string, which is escaped.
+        """
+        return filename is None or filename.endswith(_ESCAPED)
+
     def create_global_jinja_loader(self) -> DispatchingJinjaLoader:
         """Make the loader that asks the application, then its blueprints; rarely overridden.
 
@@ -238,29 +264,14 @@ class App(Scaffold):
         """
         return DispatchingJinjaLoader(self)
 
-    def select_jinja_autoescape(self, filename: str | None) -> bool:
-        """Tell whether a template is escaped: HTML, XML and SVG are, by the name's ending.
+    @cached_property
+    def jinja_env(self) -> Environment:
+        """The Jinja environment, made by :meth:`create_jinja_environment` at the first use."""
+        return self.create_jinja_environment()
 
-        :param filename: name of the template; None for one from a string, which is escaped.
-        """
-        if filename is None:
-            return True
-        return filename.endswith((".html", ".htm", ".xml", ".xhtml", ".svg"))
-
-    @property
-    def debug(self) -> bool:
-        """Whether debug mode is on, the setting ``DEBUG``. Never turn it on in production.
-
-        Set it with ``flask run --debug`` or ``FLASK_DEBUG``: set late, it may come too late
-        for what was already configured.
-        """
-        return self.config["DEBUG"]  # type: ignore[no-any-return]
-
-    @debug.setter
-    def debug(self, value: bool) -> None:
-        self.config["DEBUG"] = value
-        if self.config["TEMPLATES_AUTO_RELOAD"] is None:
-            self.jinja_env.auto_reload = value
+    def create_jinja_environment(self) -> Environment:
+        """Make the Jinja environment; the concrete application class says how."""
+        raise NotImplementedError
 
     # Registration
 
@@ -435,9 +446,8 @@ class App(Scaffold):
                 handlers = spec.get(scope, _NOTHING).get(wanted_code)
                 if handlers:
                     for cls in exc_class.__mro__:
-                        handler = handlers.get(cls)
-                        if handler is not None:
-                            return handler
+                        if cls in handlers:
+                            return handlers[cls]
         return None
 
     def trap_http_exception(self, e: Exception) -> bool:
@@ -448,12 +458,13 @@ class App(Scaffold):
 
         :param e: the exception.
         """
-        if self.config["TRAP_HTTP_EXCEPTIONS"]:
+        config = self.config
+        if config["TRAP_HTTP_EXCEPTIONS"]:
             return True
-        trap_bad_request = self.config["TRAP_BAD_REQUEST_ERRORS"]
-        if trap_bad_request is None:
-            return isinstance(e, BadRequestKeyError) and self.debug
-        return bool(trap_bad_request) and isinstance(e, BadRequest)
+        if not isinstance(e, BadRequest):
+            return False
+        chosen = config["TRAP_BAD_REQUEST_ERRORS"]
+        return bool(isinstance(e, BadRequestKeyError) and self.debug if chosen is None else chosen)
 
     def should_ignore_error(self, error: BaseException | None) -> bool:
         """Tell whether teardown functions should not hear of an error; override to decide.
@@ -523,6 +534,8 @@ class App(Scaffold):
         raise error
 
 
+# The endings of templates whose variables are escaped.
+_ESCAPED = (".htm", ".html", ".svg", ".xhtml", ".xml")
 _REDIRECTS = frozenset({301, 302, 303, 305, 307, 308})
 
 
@@ -566,9 +579,4 @@ def _naming_decorator(
 ) -> t.Callable[[_T_named], _T_named]:
     """Make a decorator that registers a function under a name and returns it unchanged."""
     _refuse_bare_decorator(where, name, f"with parentheses, {where}()")
-
-    def decorator(f: _T_named) -> _T_named:
-        register(f, name)
-        return f
-
-    return decorator
+    return registering(lambda f: register(f, name))

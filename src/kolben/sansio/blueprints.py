@@ -26,6 +26,7 @@ from .scaffold import (
     _check_view,
     _endpoint_from_view_func,
     _require_callable,
+    registering,
     setupmethod,
 )
 
@@ -46,6 +47,11 @@ _sentinel: t.Any = object()
 def _append_path(prefix: str, path: str) -> str:
     """Join two parts of a URL with exactly one slash."""
     return f"{prefix.rstrip('/')}/{path.lstrip('/')}"
+
+
+def _dotted(outer: str, inner: str) -> str:
+    """Name what is inside of a blueprint; "" stands for the application."""
+    return f"{outer}.{inner}" if outer else inner
 
 
 def _nest(outer: str | None, inner: str | None, join: t.Callable[[str, str], str]) -> str | None:
@@ -117,7 +123,7 @@ class BlueprintSetupState:
             defaults = {**defaults, **(options.pop("defaults") or {})}
         self.app.add_url_rule(
             rule,
-            f"{self.name_prefix}.{self.name}.{endpoint}".lstrip("."),
+            _dotted(_dotted(self.name_prefix, self.name), endpoint),
             view_func,
             defaults=defaults,
             **options,
@@ -282,7 +288,7 @@ class Blueprint(Scaffold):
         :param options: the options of the registration.
         :raises ValueError: if the name is taken.
         """
-        name = f"{options.get('name_prefix', '')}.{options.get('name', self.name)}".lstrip(".")
+        name = _dotted(options.get("name_prefix", ""), options.get("name", self.name))
         self._refuse_taken_name(app, name)
         first = all(known is not self for known in app.blueprints.values())
         app.blueprints[name] = self
@@ -471,12 +477,11 @@ class Blueprint(Scaffold):
         :param code: an HTTP error code, or a subclass of :class:`Exception`.
         """
 
-        def decorator(f: T_error_handler) -> T_error_handler:
+        def register(f: ft.ErrorHandlerCallable) -> None:
             _require_callable("app_errorhandler", f)
             self.record_once(lambda state: state.app.register_error_handler(code, f))
-            return f
 
-        return decorator
+        return registering(register)
 
     @setupmethod
     def app_url_value_preprocessor(self, f: T_url_value_preprocessor) -> T_url_value_preprocessor:

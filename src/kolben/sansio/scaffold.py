@@ -8,6 +8,7 @@ import sys
 import typing as t
 from collections import defaultdict
 from functools import update_wrapper
+from operator import setitem
 
 from jinja2 import BaseLoader, FileSystemLoader
 from werkzeug.exceptions import HTTPException, default_exceptions
@@ -59,6 +60,19 @@ def setupmethod(f: F) -> F:
         return f(self, *args, **kwargs)
 
     return t.cast("F", update_wrapper(during_setup, f))
+
+
+def registering(register: t.Callable[[t.Any], object]) -> t.Callable[[_T_hook], _T_hook]:
+    """Make a decorator that registers a function and gives it back unchanged.
+
+    :param register: called with the function.
+    """
+
+    def decorate(f: _T_hook) -> _T_hook:
+        register(f)
+        return f
+
+    return decorate
 
 
 class Scaffold:
@@ -134,11 +148,11 @@ class Scaffold:
             defaultdict(list)
         )
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}>"
-
     def _check_setup_finished(self, f_name: str) -> None:
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
 
     # Files
 
@@ -161,10 +175,10 @@ class Scaffold:
     @property
     def static_url_path(self) -> str | None:
         """URL prefix of the static files; where none was set, the name of their folder."""
-        if self._static_url_path is not None:
-            return self._static_url_path
-        folder = self.static_folder
-        return None if folder is None else f"/{os.path.basename(folder)}".rstrip("/")
+        path, folder = self._static_url_path, self.static_folder
+        if path is None and folder is not None:
+            path = f"/{os.path.basename(folder)}".rstrip("/")
+        return path
 
     @static_url_path.setter
     def static_url_path(self, value: str | None) -> None:
@@ -178,40 +192,6 @@ class Scaffold:
         return FileSystemLoader(os.path.join(self.root_path, self.template_folder))
 
     # Routes
-
-    def _method_route(
-        self, method: str, rule: str, options: dict[str, t.Any]
-    ) -> t.Callable[[T_route], T_route]:
-        if "methods" in options:
-            raise TypeError(
-                f"{method.lower()}() is for {method} alone; use route() to give 'methods'."
-            )
-        return self.route(rule, methods=[method], **options)
-
-    @setupmethod
-    def get(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
-        """Shortcut for :meth:`route` with ``methods=["GET"]``."""
-        return self._method_route("GET", rule, options)
-
-    @setupmethod
-    def post(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
-        """Shortcut for :meth:`route` with ``methods=["POST"]``."""
-        return self._method_route("POST", rule, options)
-
-    @setupmethod
-    def put(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
-        """Shortcut for :meth:`route` with ``methods=["PUT"]``."""
-        return self._method_route("PUT", rule, options)
-
-    @setupmethod
-    def delete(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
-        """Shortcut for :meth:`route` with ``methods=["DELETE"]``."""
-        return self._method_route("DELETE", rule, options)
-
-    @setupmethod
-    def patch(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
-        """Shortcut for :meth:`route` with ``methods=["PATCH"]``."""
-        return self._method_route("PATCH", rule, options)
 
     @setupmethod
     def route(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
@@ -229,12 +209,8 @@ class Scaffold:
         _refuse_bare_decorator("route", rule, 'with a URL rule, such as route("/")')
         endpoint: str | None = options.pop("endpoint", None)
 
-        def decorator(f: T_route) -> T_route:
-            # Through the instance, where extensions replace the method.
-            self.add_url_rule(rule, endpoint, f, **options)
-            return f
-
-        return decorator
+        # Through the instance, where extensions replace the method.
+        return registering(lambda f: self.add_url_rule(rule, endpoint, f, **options))
 
     @setupmethod
     def add_url_rule(
@@ -258,17 +234,45 @@ class Scaffold:
         raise NotImplementedError
 
     @setupmethod
+    def get(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
+        """Decorate the view of GET requests: :meth:`route` with ``methods=["GET"]``."""
+        return self._method_route("GET", rule, options)
+
+    @setupmethod
+    def post(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
+        """Decorate the view of POST requests: :meth:`route` with ``methods=["POST"]``."""
+        return self._method_route("POST", rule, options)
+
+    @setupmethod
+    def patch(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
+        """Decorate the view of PATCH requests: :meth:`route` with ``methods=["PATCH"]``."""
+        return self._method_route("PATCH", rule, options)
+
+    @setupmethod
+    def put(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
+        """Decorate the view of PUT requests: :meth:`route` with ``methods=["PUT"]``."""
+        return self._method_route("PUT", rule, options)
+
+    @setupmethod
+    def delete(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
+        """Decorate the view of DELETE requests: :meth:`route` with ``methods=["DELETE"]``."""
+        return self._method_route("DELETE", rule, options)
+
+    def _method_route(
+        self, method: str, rule: str, options: dict[str, t.Any]
+    ) -> t.Callable[[T_route], T_route]:
+        # Extensions override this one method in place of the five (APIFlask does).
+        if "methods" not in options:
+            return self.route(rule, **options, methods=[method])
+        raise TypeError(f"{method.lower()}() is for {method} alone; use route() to give 'methods'.")
+
+    @setupmethod
     def endpoint(self, endpoint: str) -> t.Callable[[F], F]:
         """Decorate a view function for an endpoint whose rules are added separately.
 
         :param endpoint: the full endpoint; on a blueprint too, it gets no prefix.
         """
-
-        def decorator(f: F) -> F:
-            self.view_functions[endpoint] = f
-            return f
-
-        return decorator
+        return registering(lambda f: setitem(self.view_functions, endpoint, f))
 
     @setupmethod
     def websocket(self, rule: str, **options: t.Any) -> t.Callable[[T_websocket], T_websocket]:
@@ -289,12 +293,7 @@ class Scaffold:
         hint = 'with a URL rule, such as websocket("/chat")'
         _refuse_bare_decorator("websocket", rule, hint)
         endpoint: str | None = options.pop("endpoint", None)
-
-        def decorator(f: T_websocket) -> T_websocket:
-            self.add_websocket(rule, endpoint, f, **options)
-            return f
-
-        return decorator
+        return registering(lambda f: self.add_websocket(rule, endpoint, f, **options))
 
     @setupmethod
     def add_websocket(
@@ -405,14 +404,10 @@ class Scaffold:
         :param code_or_exception: an HTTP error code, or a subclass of :class:`Exception`.
         """
 
-        def decorator(f: T_error_handler) -> T_error_handler:
-            self.register_error_handler(code_or_exception, f)
-            return f
-
         if not isinstance(code_or_exception, type):
             hint = "with a code or an exception, such as errorhandler(404)"
             _refuse_bare_decorator("errorhandler", code_or_exception, hint)
-        return decorator
+        return registering(lambda f: self.register_error_handler(code_or_exception, f))
 
     @setupmethod
     def register_error_handler(
