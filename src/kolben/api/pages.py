@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import typing as t
+from functools import cache
+from pathlib import Path
 
+from markupsafe import escape
+
+from ..cli import LateCommand
 from ..globals import request
 from ..wrappers import Response
 from .document import About, build
-
-if t.TYPE_CHECKING:
-    from .operations import Registers
 
 
 class Published:
@@ -22,7 +25,9 @@ class Published:
     :param app: the application that it is on.
     """
 
-    def __init__(self, owner: Registers, about: About, app: t.Any) -> None:
+    def __init__(self, owner: t.Any, about: About, app: t.Any) -> None:
+        #: The name of the API, or of the blueprint.
+        self.name: str = owner.name
         self._owner = owner
         self._about = about
         self._app = app
@@ -56,6 +61,43 @@ class Published:
         headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
         return Response(body, headers=headers, mimetype="application/json")
 
+    def show(self) -> Response:
+        """Answer a request for the page that renders the document."""
+        about, path = self._about, request.path
+        here = request.script_root + path.rstrip("/")
+        values = {
+            "title": about.title or self.name,
+            "base": here,
+            "document": here.removesuffix((about.docs or "").rstrip("/")) + (about.openapi or ""),
+            "root": request.script_root,
+        }
+        page = _part("page.html").decode()
+        text = re.sub(r"\{(\w+)\}", lambda match: escape(values[match[1]]), page)
+        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+        return Response(text, headers=headers)
+
+
+#: Nothing but the page's own files, and requests to its own program.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'"
+    " data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@cache
+def _part(name: str) -> bytes:
+    return (Path(__file__).parent / "page" / name).read_bytes()
+
+
+def send_part(name: str) -> Response:
+    """Answer a request for a file of the page.
+
+    :param name: its name.
+    """
+    kind = "text/css" if name.endswith("css") else "text/javascript"
+    headers = {"Cache-Control": "max-age=3600", "X-Content-Type-Options": "nosniff"}
+    return Response(_part(name), headers=headers, mimetype=kind)
+
 
 def write(document: dict[str, t.Any], indent: int | None = None) -> bytes:
     """Return a document as JSON, the same for the same document.
@@ -79,6 +121,13 @@ def serve_document(
     :param add: registers a view: takes the URL, the endpoint and the view.
     """
     published = Published(owner, about, app)
-    app.extensions.setdefault("kolben.api", []).append(published)
+    if "kolben.api" not in app.extensions:
+        app.extensions["kolben.api"] = []
+        place = ".api.command:openapi_command"
+        app.cli.add_command(LateCommand("openapi", place, "Write the OpenAPI document."))
+    app.extensions["kolben.api"].append(published)
     if about.openapi is not None:
         add(about.openapi, "openapi", published.respond)
+        if about.docs is not None:
+            add(about.docs, "docs", published.show)
+            add(f"{about.docs}/<any('page.css', 'page.js'):name>", "docs_file", send_part)

@@ -1,0 +1,56 @@
+"""The command ``kolben openapi``, which applications with an API have."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import click
+
+from ..cli import with_appcontext
+from ..globals import current_app
+from .compare import compare
+from .pages import Published, write
+
+
+@click.command("openapi", short_help="Write the OpenAPI document, or compare it.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file.")
+@click.option("--check", type=click.Path(), help="List what has changed since this file.")
+@click.option("--blueprint", help="The blueprint whose document it is, where there are several.")
+@with_appcontext
+def openapi_command(output: str | None, check: str | None, blueprint: str | None) -> None:
+    """Write the OpenAPI document, sorted and indented, to standard output or to a file.
+
+    With --check nothing is written: the changes since that file are listed. The exit status is 1 if
+    one of them may break a client, 2 if the file cannot be read.
+    """
+    published: list[Published] = current_app.extensions["kolben.api"]
+    named = [one for one in published if blueprint in (None, one.name)]
+    if not named:
+        names = ", ".join(one.name for one in published)
+        raise click.UsageError(f"There is no document of {blueprint!r}; there are: {names}.")
+    document = named[0].document()
+    if check is not None:
+        raise SystemExit(_check(check, document))
+    data = write(json.loads(write(document)), indent=2) + b"\n"
+    if output is None:
+        click.echo(data.decode(), nl=False)
+    else:
+        Path(output).write_bytes(data)
+
+
+def _check(path: str, document: dict[str, t.Any]) -> int:
+    try:
+        old = json.loads(Path(path).read_bytes())
+        if not isinstance(old, dict) or "openapi" not in old:
+            raise ValueError("it is no OpenAPI document")
+        changes = compare(old, json.loads(write(document)))
+    except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
+        click.echo(f"{path} cannot be read: {error}", err=True)
+        return 2
+    for change in changes:
+        click.echo(str(change))
+    if not changes:
+        click.echo("Nothing has changed.")
+    return 1 if any(one.is_breaking for one in changes) else 0

@@ -1,0 +1,127 @@
+"""``kolben openapi``: writes the document, and tells breaking changes from others."""
+
+import copy
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from kolben.api import API, APIBlueprint, Created, Meta, Struct
+from kolben.api.compare import compare
+
+
+class Line(Struct):
+    sku: str
+    count: t.Annotated[int, Meta(ge=1, le=10)] = 1
+
+
+class Order(Struct):
+    lines: list[Line]
+    kind: t.Literal["a", "b"] = "a"
+    note: str | None = None
+
+
+def make() -> API:
+    api = API("shop", title="Shop")
+
+    @api.post("/orders")
+    def order(body: Order, dry: bool = False) -> Created[Order]: ...
+
+    @api.get("/orders/<int:id>")
+    def read(id: int, deep: bool = False) -> Order: ...
+
+    return api
+
+
+def run(api: API, *arguments: str) -> t.Any:
+    return api.test_cli_runner().invoke(args=["openapi", *arguments])
+
+
+def test_it_is_written(tmp_path: Path) -> None:
+    api = make()
+    printed = run(api).output
+    assert json.loads(printed) == api.test_client().get("/openapi.json").json
+    assert run(api, "-o", str(tmp_path / "openapi.json")).exit_code == 0
+    assert (tmp_path / "openapi.json").read_text() == printed
+    assert run(make()).output == printed
+
+
+def test_it_is_compared(tmp_path: Path) -> None:
+    file = tmp_path / "openapi.json"
+    run(make(), "-o", str(file))
+    same = run(make(), "--check", str(file))
+    assert (same.exit_code, same.output) == (0, "Nothing has changed.\n")
+    document = json.loads(file.read_text())
+    document["paths"]["/old"] = {"get": {"responses": {}}}
+    file.write_text(json.dumps(document))
+    broken = run(make(), "--check", str(file))
+    assert (broken.exit_code, broken.output) == (1, "breaking: GET /old is gone.\n")
+    del document["paths"]["/old"], document["paths"]["/orders/{id}"]
+    file.write_text(json.dumps(document))
+    grown = run(make(), "--check", str(file))
+    assert (grown.exit_code, grown.output) == (0, "compatible: GET /orders/{id} is new.\n")
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"openapi": "3.1.1", "paths": 3}'])
+def test_a_file_that_cannot_be_read_is_2(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "openapi.json"
+    if content is not None:
+        file.write_text(content)
+    assert run(make(), "--check", str(file)).exit_code == 2
+
+
+def test_the_blueprint_is_named() -> None:
+    api = make()
+    first = APIBlueprint("first", __name__, url_prefix="/first")
+    api.register_blueprint(first)
+    assert run(api, "--blueprint", "third").exit_code == 2
+
+
+SCHEMAS = "components|schemas|"
+ORDER = "paths|/orders|post|"
+READ = "paths|/orders/{id}|get|"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "verdicts"),
+    [
+        (SCHEMAS + "Order|properties|extra", {"type": "string"}, {"compatible"}),
+        (SCHEMAS + "Order|required", ["lines", "note"], {"breaking", "compatible"}),
+        (SCHEMAS + "Order|required", [], {"breaking", "compatible"}),
+        (SCHEMAS + "Order|properties|note", None, {"breaking", "compatible"}),
+        (SCHEMAS + "Line|properties|sku|type", "integer", {"breaking", "compatible"}),
+        (SCHEMAS + "Line|properties|count|maximum", 5, {"breaking", "compatible"}),
+        (SCHEMAS + "Line|properties|count|minimum", 0, {"breaking", "compatible"}),
+        (SCHEMAS + "Order|properties|kind|enum", ["a"], {"breaking", "compatible"}),
+        (SCHEMAS + "Order|properties|kind|enum", ["a", "b", "c"], {"breaking", "compatible"}),
+        (ORDER + "parameters|0|required", True, {"breaking"}),
+        (ORDER + "parameters|0|schema|type", ["boolean", "integer"], {"compatible"}),
+        (ORDER + "parameters|0|schema|type", "integer", {"breaking", "compatible"}),
+        (ORDER + "parameters|0|name", "wet", {"breaking", "compatible"}),
+        (ORDER + "requestBody", None, {"breaking"}),
+        (ORDER + "requestBody|required", False, set()),
+        (ORDER + "responses|201", None, {"breaking"}),
+        (ORDER + "responses|409", {"description": "x"}, {"compatible"}),
+        (ORDER + "security", [{"bearer": []}], {"breaking"}),
+        (READ + "responses|200|content|application/json|schema", {"type": "object"}, {"breaking"}),
+        (READ + "summary", "Other words", set()),
+    ],
+)
+def test_changes(path: str, value: t.Any, verdicts: set[str]) -> None:
+    old = json.loads(run(make()).output)
+    new = copy.deepcopy(old)
+    holder, last = at(new, path)
+    if value is None:
+        del holder[last]
+    else:
+        holder[last] = value
+    changes = compare(old, new)
+    assert {str(one).partition(":")[0] for one in changes} == verdicts, changes
+
+
+def at(document: t.Any, path: str) -> tuple[t.Any, t.Any]:
+    *parts, last = path.split("|")
+    for part in parts:
+        document = document[int(part)] if isinstance(document, list) else document[part]
+    return document, last
