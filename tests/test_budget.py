@@ -182,5 +182,5 @@ def test_what_each_request_sets_has_no_default_on_its_class(bench: Bench) -> Non
         request(app, environ, b"")
 
     context, names = seen[-1]
-    assert {"_routing", "_request", "_token"} <= names
+    assert {"routing", "seen_request", "entry_token"} <= names
     assert [name for name in names if hasattr(type(context), name)] == []

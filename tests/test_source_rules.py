@@ -66,7 +66,7 @@ LATE = {
 REQUEST_PATH: dict[str, str] = {
     "engine.answer": "answer_request _match_slowly match_by_werkzeug _call_with_hooks _finalize _respond"
     " encode_and_save _run_after_hooks encode _save_alone",
-    "globals": "_find_app_context _find_request_context _find_app _find_g _find_request"
+    "globals": "_find_app_context find_request_context _find_app _find_g _find_request"
     " _find_session",
     "ctx": "push pop match_request copy _leave _tear_down_request _tear_down_app_context",
     "app": "full_dispatch_request preprocess_request dispatch_request finalize_request"
@@ -295,6 +295,49 @@ def test_speed_tricks_say_what_they_bought(name: str) -> None:
 
 def test_nothing_is_called_utils() -> None:
     assert not [name for name in SOURCES if "util" in name or "misc" in name]
+
+
+#: How often one module may use a private name of another. Most of these are Flask's private names, which
+#: extensions reach for; give the others a public name, or ask their module in another way.
+MOST_PRIVATE_USES = 60
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def is_of_self(node: ast.AST) -> t.TypeGuard[ast.Attribute]:
+    value = node.value if isinstance(node, ast.Attribute) else None
+    return isinstance(value, ast.Name) and value.id in {"self", "cls"}
+
+
+@cache
+def own_private_names(name: str) -> frozenset[str]:
+    """The private functions, classes, variables and attributes that a module defines."""
+    found: set[str] = set()
+    for node in ast.walk(tree_of(name)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif is_of_self(node) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+    return frozenset(filter(is_private, found))
+
+
+def private_uses(name: str) -> t.Iterator[str]:
+    """The private names of other modules of the package that a module imports, or reads or sets."""
+    of_package = frozenset[str]().union(*map(own_private_names, SOURCES))
+    for node in ast.walk(tree_of(name)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield from (alias.name for alias in node.names if is_private(alias.name))
+        elif isinstance(node, ast.Attribute) and not is_of_self(node):
+            yield from {node.attr} & of_package - own_private_names(name)
+
+
+def test_modules_seldom_use_what_is_private_to_another() -> None:
+    uses = [f"{name}: {used}" for name in SOURCES for used in private_uses(name)]
+    assert len(uses) <= MOST_PRIVATE_USES, "\n".join(uses)
 
 
 #: What is not written, and what is written in its place.

@@ -26,7 +26,7 @@ from werkzeug.wsgi import get_host as get_host
 from . import cli, typing as ft
 from .concurrency import async_to_sync, is_coroutine_function
 from .config import DEFAULTS
-from .ctx import AppContext, RequestContext, _scopes, _unset, raise_failures
+from .ctx import AppContext, RequestContext, _unset, hook_scopes, raise_failures
 from .debughelpers import FormDataRoutingRedirect
 from .engine.answer import answer_request
 from .engine.entry import asgi_entry
@@ -37,10 +37,10 @@ from .engine.saving import save_session
 from .engine.teardown import is_same_fault, report
 from .engine.urls import adapter_for, bind_to_request, bind_to_server, build_quickly, quote_anchor
 from .globals import (
-    _find_request_context,
-    _get_current,
     current_app as current_app,
+    find_request_context,
     g,
+    get_current,
     request,
     request_ctx as request_ctx,
     session,
@@ -448,12 +448,12 @@ class Flask(ServedApp):
             handler of :attr:`url_build_error_handlers` knows better.
         :raises RuntimeError: outside a request without ``SERVER_NAME``.
         """
-        top = _get_current(None)
+        top = get_current(None)
         context = None if top is None else top.request_context
         injected = False
         if context is not None:
             if endpoint[:1] == ".":
-                names = context._blueprints()
+                names = context.blueprint_names()
                 endpoint = f"{names[0]}{endpoint}" if names else endpoint[1:]
             if (
                 self.engine_plan.short_way
@@ -513,8 +513,8 @@ class Flask(ServedApp):
 
         :return: what the first function that answered has returned, in place of the view.
         """
-        context = _find_request_context()
-        names = _scopes(context._endpoint())[0]
+        context = find_request_context()
+        names = hook_scopes(context.endpoint_name())[0]
         if self.url_value_preprocessors:
             request = context.request
             for name in names:
@@ -534,7 +534,7 @@ class Flask(ServedApp):
 
         :raises HTTPException: if no URL rule matched.
         """
-        request = _find_request_context().request
+        request = find_request_context().request
         if request.routing_exception is not None:
             self.raise_routing_exception(request)
         rule = t.cast("t.Any", request.url_rule)
@@ -560,12 +560,12 @@ class Flask(ServedApp):
         if loses_body:
             raise FormDataRoutingRedirect(request)
         if isinstance(error, WebsocketMismatch):
-            error = explain_mismatch(self, _find_request_context().url_adapter, error)
+            error = explain_mismatch(self, find_request_context().url_adapter, error)
         raise t.cast("HTTPException", error)
 
     def make_default_options_response(self) -> Response:
         """Answer an OPTIONS request with the methods that the URL takes."""
-        adapter = _find_request_context().url_adapter
+        adapter = find_request_context().url_adapter
         response = self.response_class()
         response.allow.update(t.cast("MapAdapter", adapter).allowed_methods())
         return response
@@ -621,13 +621,13 @@ class Flask(ServedApp):
         :param response: the response.
         :return: the response to send.
         """
-        context = _find_request_context()
-        if context._has_after_functions:
+        context = find_request_context()
+        if context.has_after_functions:
             for function in context._after_request_functions:
                 response = self.ensure_sync(function)(response)
         hooks = self.after_request_funcs
         if hooks:
-            for name in _scopes(context._endpoint())[1]:
+            for name in hook_scopes(context.endpoint_name())[1]:
                 for hook in reversed(hooks.get(name, ())):
                     response = self.ensure_sync(hook)(response)
         save_session(self, context, response)
@@ -643,7 +643,7 @@ class Flask(ServedApp):
         # A proxied error without a code, and a redirect of the URL map's, are responses.
         if e.code is None or isinstance(e, RoutingException):
             return e
-        handler = self._find_error_handler(e, _find_request_context()._blueprints())
+        handler = self._find_error_handler(e, find_request_context().blueprint_names())
         if handler is None:
             return e
         result: ft.ResponseReturnValue = self.ensure_sync(handler)(e)
@@ -661,7 +661,7 @@ class Flask(ServedApp):
             e.show_exception = True
         if isinstance(e, HTTPException) and not self.trap_http_exception(e):
             return self.handle_http_exception(e)
-        handler = self._find_error_handler(e, _find_request_context()._blueprints())
+        handler = self._find_error_handler(e, find_request_context().blueprint_names())
         if handler is None:
             raise e
         result: ft.ResponseReturnValue = self.ensure_sync(handler)(e)
@@ -683,7 +683,7 @@ class Flask(ServedApp):
             raise e
         self.log_exception((type(e), e, t.cast("TracebackType", e.__traceback__)))
         failure = InternalServerError(original_exception=e)
-        handler = self._find_error_handler(failure, _find_request_context()._blueprints())
+        handler = self._find_error_handler(failure, find_request_context().blueprint_names())
         page = failure if handler is None else self.ensure_sync(handler)(failure)
         return self.finalize_request(page, from_error_handler=True)
 
@@ -695,7 +695,7 @@ class Flask(ServedApp):
 
         :param exc_info: the error, as :func:`sys.exc_info` returns it.
         """
-        request = _find_request_context().request
+        request = find_request_context().request
         self.logger.error("Exception on %s [%s]", request.path, request.method, exc_info=exc_info)
 
     # ---- the end of a request ------------------------------------------------------------
@@ -714,7 +714,7 @@ class Flask(ServedApp):
         failures: list[BaseException] = []
         hooks = self.teardown_request_funcs
         if hooks:
-            for name in _scopes(_find_request_context()._endpoint())[1]:
+            for name in hook_scopes(find_request_context().endpoint_name())[1]:
                 for hook in reversed(hooks.get(name, ())):
                     try:
                         self.ensure_sync(hook)(exc)

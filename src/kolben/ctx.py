@@ -14,7 +14,14 @@ from functools import lru_cache, update_wrapper
 
 from werkzeug.exceptions import HTTPException
 
-from .globals import _NO_REQUEST, _current, _cv_app, _cv_request, _get_current
+from .globals import (
+    _NO_REQUEST,
+    _cv_app,
+    current_request_context,
+    get_current,
+    reset_current,
+    set_current,
+)
 from .http.fields import find_cookie
 from .lazy import lazy
 from .signals import appcontext_popped, appcontext_pushed
@@ -88,7 +95,7 @@ class AppContext:
     request_context: RequestContext | None = None
 
     # A list once it is pushed; the one of a request mostly never is.
-    _tokens: list[Token[AppContext | RequestContext]] | tuple[()] = ()
+    _pushed: list[Token[AppContext | RequestContext]] | tuple[()] = ()
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -105,16 +112,17 @@ class AppContext:
     _app_context = app_context
 
     # Here, too, so that what looks for g and the request need not ask what kind of context it has.
-    _request: Request | None = None
+    seen_request: Request | None = None
 
-    def _make_request(self) -> Request:
+    def make_request(self) -> Request:
         """Return the request that this context was pushed in."""
         if self.request_context is None:
             raise RuntimeError(_NO_REQUEST)
         return self.request_context.request
 
     @property
-    def _g(self) -> _AppCtxGlobals:
+    def own_g(self) -> _AppCtxGlobals:
+        """:data:`kolben.g`, as a context has it that need not be asked for it."""
         return self.g
 
     @lazy
@@ -124,9 +132,9 @@ class AppContext:
 
     def push(self) -> None:
         """Make this context the current one. It may be pushed more than once."""
-        outer = _get_current(None)
+        outer = get_current(None)
         self.request_context = outer.request_context if outer is not None else None
-        self._tokens = [*self._tokens, _current.set(self)]
+        self._pushed = [*self._pushed, set_current(self)]
         if appcontext_pushed.receivers:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
 
@@ -139,11 +147,11 @@ class AppContext:
         """
         _check_on_top(self, "application context")
         try:
-            if len(self._tokens) == 1 and not self._torn_down_by_request:
+            if len(self._pushed) == 1 and not self._torn_down_by_request:
                 self.app.do_teardown_appcontext(_error_or_current(exc))
         finally:
-            *self._tokens, token = list(self._tokens)
-            _current.reset(token)
+            *self._pushed, token = list(self._pushed)
+            reset_current(token)
         if appcontext_popped.receivers:
             appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
@@ -176,9 +184,9 @@ class RequestContext:
 
     # What most requests never change is a class attribute.
     _app_context: AppContext | None = None
-    _has_after_functions = False
-    _holds = 0
-    _tokens: list[tuple[Token[AppContext | RequestContext], bool]] | tuple[()] = ()
+    has_after_functions = False
+    holds = 0
+    _pushed: list[tuple[Token[AppContext | RequestContext], bool]] | tuple[()] = ()
     _left = False  # popped while held: the last release() has to tear down
     _owns_app_context = True
 
@@ -191,16 +199,16 @@ class RequestContext:
     ) -> None:
         self.app = app
         self.environ = environ
-        self._request = request
-        self._opened_session = session
+        self.seen_request = request
+        self.opened_session = session
         # PERF: CPython reads and writes an attribute four times as fast where the class has none
         # of that name (0.02 µs instead of 0.08), so what each request changes is set here.
-        self._g: _AppCtxGlobals | None = None
-        self._routing: Routing = NOT_ROUTED
+        self.own_g: _AppCtxGlobals | None = None
+        self.routing: Routing = NOT_ROUTED
         # Somebody has opened the session, or wants something when the view has returned.
-        self._touched = False
+        self.touched = False
         # Set while the engine has made this the current context without push().
-        self._token: Token[AppContext | RequestContext] | None = None
+        self.entry_token: Token[AppContext | RequestContext] | None = None
 
     @property
     def request_context(self) -> RequestContext:
@@ -210,14 +218,15 @@ class RequestContext:
     @property
     def request(self) -> Request:
         """The request object, of the application's ``request_class``."""
-        request = self._request
-        return self._make_request() if request is None else request
+        request = self.seen_request
+        return self.make_request() if request is None else request
 
     @request.setter
     def request(self, request: Request) -> None:
-        self._request = request
+        self.seen_request = request
 
-    def _make_request(self) -> Request:
+    def make_request(self) -> Request:
+        """Make the request object, which nobody has looked at yet."""
         app = self.app
         kind = app.request_class
         if kind is Request:
@@ -227,8 +236,8 @@ class RequestContext:
         else:
             request = kind(self.environ)
             request.json_module = app.json
-        request._routing = self._routing
-        self._request = request
+        request._routing = self.routing
+        self.seen_request = request
         return request
 
     @lazy
@@ -250,12 +259,12 @@ class RequestContext:
         app = self.app
         context = AppContext(app) if app.engine_plan.short_way else app.app_context()
         context._torn_down_by_request = True
-        if self._g is not None:
-            context.g, self._g = self._g, None
+        if self.own_g is not None:
+            context.g, self.own_g = self.own_g, None
         self._app_context = context
         return context
 
-    def _find_g(self) -> _AppCtxGlobals:
+    def make_g(self) -> _AppCtxGlobals:
         """Return the :data:`kolben.g` of this request, which nobody has looked at yet or which
         belongs to its application context.
         """
@@ -263,35 +272,35 @@ class RequestContext:
         app = self.app
         if context is None and app.engine_plan.short_way:
             namespace = app.app_ctx_globals_class
-            self._g = g = namespace()
+            self.own_g = g = namespace()
             return g
         return self.app_context.g
 
-    def _announce_app_context(self) -> None:
+    def announce_app_context(self) -> None:
         """Send ``appcontext_pushed``, whose receivers are not in the request yet."""
         if not appcontext_pushed.receivers:
             return
-        token = _current.set(self.app_context)
+        token = set_current(self.app_context)
         try:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
         finally:
-            _current.reset(token)
+            reset_current(token)
 
     @property
     def _session(self) -> SessionMixin:
         # Reading the session through here does not mark it as accessed.
-        session = self._opened_session
+        session = self.opened_session
         return self._open_session() if session is None else session
 
     @_session.setter
     def _session(self, session: SessionMixin) -> None:
-        self._opened_session = session
-        self._touched = True
+        self.opened_session = session
+        self.touched = True
 
     def _open_session(self) -> SessionMixin:
         app = self.app
         interface = app.session_interface
-        if app.engine_plan.short_way and interface._needs_only_cookie and self._request is None:
+        if app.engine_plan.short_way and interface._needs_only_cookie and self.seen_request is None:
             # PERF: without a request object and its table of cookies (2.5 µs).
             header = self.environ.get("HTTP_COOKIE", "")
             session = interface._open_cookie(
@@ -301,14 +310,14 @@ class RequestContext:
             session = interface.open_session(app, self.request)
         if session is None:
             session = interface.make_null_session(app)
-        self._opened_session = session
-        self._touched = True
+        self.opened_session = session
+        self.touched = True
         return session
 
     @property
     def session(self) -> SessionMixin:
         """The session, opened at the first look; looking marks it as accessed."""
-        session = self._opened_session
+        session = self.opened_session
         if session is None:
             session = self._open_session()
         session.accessed = True
@@ -316,21 +325,21 @@ class RequestContext:
 
     @lazy
     def _after_request_functions(self) -> list[ft.AfterRequestCallable[t.Any]]:
-        self._has_after_functions = self._touched = True
+        self.has_after_functions = self.touched = True
         return []
 
-    def _endpoint(self) -> str:
+    def endpoint_name(self) -> str:
         """What ``request.endpoint`` is, without making the request object for it; or ``""``."""
-        if self._request is not None:
-            return self._request.endpoint or ""
-        rule = self._routing[0]
+        if self.seen_request is not None:
+            return self.seen_request.endpoint or ""
+        rule = self.routing[0]
         endpoint: str = "" if rule is None else rule.endpoint
         return endpoint
 
-    def _blueprints(self) -> list[str]:
+    def blueprint_names(self) -> list[str]:
         """What ``request.blueprints`` is."""
-        endpoint = self._endpoint()
-        return list(_scopes(endpoint)[1][:-1]) if "." in endpoint else []  # type: ignore[arg-type]
+        endpoint = self.endpoint_name()
+        return list(hook_scopes(endpoint)[1][:-1]) if "." in endpoint else []  # type: ignore[arg-type]
 
     def copy(self) -> RequestContext:
         """Return a context with the same request and session, to be pushed elsewhere.
@@ -354,7 +363,7 @@ class RequestContext:
 
         Where an application context of the same application is in force already, it is shared.
         """
-        outer = _get_current(None)
+        outer = get_current(None)
         shared = outer is not None and outer.app is self.app
         # A context of the user's own is made while the one outside is still in force.
         self._app_context = (
@@ -362,14 +371,14 @@ class RequestContext:
             if shared
             else self._make_app_context()
         )
-        token = _current.set(self)
-        if not self._tokens:
-            self._tokens = []
-        t.cast("list[t.Any]", self._tokens).append((token, not shared))
+        token = set_current(self)
+        if not self._pushed:
+            self._pushed = []
+        t.cast("list[t.Any]", self._pushed).append((token, not shared))
         self._owns_app_context = not shared
         self._left = False
         if not shared:
-            self._announce_app_context()
+            self.announce_app_context()
         self._open_session_and_match()
 
     def _open_session_and_match(self) -> None:
@@ -389,24 +398,24 @@ class RequestContext:
         """
         _check_on_top(self, "request context")
         exc = _error_or_current(exc)
-        last = len(self._tokens) == 1 and self._token is None
-        token, owned = t.cast("list[t.Any]", self._tokens).pop()
+        last = len(self._pushed) == 1 and self.entry_token is None
+        token, owned = t.cast("list[t.Any]", self._pushed).pop()
         if last:
             self._leave(token, exc, owned)
         else:
-            _current.reset(token)
+            reset_current(token)
 
     def _leave(
         self, token: Token[AppContext | RequestContext], exc: BaseException | None, owned: bool
     ) -> None:
         """Tear down, unless something still holds this context, and stop being current."""
-        self._token = None
-        self._left = held = self._holds > 0
+        self.entry_token = None
+        self._left = held = self.holds > 0
         try:
             if not held:
                 self._tear_down_request(exc)
         finally:
-            _current.reset(token)
+            reset_current(token)
             if owned and not held:
                 self._tear_down_app_context(exc)
 
@@ -414,7 +423,7 @@ class RequestContext:
         try:
             self.app.do_teardown_request(exc)
         finally:
-            request = self._request
+            request = self.seen_request
             if request is not None:
                 if hasattr(request, "close"):
                     request.close()
@@ -424,11 +433,11 @@ class RequestContext:
     def _tear_down_app_context(self, exc: BaseException | None) -> None:
         """Call the application context's teardown functions, with that context in force."""
         app = self.app
-        token = _current.set(self.detach_app_context())
+        token = set_current(self.detach_app_context())
         try:
             app.do_teardown_appcontext(exc)
         finally:
-            _current.reset(token)
+            reset_current(token)
         if appcontext_popped.receivers:
             appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
 
@@ -445,16 +454,16 @@ class RequestContext:
         A streamed response is produced after the context was popped; what its generator uses
         must not be torn down before it ends.
         """
-        self._holds += 1
-        self._touched = True
+        self.holds += 1
+        self.touched = True
 
     def release(self, exc: BaseException | None = None) -> None:
         """Take back one :meth:`hold`; the last one tears down what the pop has left.
 
         :param exc: the error that ended the work, told to the teardown functions.
         """
-        self._holds -= 1
-        if self._holds or not self._left:
+        self.holds -= 1
+        if self.holds or not self._left:
             return
         self._left = False
         try:
@@ -470,11 +479,11 @@ class RequestContext:
     @contextlib.contextmanager
     def activate(self) -> t.Iterator[None]:
         """Be the current context for the time of a ``with`` block, and nothing more."""
-        token = _current.set(self)
+        token = set_current(self)
         try:
             yield
         finally:
-            _current.reset(token)
+            reset_current(token)
 
     def __enter__(self) -> t.Self:
         self.push()
@@ -495,7 +504,7 @@ class RequestContext:
 
 
 @lru_cache(maxsize=1024)
-def _scopes(endpoint: str) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
+def hook_scopes(endpoint: str) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
     """Whose hooks are called for an endpoint: from the application inwards, and outwards.
 
     The application is None, a blueprint its name.
@@ -506,8 +515,8 @@ def _scopes(endpoint: str) -> tuple[tuple[str | None, ...], tuple[str | None, ..
 
 
 def _check_on_top(context: AppContext | RequestContext, kind: str) -> None:
-    top = _get_current(None)
-    if top is not context or not context._tokens:
+    top = get_current(None)
+    if top is not context or not context._pushed:
         raise AssertionError(
             f"This {kind} cannot be popped: the current one is {top!r}, not {context!r}."
         )
@@ -540,7 +549,7 @@ def after_this_request(
     :return: *f*, so that this works as a decorator inside a view.
     :raises RuntimeError: outside of a request.
     """
-    context = _cv_request.get(None)
+    context = current_request_context()
     if context is None:
         raise RuntimeError(
             "'after_this_request' can only be used when a request context is active,"
@@ -558,7 +567,7 @@ def copy_current_request_context(f: F) -> F:
     :param f: the function to wrap.
     :raises RuntimeError: outside of a request.
     """
-    context = _cv_request.get(None)
+    context = current_request_context()
     if context is None:
         raise RuntimeError(
             "'copy_current_request_context' can only be used when a request context is active,"
@@ -575,9 +584,9 @@ def copy_current_request_context(f: F) -> F:
 
 def has_request_context() -> bool:
     """Tell whether a request is being handled, so that :data:`kolben.request` can be used."""
-    return _cv_request.get(None) is not None
+    return current_request_context() is not None
 
 
 def has_app_context() -> bool:
     """Tell whether an application is at work, so that :data:`kolben.g` can be used."""
-    return _get_current(None) is not None
+    return get_current(None) is not None

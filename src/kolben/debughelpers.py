@@ -6,7 +6,7 @@ import typing as t
 
 from werkzeug.routing import RequestRedirect
 
-from .globals import _cv_request, request_ctx as request_ctx
+from .globals import current_request_context, request_ctx as request_ctx
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +146,7 @@ def _advice(matches: int) -> Iterator[str]:
         yield "Warning: more than one loader has this template; the first one is used."
     else:
         yield "Error: the template could not be found."
-    context = _cv_request.get(None)
+    context = current_request_context()
     if context is not None and (blueprint := context.request.blueprint):
         yield (
             "  The template was looked up from an endpoint that belongs to the blueprint "

@@ -25,9 +25,9 @@ D = t.TypeVar("D")
 
 _current: ContextVar[AppContext | RequestContext] = ContextVar("kolben.context")
 # PERF: bound once, because CPython makes a method anew for each call on an imported name (0.04 µs).
-_get_current = _current.get
-_set_current = _current.set
-_reset_current = _current.reset
+get_current = _current.get
+set_current = _current.set
+reset_current = _current.reset
 
 _NO_APP = """\
 Working outside of application context.
@@ -50,58 +50,68 @@ and in the hooks around it.\
 
 
 def _find_app_context() -> AppContext:
-    context = _get_current(None)
+    context = get_current(None)
     if context is None:
         raise RuntimeError(_NO_APP)
     return context.app_context
 
 
-def _find_request_context() -> RequestContext:
-    context = _get_current(None)
+def find_request_context() -> RequestContext:
+    """Return the request context in force.
+
+    :raises RuntimeError: outside a request.
+    """
+    context = get_current(None)
     if context is None or (found := context.request_context) is None:
         raise RuntimeError(_NO_REQUEST)
     return found
 
 
+def current_request_context() -> RequestContext | None:
+    """Return the request context in force; None outside a request."""
+    context = get_current(None)
+    return None if context is None else context.request_context
+
+
 def _find_app() -> Flask:
-    context = _get_current(None)
+    context = get_current(None)
     if context is None:
         raise RuntimeError(_NO_APP)
     return context.app
 
 
 def _find_g() -> _AppCtxGlobals:
-    context: t.Any = _get_current(None)
+    context: t.Any = get_current(None)
     if context is None:
         raise RuntimeError(_NO_APP)
     # PERF: in a request, g needs no application context around it (0.4 µs).
-    found: _AppCtxGlobals | None = context._g
-    return context._find_g() if found is None else found
+    found: _AppCtxGlobals | None = context.own_g
+    return context.make_g() if found is None else found
 
 
 def _find_request() -> Request:
-    context: t.Any = _get_current(None)
+    context: t.Any = get_current(None)
     if context is None:
         raise RuntimeError(_NO_REQUEST)
-    request: Request | None = context._request
-    return context._make_request() if request is None else request
+    request: Request | None = context.seen_request
+    return context.make_request() if request is None else request
 
 
 def _find_session() -> SessionMixin:
-    context: t.Any = _get_current(None)
+    context: t.Any = get_current(None)
     try:
         # PERF: a session that is open already, without the property that opens it (0.05 µs).
-        session: SessionMixin | None = context._opened_session
+        session: SessionMixin | None = context.opened_session
     except AttributeError:  # no context, or that of an application
         session = None
     if session is None:
-        return _find_request_context().session
+        return find_request_context().session
     session.accessed = True
     return session
 
 
 def _find_websocket() -> WebSocket:
-    context = _get_current(None)
+    context = get_current(None)
     found: WebSocket | None = None
     if context is not None:
         found = getattr(context.request_context, "websocket", None)
@@ -146,11 +156,11 @@ class _RequestProxy(_Proxy["Request"]):
     __slots__ = ()
 
     def __getattr__(self, name: str) -> t.Any:
-        context: t.Any = _get_current(None)
+        context: t.Any = get_current(None)
         if context is None:
             raise RuntimeError(_NO_REQUEST)
-        request: Request | None = context._request
-        return getattr(context._make_request() if request is None else request, name)
+        request: Request | None = context.seen_request
+        return getattr(context.make_request() if request is None else request, name)
 
 
 class _GProxy(_Proxy["_AppCtxGlobals"]):
@@ -159,11 +169,11 @@ class _GProxy(_Proxy["_AppCtxGlobals"]):
     __slots__ = ()
 
     def __getattr__(self, name: str) -> t.Any:
-        context: t.Any = _get_current(None)
+        context: t.Any = get_current(None)
         if context is None:
             raise RuntimeError(_NO_APP)
-        found: _AppCtxGlobals | None = context._g
-        return getattr(context._find_g() if found is None else found, name)
+        found: _AppCtxGlobals | None = context.own_g
+        return getattr(context.make_g() if found is None else found, name)
 
 
 _required: t.Any = object()
@@ -204,11 +214,11 @@ class _ContextView(t.Generic[T]):
 
 _cv_app: _ContextView[AppContext] = _ContextView("kolben.app_context", _find_app_context)
 _cv_request: _ContextView[RequestContext] = _ContextView(
-    "kolben.request_context", _find_request_context
+    "kolben.request_context", find_request_context
 )
 
 app_ctx = t.cast("AppContext", _Proxy(_find_app_context))
-request_ctx = t.cast("RequestContext", _Proxy(_find_request_context))
+request_ctx = t.cast("RequestContext", _Proxy(find_request_context))
 current_app = t.cast("Flask", _Proxy(_find_app))
 g = t.cast("_AppCtxGlobals", _GProxy(_find_g))
 request = t.cast("Request", _RequestProxy(_find_request))

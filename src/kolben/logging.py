@@ -8,7 +8,7 @@ import typing as t
 
 from werkzeug.local import LocalProxy
 
-from .globals import _cv_request, request as request
+from .globals import current_request_context, request as request
 
 if t.TYPE_CHECKING:
     from .sansio.app import App
@@ -21,7 +21,7 @@ def wsgi_errors_stream() -> t.TextIO:
 
     Name it as ``ext://kolben.logging.wsgi_errors_stream`` in a :func:`logging.config.dictConfig`.
     """
-    context = _cv_request.get(None)
+    context = current_request_context()
     if context is None:
         return sys.stderr
     return t.cast("t.TextIO", context.request.environ["wsgi.errors"])

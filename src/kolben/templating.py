@@ -8,7 +8,7 @@ from collections import ChainMap
 from jinja2 import BaseLoader, Environment as BaseEnvironment, Template, TemplateNotFound
 from jinja2.runtime import Context, new_context
 
-from .globals import _cv_request, _get_current, current_app, request as request
+from .globals import current_app, current_request_context, get_current, request as request
 from .helpers import stream_with_context
 from .signals import before_render_template, template_rendered
 
@@ -157,7 +157,7 @@ def _default_template_ctx_processor() -> dict[str, t.Any]:
 
     ``session`` is known to templates as a global: handing it over here would mark it as used.
     """
-    context = _get_current(None)
+    context = get_current(None)
     if context is None:
         return {}
     names: dict[str, t.Any] = {"g": context.app_context.g}
@@ -190,8 +190,8 @@ def add_processed_names(app: Flask, context: dict[str, t.Any]) -> None:
 def _processors_in_force(app: Flask) -> list[t.Callable[..., t.Any]]:
     registered = app.template_context_processors
     processors: list[t.Callable[..., t.Any]] = registered[None]
-    if len(registered) > 1 and (context := _get_current(None)) and context.request_context:
-        for name in reversed(context.request_context._blueprints()):
+    if len(registered) > 1 and (context := get_current(None)) and context.request_context:
+        for name in reversed(context.request_context.blueprint_names()):
             if name in registered:
                 processors = processors + registered[name]
     return processors
@@ -266,7 +266,7 @@ def _stream(app: Flask, template: Template, context: dict[str, t.Any]) -> Iterat
     app.update_template_context(context)
     _announce(before_render_template, app, template, context)
     pieces = _pieces(app, template, context)
-    return pieces if _cv_request.get(None) is None else stream_with_context(pieces)
+    return pieces if current_request_context() is None else stream_with_context(pieces)
 
 
 def _pieces(app: Flask, template: Template, context: dict[str, t.Any]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, WebsocketMismatch
 
 from .concurrency import TURN
-from .globals import _cv_request
+from .globals import current_request_context
 from .lazy import lazy
 from .wrappers import Request
 
@@ -494,7 +494,7 @@ def _matches(origin: str, pattern: str) -> bool:
 
 def has_websocket_context() -> bool:
     """Tell whether a WebSocket is being handled, so that :data:`kolben.websocket` can be used."""
-    return hasattr(_cv_request.get(None), "websocket")
+    return hasattr(current_request_context(), "websocket")
 
 
 def copy_current_websocket_context(f: F) -> F:
@@ -505,7 +505,7 @@ def copy_current_websocket_context(f: F) -> F:
     :param f: a function, plain or ``async def``.
     :raises RuntimeError: outside of a WebSocket's handler.
     """
-    context: t.Any = _cv_request.get(None)
+    context: t.Any = current_request_context()
     if not hasattr(context, "websocket"):
         raise RuntimeError(
             "'copy_current_websocket_context' can only be used in a WebSocket's handler."

@@ -19,23 +19,23 @@ from werkzeug.wsgi import LimitedStream, get_content_length, get_input_stream
 
 from . import json
 from .debughelpers import attach_enctype_error_multidict
-from .globals import _get_current, current_app as current_app
+from .globals import current_app as current_app, get_current
 from .http.fields import parse_cookies, parse_query, parse_urlencoded
 from .http.headers import (
-    _BODIES,
-    _MOST_ORDINARY_HEADERS,
-    _SPECIAL_HEADERS,
-    _STATUS,
+    BODIES,
+    MOST_ORDINARY_HEADERS,
+    SPECIAL_HEADERS,
+    STATUS,
     ResponseHeaders,
-    _content_type,
-    _cookie_attributes,
-    _decode_wsgi,
-    _is_plain_in_cookie,
-    _is_plain_location,
-    _new_headers,
-    _ordinary_headers,
-    _parse_content_type,
     body_headers,
+    cookie_attributes,
+    decode_wsgi,
+    full_content_type,
+    is_plain_in_cookie,
+    is_plain_location,
+    new_headers,
+    ordinary_headers,
+    parse_content_type,
 )
 from .http.multipart import SMALL_BODY, FormDataParser
 from .http.streaming import AsyncBody, BodyStream, as_iterable
@@ -190,12 +190,12 @@ class Request(RequestBase):
     @lazy
     def root_path(self) -> str:
         """The path under which the application is mounted, without a slash at its end."""
-        return _decode_wsgi(self.environ.get("SCRIPT_NAME") or "").rstrip("/")
+        return decode_wsgi(self.environ.get("SCRIPT_NAME") or "").rstrip("/")
 
     @lazy
     def path(self) -> str:
         """The path of the URL, below ``root_path``."""
-        return "/" + _decode_wsgi(self.environ.get("PATH_INFO") or "").lstrip("/")
+        return "/" + decode_wsgi(self.environ.get("PATH_INFO") or "").lstrip("/")
 
     @property
     def query_string(self) -> bytes:
@@ -239,7 +239,7 @@ class Request(RequestBase):
         if "_parsed_content_type" not in self.__dict__:
             # PERF: few distinct values arrive; parsing one takes 4 µs, remembering 0.1 µs.
             # The parameters are handed out as a copy, because they are a mutable dict.
-            value, parameters = _parse_content_type(self.environ.get("CONTENT_TYPE", ""))
+            value, parameters = parse_content_type(self.environ.get("CONTENT_TYPE", ""))
             self._parsed_content_type = value, parameters.copy()
 
     @lazy
@@ -363,7 +363,7 @@ class Request(RequestBase):
 
     def _limit(self, name: str) -> int | None:
         """A limit as the current application configures it; Werkzeug's default outside one."""
-        context = _get_current(None)
+        context = get_current(None)
         limit: int | None = (
             getattr(RequestBase, name.lower()) if context is None else context.app.config[name]
         )
@@ -380,7 +380,7 @@ class Request(RequestBase):
         if own is not None:
             return own
         # PERF: what _limit() does, asked for each body (0.05 µs).
-        context = _get_current(None)
+        context = get_current(None)
         if context is None:
             return RequestBase.max_content_length
         configured: int | None = context.app.config["MAX_CONTENT_LENGTH"]
@@ -475,7 +475,7 @@ class Request(RequestBase):
         """Have ``files`` say in debug mode that a form without ``enctype="multipart/form-data"``
         sends the names of files only.
         """
-        context = _get_current(None)
+        context = get_current(None)
         if (
             context is not None
             and context.app.debug
@@ -524,7 +524,7 @@ class Request(RequestBase):
         try:
             return super().on_json_loading_failed(e)
         except BadRequest as error:
-            context = _get_current(None)
+            context = get_current(None)
             if context is not None and context.app.debug:
                 raise
             raise BadRequest from error
@@ -578,15 +578,15 @@ class Response(ResponseBase):
             return
         # PERF: adding headers one by one through Headers checks each name against those before
         # (2.6 µs for two); here the list is written once (0.8 µs for the whole object).
-        self.headers = own_headers = _new_headers(ResponseHeaders)
+        self.headers = own_headers = new_headers(ResponseHeaders)
         pairs: list[tuple[str, str]] = []
         own_headers._list = pairs
         if mimetype is None:
             mimetype = self.default_mimetype
         if mimetype is not None:
-            pairs.append(("Content-Type", _content_type(mimetype)))
+            pairs.append(("Content-Type", full_content_type(mimetype)))
         code = self.default_status if status is None else status
-        self._status, self._status_code = _STATUS.get(code) or self._clean_status(code)
+        self._status, self._status_code = STATUS.get(code) or self._clean_status(code)
         if direct_passthrough:
             self.direct_passthrough = True
         self._on_close: list[t.Callable[[], t.Any]] = []
@@ -606,7 +606,7 @@ class Response(ResponseBase):
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override]
         """The size in bytes above which a cookie is warned about: ``MAX_COOKIE_SIZE``."""
-        context = _get_current(None)
+        context = get_current(None)
         if context is None:
             return ResponseBase.max_cookie_size
         size: int = context.app.config["MAX_COOKIE_SIZE"]
@@ -643,8 +643,8 @@ class Response(ResponseBase):
             # Browsers that do not know Max-Age are told the same as a date.
             seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
             expires = int(time() + seconds)
-        if _is_plain_in_cookie(key) and _is_plain_in_cookie(value):
-            cookie = f"{key}={value}" + _cookie_attributes(
+        if is_plain_in_cookie(key) and is_plain_in_cookie(value):
+            cookie = f"{key}={value}" + cookie_attributes(
                 max_age, expires, path, domain, secure, httponly, samesite, partitioned
             )
             if len(cookie) <= self.max_cookie_size:
@@ -662,13 +662,13 @@ class Response(ResponseBase):
         :param environ: the request's environment: HEAD, for one, has no body.
         """
         if self._short_ways:
-            short = self._short_wsgi_response(environ)
+            short = self.short_wsgi_response(environ)
             if short is not None:
                 self.form = short
                 return short
         return super().get_wsgi_response(environ)
 
-    def _short_wsgi_response(  # noqa: C901 (a call for each header costs 0.05 µs)
+    def short_wsgi_response(  # noqa: C901 (a call for each header costs 0.05 µs)
         self, environ: WSGIEnvironment
     ) -> tuple[t.Iterable[bytes], str, list[tuple[str, str]]] | None:
         """The same for a body in one piece, or one that is handed through as it is, with headers
@@ -677,7 +677,7 @@ class Response(ResponseBase):
         PERF: 0.5 µs; Werkzeug copies the headers and looks at each for 7 µs.
         """
         body: t.Any = self.response
-        if self._status_code not in _BODIES:
+        if self._status_code not in BODIES:
             return None
         if self.direct_passthrough:
             if isinstance(body, (list, tuple)) or environ["REQUEST_METHOD"] == "HEAD":
@@ -692,7 +692,7 @@ class Response(ResponseBase):
         pairs = self.headers._list[:]
         located = False
         for name, value in pairs:
-            if name in _ordinary_headers:
+            if name in ordinary_headers:
                 continue
             if name == "Content-Length":
                 measured = True
@@ -700,12 +700,12 @@ class Response(ResponseBase):
             lower = name.lower()
             if lower == "content-length":
                 measured = True
-            elif lower == "location" and not located and _is_plain_location(value):
+            elif lower == "location" and not located and is_plain_location(value):
                 located = True  # of several, Werkzeug sends one
-            elif lower in _SPECIAL_HEADERS:
+            elif lower in SPECIAL_HEADERS:
                 return None
-            elif len(_ordinary_headers) < _MOST_ORDINARY_HEADERS:
-                _ordinary_headers.add(name)
+            elif len(ordinary_headers) < MOST_ORDINARY_HEADERS:
+                ordinary_headers.add(name)
         if not measured:
             return None
         if environ["REQUEST_METHOD"] == "HEAD":
@@ -734,7 +734,7 @@ class Response(ResponseBase):
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> t.Iterable[bytes]:
         """Send this response as a WSGI application."""
-        answer = self._short_wsgi_response(environ) if self._short_ways else None
+        answer = self.short_wsgi_response(environ) if self._short_ways else None
         body, status, headers = answer or self.get_wsgi_response(environ)
         start_response(status, headers)
         return body
@@ -750,9 +750,9 @@ def text_response(text: str, status: int | None = None) -> Response:
         return Response(text, status)
     body = text.encode()
     response: t.Any = _new_response(Response)
-    response.headers = headers = _new_headers(ResponseHeaders)
+    response.headers = headers = new_headers(ResponseHeaders)
     headers._list = body_headers(mimetype, len(body))
-    response._status, response._status_code = _STATUS[status or Response.default_status]
+    response._status, response._status_code = STATUS[status or Response.default_status]
     response.response = [body]
     response._on_close = []
     made: Response = response

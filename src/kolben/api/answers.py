@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as ResponseBase
 
 from .. import tables
 from ..engine.results import Payload
-from ..globals import _get_current
+from ..globals import get_current
 from ..wrappers import Response
 from . import kinds
 from .kinds import name_of, unwrap
@@ -314,7 +314,7 @@ class Finisher:
 
     def _checks(self) -> bool:
         """Tell whether results are checked: as is configured, or else in debug mode and in tests."""
-        app: Flask = _get_current().app
+        app: Flask = get_current().app
         mark = tables.mark
         checks = app.config.get("API_CHECK_RESPONSES")
         checks = (app.debug or app.testing) if checks is None else checks

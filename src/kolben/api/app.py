@@ -7,7 +7,7 @@ import typing as t
 from werkzeug.exceptions import HTTPException
 
 from ..app import Flask
-from ..globals import _get_current
+from ..globals import get_current
 from .document import About
 from .operations import APIBlueprint, Registers, type_view
 from .pages import serve_document
@@ -85,9 +85,9 @@ class API(Registers, Flask):
 
 def _answer_error(error: HTTPException) -> t.Any:
     """Answer an HTTP error with a problem, except on the views of plain blueprints."""
-    context: t.Any = _get_current()
+    context: t.Any = get_current()
     app = context.app
-    names = context._blueprints()
+    names = context.blueprint_names()
     if names and not any(isinstance(app.blueprints.get(name), APIBlueprint) for name in names):
         return error
     general = app.error_handler_spec[None][None].get(Exception)

@@ -20,7 +20,7 @@ from .. import tables
 from ..concurrency import async_to_sync, in_thread, is_coroutine_function
 from ..ctx import RequestContext
 from ..engine.results import Payload
-from ..globals import _get_current
+from ..globals import get_current
 from . import sockets, sources, streams
 from .answers import JSON_HEADER, Answer, Finisher
 from .faults import JSONReader
@@ -175,7 +175,7 @@ async def hop(function: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
     :param function: the function.
     :param args: its arguments.
     """
-    if type(_get_current(None)) is RequestContext:
+    if type(get_current(None)) is RequestContext:
         return function(*args)  # a WSGI server's thread, whose loop nobody else waits for
     return await in_thread(function, *args)
 
@@ -200,7 +200,7 @@ class Writer:
         self._in_block = False
         self.readers: dict[Param, JSONReader] = {}
         self.names: dict[str, t.Any] = {
-            "__current": _get_current,
+            "__current": get_current,
             "__sources": sources,
             "__Misfits": (ValueError, TypeError, KeyError, RecursionError, msgspec.MsgspecError),
             "__Misfit": Misfit,

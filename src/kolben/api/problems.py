@@ -10,7 +10,7 @@ from http import HTTPStatus
 import msgspec
 from werkzeug.exceptions import HTTPException, UnprocessableEntity, default_exceptions
 
-from ..globals import _get_current
+from ..globals import get_current
 from ..wrappers import Response
 
 if t.TYPE_CHECKING:
@@ -170,7 +170,7 @@ def problem_type(kind: t.Any) -> str:
 
     :param kind: the problem's class, or the text to make its last part of.
     """
-    context = _get_current(None)
+    context = get_current(None)
     base = None if context is None else context.app.config.get("PROBLEM_TYPES")
     if not base:
         return "about:blank"

@@ -6,7 +6,7 @@ import typing as t
 
 import msgspec
 
-from ..globals import _get_current
+from ..globals import get_current
 from ..websockets import WebSocketDisconnect
 from . import kinds
 from .faults import Found, JSONReader
@@ -35,7 +35,7 @@ class Socket(t.Generic[In, Out]):
     """
 
     def __init__(self, reader: JSONReader) -> None:
-        context: t.Any = _get_current()
+        context: t.Any = get_current()
         #: The WebSocket itself.
         self.websocket = context.websocket
         self._reader = reader

@@ -29,7 +29,7 @@ def query_text(context: RequestContext) -> str:
     :param context: the request's context, of either kind of server.
     """
     scope = None if type(context) is RequestContext else getattr(context, "scope", None)
-    if scope is None or context._environ is not None:  # type: ignore[attr-defined] # of ASGI
+    if scope is None or context.made_environ is not None:  # type: ignore[attr-defined] # of ASGI
         return t.cast("str", context.environ.get("QUERY_STRING", ""))
     return t.cast("str", scope.get("query_string", b"").decode("latin-1"))
 
@@ -42,7 +42,7 @@ def first_values(context: RequestContext, text: str) -> dict[str, str]:
     :param context: the request's context.
     :param text: the query.
     """
-    if context._request is not None or "%" in text or "+" in text or not text.isascii():
+    if context.seen_request is not None or "%" in text or "+" in text or not text.isascii():
         return t.cast("dict[str, str]", all_values(context, text).to_dict())
     found: dict[str, str] = {}
     if text:
@@ -64,7 +64,7 @@ def all_values(context: RequestContext, text: str) -> t.Any:
     :raises BadRequest: if there are too many.
     """
     _limit(text)
-    return parse_query(text) if context._request is None else context._request.args
+    return parse_query(text) if context.seen_request is None else context.seen_request.args
 
 
 def _limit(text: str) -> None:
@@ -77,8 +77,8 @@ def cookies_of(context: RequestContext) -> t.Any:
 
     :param context: the request's context.
     """
-    if context._request is not None:
-        return context._request.cookies
+    if context.seen_request is not None:
+        return context.seen_request.cookies
     return parse_cookies(context.environ.get("HTTP_COOKIE", ""))
 
 
@@ -100,7 +100,7 @@ def read_body(context: RequestContext) -> bytes:
     app = context.app
     declared: str = environ.get("CONTENT_LENGTH", "")
     if (
-        context._request is not None
+        context.seen_request is not None
         or not declared.isdecimal()
         or "HTTP_TRANSFER_ENCODING" in environ
         or "HTTP_CONTENT_ENCODING" in environ
@@ -125,7 +125,7 @@ def read_body(context: RequestContext) -> bytes:
 def _read_scope_body(context: t.Any, body: t.Any) -> bytes | None:
     """Return the body that the gateway has received; None where it takes a request object."""
     received = body.input
-    if type(received) is not BytesIO or context._request is not None:
+    if type(received) is not BytesIO or context.seen_request is not None:
         return None
     for name, value in context.scope["headers"]:
         if name == b"content-type":

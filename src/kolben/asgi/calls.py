@@ -11,7 +11,7 @@ import typing as t
 from ..concurrency import all_async, in_thread, is_coroutine_function
 from ..ctx import raise_failures
 from ..engine.plan import overrides_none
-from ..globals import _reset_current, _set_current
+from ..globals import reset_current, set_current
 from ..signals import appcontext_popped, appcontext_tearing_down
 
 if t.TYPE_CHECKING:
@@ -83,12 +83,12 @@ async def tear_down_app_context(
         or not overrides_none(app, ("do_teardown_appcontext",))
     ):
         return
-    token = _set_current(context.detach_app_context())
+    token = set_current(context.detach_app_context())
     try:
         hooks = app.teardown_appcontext_funcs[::-1]
         await tear_down(app, app.do_teardown_appcontext, hooks, appcontext_tearing_down, error)
     finally:
-        _reset_current(token)
+        reset_current(token)
     if appcontext_popped.receivers:
         await send_signal(app, appcontext_popped)
 

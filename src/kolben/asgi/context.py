@@ -37,26 +37,26 @@ class ASGIRequestContext(RequestContext):
         self.app = app
         self.scope = scope
         self.body = body
-        self._environ: WSGIEnvironment | None = None
-        self._request = None
-        self._opened_session = None
-        self._g = None
-        self._routing = NOT_ROUTED
-        self._touched = False
-        self._token = None
+        self.made_environ: WSGIEnvironment | None = None
+        self.seen_request = None
+        self.opened_session = None
+        self.own_g = None
+        self.routing = NOT_ROUTED
+        self.touched = False
+        self.entry_token = None
 
     @property
     def environ(self) -> WSGIEnvironment:  # type: ignore[override] # not to be replaced here
         """The WSGI environment of the request."""
-        environ = self._environ
+        environ = self.made_environ
         return self._make_environ() if environ is None else environ
 
     def _make_environ(self) -> WSGIEnvironment:
         try:
-            self._environ = environ = make_environ(self.scope, self.body)
+            self.made_environ = environ = make_environ(self.scope, self.body)
         except Exception as error:
             # Whoever asks again, as error handlers do, gets one without what the client sent.
-            self._environ = make_environ(_bare(self.scope), None)
+            self.made_environ = make_environ(_bare(self.scope), None)
             logger.warning("Malformed ASGI scope: %r", error)
             raise BadRequest from None
         return environ
@@ -99,8 +99,8 @@ class WebSocketContext(ASGIRequestContext):
         websocket = app.websocket_class(self.environ)
         websocket.json_module = app.json
         websocket._context = self
-        websocket._routing = self._routing
-        self._request = t.cast("t.Any", websocket)
+        websocket._routing = self.routing
+        self.seen_request = t.cast("t.Any", websocket)
         return websocket
 
     @lazy
@@ -149,7 +149,7 @@ class WebSocketContext(ASGIRequestContext):
 
         :return: the cookies to send, each as the value of a ``Set-Cookie`` header.
         """
-        if self._opened_session is None:
+        if self.opened_session is None:
             return []
         interface = self.app.session_interface
         session = self._session

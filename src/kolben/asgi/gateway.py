@@ -32,7 +32,7 @@ from ..engine.plan import WITHIN, overrides_none
 from ..engine.saving import save_session
 from ..engine.teardown import failed_response, preserve_contexts, report, to_report
 from ..engine.urls import is_odd_host
-from ..globals import _get_current, _reset_current, _set_current
+from ..globals import get_current, reset_current, set_current
 from ..http.streaming import AsyncBody
 from ..routing.index import NOT_FOUND, Found, NoRoute
 from ..signals import (
@@ -177,7 +177,7 @@ def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _F
         not plan.short_way
         or b"upgrade" in headers
         or app.config["TRUSTED_HOSTS"] is not None
-        or _get_current(None) is not None
+        or get_current(None) is not None
     ):
         return t.cast("_Found", _PLAIN)
     index = plan.routes
@@ -273,7 +273,7 @@ async def _answer_on_loop(  # noqa: C901 (one piece, from top to bottom, as its 
     :return: what to send.
     """
     context = ASGIRequestContext(app, scope, body)
-    context._token = _set_current(context)
+    context.entry_token = set_current(context)
     # Of the environ, most requests need no more than this.
     environ: WSGIEnvironment = {"REQUEST_METHOD": scope["method"]}
     plan = app.engine_plan
@@ -289,7 +289,7 @@ async def _answer_on_loop(  # noqa: C901 (one piece, from top to bottom, as its 
                 # Match.
                 if not found:
                     found = match_by_werkzeug(app, context, environ["REQUEST_METHOD"], found)
-                context._routing = _, values, unmatched, route = found
+                context.routing = _, values, unmatched, route = found
                 if body is not None:
                     await _read_body(app, context, body, route)
                 if b"cookie" in headers:
@@ -307,7 +307,7 @@ async def _answer_on_loop(  # noqa: C901 (one piece, from top to bottom, as its 
                     raised.__traceback__ = None
 
             # Response, after hooks, session.
-            is_seen = route.plain_at is not tables.mark or context._touched
+            is_seen = route.plain_at is not tables.mark or context.touched
             if is_seen or b"cookie" in headers or _is_wsgi_app(result):
                 answer = await _finalize(app, context, environ, route, result)
             else:
@@ -321,14 +321,14 @@ async def _answer_on_loop(  # noqa: C901 (one piece, from top to bottom, as its 
         with contextlib.suppress(Exception):  # which was logged
             await _leave(app, context, raised)
         raise
-    request = context._request
+    request = context.seen_request
     # Now: somebody may have come to listen while the view waited.
-    is_quiet = tables.mark is plan.quiet_at and not context._holds and PRESERVE not in scope
+    is_quiet = tables.mark is plan.quiet_at and not context.holds and PRESERVE not in scope
     if failure is not None or not is_quiet or (request is not None and request._has_files):
         answer = await _leave_with(app, context, failure, answer)
     else:
-        _reset_current(context._token)
-        context._token = None
+        reset_current(context.entry_token)
+        context.entry_token = None
         if request is not None:
             # A circle otherwise, which keeps the body until the garbage collector comes.
             context.environ["werkzeug.request"] = None
@@ -353,7 +353,7 @@ async def _leave_with(
 
 def _respond(response: t.Any, environ: WSGIEnvironment) -> Answer | None:
     """Return status, headers and body of a response that can be sent as it is; None for others."""
-    if type(response) is Response and (short := response._short_wsgi_response(environ)):
+    if type(response) is Response and (short := response.short_wsgi_response(environ)):
         body, status, headers = short
         if type(body) is list or type(body) is tuple:
             return status, headers, body
@@ -368,13 +368,13 @@ async def _read_body(app: Flask, context: ASGIRequestContext, body: Body, route:
         return
     if not _is_too_long(app, body):
         await body.read(app.config["MAX_CONTENT_LENGTH"])
-    if context._environ is not None:  # made to find the route
-        context._environ["wsgi.input"] = body.input
+    if context.made_environ is not None:  # made to find the route
+        context.made_environ["wsgi.input"] = body.input
 
 
 async def _call_with_hooks(app: Flask, context: ASGIRequestContext) -> t.Any:
     """Return what a before hook or the view has returned."""
-    _, values, error, route = context._routing
+    _, values, error, route = context.routing
     if request_started.receivers:
         await send_signal(app, request_started)
     if app.before_request_funcs or app.url_value_preprocessors:
@@ -389,7 +389,7 @@ async def _call_with_hooks(app: Flask, context: ASGIRequestContext) -> t.Any:
                 result = await hook()
                 if result is not None:
                     return result
-    if context._request is not None:
+    if context.seen_request is not None:
         return await _dispatch(app, context)
     if error is not None:
         raise error
@@ -415,10 +415,10 @@ async def _finalize(
     if route.prepared_at is not tables.mark:
         route.prepare(app)
     hooks = route.async_after
-    request = context._request
+    request = context.seen_request
     if request is not None and request.url_rule is not route.rule:
         hooks = None  # whoever has seen the request has given it another rule
-    if hooks or context._has_after_functions or (hooks is None and app.after_request_funcs):
+    if hooks or context.has_after_functions or (hooks is None and app.after_request_funcs):
         return await _run_after_hooks(app, context, hooks, result)
     if request_finished.receivers:
         return await in_thread(app.finalize_request, result)
@@ -432,7 +432,7 @@ async def _run_after_hooks(
 
     :param hooks: those of the route, where all of them are coroutine functions.
     """
-    if context._has_after_functions and hooks is not None:
+    if context.has_after_functions and hooks is not None:
         functions = context._after_request_functions
         hooks = None if all_async(functions) is None else (*functions, *hooks)
     if hooks is None or request_finished.receivers:
@@ -472,7 +472,7 @@ async def _handle_user_exception(
         t.cast("HTTPException", error).code is None or isinstance(error, RoutingException)
     ):
         return error
-    handler = app._find_error_handler(error, context._blueprints())
+    handler = app._find_error_handler(error, context.blueprint_names())
     if handler is None:
         if is_answer:
             return error
@@ -490,17 +490,17 @@ async def _leave(
     app: Flask, context: ASGIRequestContext, failure: BaseException | None
 ) -> Exception | None:
     """The twin of `kolben.engine.teardown.leave`."""
-    token = t.cast("t.Any", context._token)
+    token = t.cast("t.Any", context.entry_token)
     preserve_contexts(context.scope, context)
     error = to_report(app, failure)
-    context._token = None
-    context._left = held = context._holds > 0
+    context.entry_token = None
+    context._left = held = context.holds > 0
     try:
         try:
             if not held:
                 await _tear_down_request(app, context, error)
         finally:
-            _reset_current(token)
+            reset_current(token)
             if not held:
                 await tear_down_app_context(app, context, error)
     except Exception as raised:
@@ -518,12 +518,12 @@ async def _tear_down_request(
             or request_tearing_down.receivers
             or not overrides_none(app, ("do_teardown_request",))
         ):
-            names = (*context._blueprints(), None)
+            names = (*context.blueprint_names(), None)
             reverse = {name: hooks[::-1] for name, hooks in app.teardown_request_funcs.items()}
             hooks = listed(reverse, names)
             await tear_down(app, app.do_teardown_request, hooks, request_tearing_down, error)
     finally:
-        request = context._request
+        request = context.seen_request
         if request is not None:
             if hasattr(request, "close"):
                 request.close()

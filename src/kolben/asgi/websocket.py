@@ -18,7 +18,7 @@ from ..concurrency import in_thread, is_coroutine_function, server_loop
 from ..ctx import raise_failures
 from ..engine.lifetime import start_late
 from ..engine.teardown import to_report
-from ..globals import _current
+from ..globals import reset_current, set_current
 from ..sessions import SecureCookieSessionInterface
 from ..signals import (
     appcontext_pushed,
@@ -62,7 +62,7 @@ async def serve_websocket(app: Flask, scope: Scope, receive: Receive, send: Send
         await start_late(app)
         app.engine_plan.decide(app)
     server_loop.set(context.loop)
-    context._token = _current.set(context)
+    context.entry_token = set_current(context)
     failure: BaseException | None = None
     try:
         if appcontext_pushed.receivers:
@@ -242,7 +242,7 @@ async def _deny(context: WebSocketContext, response: Response) -> None:
 
 async def _save_late_session(app: Flask, context: WebSocketContext) -> None:
     """Save what was changed in the session after the accept, where no cookie is needed for it."""
-    session = context._opened_session
+    session = context.opened_session
     if session is None or not session.modified or not context.websocket.accepted:
         return
     if isinstance(app.session_interface, SecureCookieSessionInterface):
@@ -257,8 +257,8 @@ async def _save_late_session(app: Flask, context: WebSocketContext) -> None:
 
 async def _leave(app: Flask, context: WebSocketContext, error: BaseException | None) -> None:
     """Call the teardown functions and stop being the current context."""
-    token = t.cast("t.Any", context._token)
-    context._token = None
+    token = t.cast("t.Any", context.entry_token)
+    context.entry_token = None
     failures: list[BaseException] = []
     for name in (*context.websocket.blueprints, None):
         for hook in reversed(app.teardown_websocket_funcs.get(name, ())):
@@ -270,5 +270,5 @@ async def _leave(app: Flask, context: WebSocketContext, error: BaseException | N
         if failures:
             raise_failures(app, failures)
     finally:
-        _current.reset(token)
+        reset_current(token)
         await tear_down_app_context(app, context, error)

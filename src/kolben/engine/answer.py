@@ -25,15 +25,15 @@ from werkzeug.exceptions import NotFound
 
 from .. import tables
 from ..ctx import PRESERVE, RequestContext
-from ..globals import _get_current, _reset_current, _set_current
+from ..globals import get_current, reset_current, set_current
 from ..http.headers import (
-    _BODIES,
-    _STATUS,
-    _decode_wsgi,
-    _length_header,
-    _length_headers,
-    _type_headers,
+    BODIES,
+    STATUS,
     body_headers,
+    decode_wsgi,
+    length_header,
+    length_headers,
+    type_headers,
 )
 from ..routing.index import MOST_SEGMENTS, NOT_FOUND, OTHERS, NoRoute
 from ..signals import (
@@ -93,20 +93,20 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
         return answer_by_steps(self, environ, start_response)
     if (
         not (is_quiet or (plan.short_way and self.config["TRUSTED_HOSTS"] is None))
-        or _get_current(None) is not None
+        or get_current(None) is not None
         or "HTTP_UPGRADE" in environ
         or (environ.get("HTTP_HOST") not in plain_hosts and is_odd_host(environ.get("HTTP_HOST")))
     ):
         return answer_by_steps(self, environ, start_response)
     # PERF: all four arguments, so that CPython calls the initialiser directly (0.1 µs).
     context = RequestContext(self, environ, None, None)
-    context._token = _set_current(context)
+    context.entry_token = set_current(context)
     failure: BaseException | None = None
     result: t.Any
     try:
         try:
             if not is_quiet:
-                context._announce_app_context()
+                context.announce_app_context()
 
             # Match.
             index = plan.routes
@@ -115,12 +115,12 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
             found: t.Any = index.exact.get(path, _NO_METHODS).get(method)
             if found is None:
                 if not path.isascii():
-                    path = _decode_wsgi(path)
+                    path = decode_wsgi(path)
                 segments = path.split("/", MOST_SEGMENTS)
                 found = index.finders[len(segments)](segments, method)
                 if not found:
                     found = _match_slowly(self, context, method, found)
-            context._routing = _, values, _, route = found
+            context.routing = _, values, _, route = found
 
             # Before hooks and view, or an error handler.
             if route.direct_at is tables.mark:
@@ -132,15 +132,15 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
                 result = _call_with_hooks(self, context, method, found)
 
             # Response, after hooks, session.
-            if route.plain_at is not tables.mark or context._touched or "HTTP_COOKIE" in environ:
+            if route.plain_at is not tables.mark or context.touched or "HTTP_COOKIE" in environ:
                 status, headers, body = _finalize(self, context, found, result)
-                is_quiet = tables.mark is plan.quiet_at and not context._holds
+                is_quiet = tables.mark is plan.quiet_at and not context.holds
             elif type(result) is str:
                 content = result.encode()
                 try:
                     # PERF: as in `body_headers`, without the call (0.06 µs).
-                    kind = _type_headers[Response.default_mimetype]
-                    headers = [kind, _length_headers[len(content)]]
+                    kind = type_headers[Response.default_mimetype]
+                    headers = [kind, length_headers[len(content)]]
                     status, body = "200 OK", [content]
                 except KeyError:  # the first of this type or length, or a long one
                     status, headers, body = _respond(encode(self, environ, result), environ)
@@ -148,12 +148,12 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
                 # PERF: as in `encode`, which takes 0.3 µs to come to it.
                 content = plan.write_json(result)
                 length = len(content)
-                headers = [plan.json_type, _length_headers.get(length) or _length_header(length)]
+                headers = [plan.json_type, length_headers.get(length) or length_header(length)]
                 status, body = "200 OK", [content]
             elif type(result) is Payload:
                 content, kind, status = result
                 length = len(content)
-                headers = [kind, _length_headers.get(length) or _length_header(length)]
+                headers = [kind, length_headers.get(length) or length_header(length)]
                 body = [content]
             else:
                 sent = encode(self, environ, result)
@@ -172,12 +172,12 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
     except BaseException:
         leave(self, context, environ, failure)
         raise
-    request = context._request
+    request = context.seen_request
     if not is_quiet or PRESERVE in environ or (request is not None and request._has_files):
         # Teardown functions are told what ended the request, not what its answer ran into.
         return leave(self, context, environ, failure, start_response, body)
-    _reset_current(context._token)
-    context._token = None
+    reset_current(context.entry_token)
+    context.entry_token = None
     if request is not None:
         # PERF: apart, environ and request are freed at once; the collector takes 2 µs.
         environ["werkzeug.request"] = None
@@ -232,12 +232,12 @@ def _match_slowly(
     searched: t.Any = found
     if found is None:
         index = app.engine_plan.routes
-        path = _decode_wsgi(context.environ.get("PATH_INFO", ""))
+        path = decode_wsgi(context.environ.get("PATH_INFO", ""))
         searched = index.find(path, method) or index.search(path, method)
     if searched is None or searched is NOT_FOUND:
         return match_by_werkzeug(app, context, method, searched)
-    if context._request is not None:  # a converter has looked at it
-        context._request._routing = searched
+    if context.seen_request is not None:  # a converter has looked at it
+        context.seen_request._routing = searched
     return t.cast("tuple[t.Any, ...]", searched)
 
 
@@ -280,7 +280,7 @@ def _call_with_hooks(
             result = hook()
             if result is not None:
                 return result
-        if context._request is not None:
+        if context.seen_request is not None:
             # A hook that has seen the request may have changed what was matched, and the errors
             # of unusual paths are found with its help: both are the named step's business.
             return app.dispatch_request()
@@ -312,7 +312,7 @@ def _finalize(
     if route.prepared_at is not tables.mark:
         route.prepare(app)
     after = route.after
-    request = context._request
+    request = context.seen_request
     if request is not None and request.url_rule is not rule:
         after = None  # whoever has seen the request has given it another rule
     # PERF: identity, as there is one empty tuple (0.02 µs); with another one it is only slower.
@@ -321,7 +321,7 @@ def _finalize(
         return answer if type(answer) is tuple else _respond(answer, environ)
     response = _run_after_hooks(app, context, environ, result, after)
     # PERF: as in `_respond`, without the call (0.06 µs).
-    if type(response) is Response and (short := response._short_wsgi_response(environ)):
+    if type(response) is Response and (short := response.short_wsgi_response(environ)):
         body, status, headers = short
         return status, headers, body
     return None, (), response
@@ -334,7 +334,7 @@ def _respond(answer: Answer | Response, environ: WSGIEnvironment) -> Sendable:
     """
     if type(answer) is tuple:
         return answer
-    if type(answer) is Response and (short := answer._short_wsgi_response(environ)):
+    if type(answer) is Response and (short := answer.short_wsgi_response(environ)):
         body, status, headers = short
         return status, headers, body
     return None, (), answer
@@ -347,10 +347,10 @@ def _respond_to(context: RequestContext, response: t.Any) -> Sendable:
     :return: as :func:`_respond`.
     """
     environ = context.environ
-    if context._touched:
+    if context.touched:
         response = _run_after_hooks(context.app, context, environ, response, _NO_HOOKS)
     # PERF: as in `_respond`, without the call (0.06 µs).
-    if type(response) is Response and (short := response._short_wsgi_response(environ)):
+    if type(response) is Response and (short := response.short_wsgi_response(environ)):
         body, status, headers = short
         return status, headers, body
     return None, (), response
@@ -362,15 +362,15 @@ def encode_and_save(
     """Turn what the view returned into what is sent, where the route has no hooks for after it."""
     saved: list[tuple[str, str]] | None = None
     if (
-        context._opened_session is not None
-        or context._has_after_functions
+        context.opened_session is not None
+        or context.has_after_functions
         or request_finished.receivers
         or ("HTTP_COOKIE" in environ and must_resend(app, environ))
     ) and (saved := _save_alone(app, context, result)) is None:
         return _run_after_hooks(app, context, environ, result, _NO_HOOKS)
     is_ours = app.response_class is Response
     answer: t.Any = encode(app, environ, result, saved) if is_ours else app.make_response(result)
-    if context._touched and saved is None and type(answer) is not tuple:
+    if context.touched and saved is None and type(answer) is not tuple:
         # What made the response may have opened the session, or asked for a function after it.
         return _run_after_hooks(app, context, environ, answer, _NO_HOOKS)
     made: Answer | Response = answer
@@ -393,14 +393,14 @@ def _run_after_hooks(
         response = text_response(result)
     else:
         response = app.make_response(result)
-    if hooks is None or context._has_after_functions:
+    if hooks is None or context.has_after_functions:
         response = app.process_response(response)
     else:
         for hook in hooks:
             response = hook(response)
         if (
-            context._opened_session is not None
-            or context._has_after_functions  # type: ignore[redundant-expr] # set by a hook
+            context.opened_session is not None
+            or context.has_after_functions  # type: ignore[redundant-expr] # set by a hook
             or "HTTP_COOKIE" in environ
             or not app.engine_plan.opens_session_late
         ):
@@ -425,9 +425,9 @@ def encode(
     status = "200 OK"
     value = result
     kind = type(value)
-    if kind is tuple and len(value) == 2 and type(value[1]) is int and value[1] in _BODIES:
+    if kind is tuple and len(value) == 2 and type(value[1]) is int and value[1] in BODIES:
         value, code = result
-        status = _STATUS[code][0]
+        status = STATUS[code][0]
         kind = type(value)
     if kind is dict or kind is list:
         plan = app.engine_plan
@@ -435,11 +435,11 @@ def encode(
             return app.make_response(result)
         body = plan.write_json(value)
         length = len(body)
-        headers = [plan.json_type, _length_headers.get(length) or _length_header(length)]
+        headers = [plan.json_type, length_headers.get(length) or length_header(length)]
     elif kind is Payload:
         body, header, status = value
         length = len(body)
-        headers = [header, _length_headers.get(length) or _length_header(length)]
+        headers = [header, length_headers.get(length) or length_header(length)]
     elif kind is str and (mimetype := Response.default_mimetype):
         body = value.encode()
         headers = body_headers(mimetype, len(body))
@@ -460,7 +460,7 @@ def _save_alone(app: Flask, context: RequestContext, result: t.Any) -> list[tupl
     kind = type(result)
     plan = app.engine_plan
     if (
-        context._has_after_functions
+        context.has_after_functions
         or request_finished.receivers
         or app.response_class is not Response
         or not (

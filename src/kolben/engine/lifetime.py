@@ -20,9 +20,9 @@ from functools import partial
 from werkzeug.wsgi import ClosingIterator
 
 from ..concurrency import in_thread, is_coroutine_function, server_loop, workers
-from ..globals import _current, _cv_request
+from ..globals import current_request_context, reset_current, set_current
 from ..sansio.app import App
-from ..sansio.scaffold import F, _require_callable, setupmethod
+from ..sansio.scaffold import F, require_callable, setupmethod
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 
 if t.TYPE_CHECKING:
@@ -68,14 +68,14 @@ class ServedApp(App):
 
         If it raises, the server does not start; under WSGI each request fails until it succeeds.
         """
-        _require_callable("before_serving", f)
+        require_callable("before_serving", f)
         self.before_serving_funcs.append(f)
         return f
 
     @setupmethod
     def after_serving(self, f: F) -> F:
         """Call ``f()`` once in each process, after its last request; plain or ``async def``."""
-        _require_callable("after_serving", f)
+        require_callable("after_serving", f)
         self.after_serving_funcs.append(f)
         return f
 
@@ -162,13 +162,13 @@ class ServedApp(App):
         :param args: its arguments.
         :param kwargs: its keyword arguments.
         """
-        _require_callable("add_background_task", func)
+        require_callable("add_background_task", func)
         waiting = self._waiting_jobs() or WaitingJobs(self, sent=True)
         waiting.add(partial(func, *args, **kwargs))
 
     def _waiting_jobs(self) -> WaitingJobs | None:
         """Return the tasks that wait for the end of the current request; None outside of one."""
-        context = _cv_request.get(None)
+        context = current_request_context()
         if (
             context is None
             or t.cast("t.Any", context.app) is not self
@@ -443,7 +443,7 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
 def _clean_context() -> contextvars.Context:
     """Copy the current context variables, without our own."""
     context = contextvars.copy_context()
-    context.run(_current.set, t.cast("t.Any", None))
+    context.run(set_current, t.cast("t.Any", None))
     context.run(server_loop.set, None)
     return context
 
@@ -455,7 +455,7 @@ async def app_context(app: Flask) -> AsyncIterator[None]:
     :param app: the application.
     """
     context = app.app_context()
-    token = _current.set(context)
+    token = set_current(context)
     failure: BaseException | None = None
     try:
         if appcontext_pushed.receivers:
@@ -469,7 +469,7 @@ async def app_context(app: Flask) -> AsyncIterator[None]:
             if app.teardown_appcontext_funcs or appcontext_tearing_down.receivers:
                 await in_thread(app.do_teardown_appcontext, failure)
         finally:
-            _current.reset(token)
+            reset_current(token)
         if appcontext_popped.receivers:
             await in_thread(partial(appcontext_popped.send, app, _async_wrapper=app.ensure_sync))
 

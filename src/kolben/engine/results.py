@@ -9,7 +9,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
-from ..globals import _cv_request
+from ..globals import current_request_context, find_request_context
 
 if t.TYPE_CHECKING:
     from ..app import Flask
@@ -72,7 +72,7 @@ def _is_body(result: t.Any) -> bool:
 def _convert(app: Flask, result: t.Any) -> t.Any:
     if isinstance(result, (dict, list)):
         return app.json.response(result)
-    environ = _cv_request.get().environ
+    environ = find_request_context().environ
     if isinstance(result, HTTPException):
         if app.config["DEBUG"] and (page := _explain(app, result)) is not None:
             return page
@@ -91,7 +91,7 @@ def _convert(app: Flask, result: t.Any) -> t.Any:
 
 def _explain(app: Flask, error: HTTPException) -> Response | None:
     """In debug mode, return the page that says why no route answers a request."""
-    context = _cv_request.get()
+    context = find_request_context()
     if app.testing or not isinstance(error, (NotFound, MethodNotAllowed)):
         return None
     from ..debugging.refusals import explain_refusal
@@ -115,7 +115,7 @@ def _unpack(result: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
 
 
 def _view_name() -> str:
-    context = _cv_request.get(None)
+    context = current_request_context()
     if context is None:
         return "The view function"
     request = context.request

@@ -8,8 +8,8 @@ from types import FunctionType
 
 from .. import tables
 from ..concurrency import all_async, is_coroutine_function
-from ..ctx import _scopes
-from ..globals import _get_current
+from ..ctx import hook_scopes
+from ..globals import get_current
 from ..http.streaming import streams_body
 from ..routing.index import RouteIndex, value_names
 from ..signals import request_finished, request_started
@@ -87,7 +87,7 @@ class Route:
             self.call = by_position(app.ensure_sync(view), self.names)
             self.is_async = is_coroutine_function(view)
             self.streams_body = streams_body(view)
-        inwards = _scopes(self.endpoint)[0]
+        inwards = hook_scopes(self.endpoint)[0]
         before = tables.listed(app.before_request_funcs, inwards)
         if before is None or app.url_value_preprocessors:
             before = [_preprocess]
@@ -114,12 +114,12 @@ class Route:
 
 
 def _announce_start() -> None:
-    app = _get_current().app
+    app = get_current().app
     request_started.send(app, _async_wrapper=app.ensure_sync)
 
 
 def _preprocess() -> t.Any:
-    return _get_current().app.preprocess_request()
+    return get_current().app.preprocess_request()
 
 
 def _missing_view(endpoint: str) -> t.Callable[..., t.NoReturn]:

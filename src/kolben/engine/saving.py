@@ -23,9 +23,9 @@ def save_session(app: Flask, context: RequestContext, response: Response) -> Non
     :param context: the context of the request.
     :param response: the response, which all after hooks have seen.
     """
-    if context._has_after_functions and JOBS_KEY in context.__dict__:
+    if context.has_after_functions and JOBS_KEY in context.__dict__:
         context.__dict__[JOBS_KEY].follow(response)
-    if app.engine_plan.opens_session_late and context._opened_session is None:
+    if app.engine_plan.opens_session_late and context.opened_session is None:
         environ = context.environ
         if "HTTP_COOKIE" not in environ or not must_resend(app, environ):
             return

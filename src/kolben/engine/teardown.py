@@ -44,10 +44,10 @@ def leave(
         preserve_contexts(environ, context)
     reported = None if failure is None else to_report(app, failure)
     try:
-        if context._token is None:
+        if context.entry_token is None:
             context.pop(reported)
         else:
-            context._leave(context._token, reported, True)
+            context._leave(context.entry_token, reported, True)
     except Exception as error:
         is_answer = failure is None and start_response is not None
         if is_answer and _starts_only_once(environ):

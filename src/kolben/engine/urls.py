@@ -84,7 +84,7 @@ def build_quickly(
     index = app.engine_plan.routes
     if index.url_map is not app.url_map or index.url_map._remap is not index.stamp:
         return None
-    if context._request is not None and context.__dict__.get("url_adapter", ...) is None:
+    if context.seen_request is not None and context.__dict__.get("url_adapter", ...) is None:
         return None  # a host without URLs
     script_name = context.environ.get("SCRIPT_NAME", "")
     if not script_name.isascii():

@@ -221,7 +221,12 @@ def _multi_dict(values: dict[str, list[str]], cls: type[t.Any]) -> t.Any:
     return result
 
 
-def _gather(pairs: list[tuple[str, t.Any]], cls: type[t.Any]) -> t.Any:
+def gather_fields(pairs: list[tuple[str, t.Any]], cls: type[t.Any]) -> t.Any:
+    """Make a dictionary of fields, with each value of a name that came more than once.
+
+    :param pairs: the names and values.
+    :param cls: the class of the dictionary.
+    """
     if cls is not ImmutableMultiDict and cls is not MultiDict:
         return cls(pairs)
     values: dict[str, list[t.Any]] = {}

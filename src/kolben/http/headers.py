@@ -41,40 +41,48 @@ class ResponseHeaders(Headers):
     __hash__ = None
 
 
-_new_headers: t.Any = ResponseHeaders.__new__
+new_headers: t.Any = ResponseHeaders.__new__
 
 
-def _decode_wsgi(value: str) -> str:
+def decode_wsgi(value: str) -> str:
     """Undo the latin-1 disguise in which PEP 3333 passes bytes; wrong UTF-8 is replaced."""
     return value if value.isascii() else value.encode("latin1").decode(errors="replace")
 
 
 @lru_cache(maxsize=256)
-def _parse_content_type(value: str) -> tuple[str, dict[str, str]]:
+def parse_content_type(value: str) -> tuple[str, dict[str, str]]:
+    """Split a ``Content-Type`` into media type and parameters.
+
+    :param value: the value of the header.
+    """
     return parse_options_header(value)
 
 
 @lru_cache(maxsize=256)
-def _content_type(mimetype: str) -> str:
+def full_content_type(mimetype: str) -> str:
+    """Return the ``Content-Type`` of a response, with the charset where it is text.
+
+    :param mimetype: the media type.
+    """
     return get_content_type(mimetype, "utf-8")
 
 
 # The headers that bodies of a default type and of a short length have, as far as they were sent before.
 # PERF: 0.15 µs for making a number into text and a pair of it.
-_type_headers: dict[str | None, tuple[str, str]] = {}
+type_headers: dict[str | None, tuple[str, str]] = {}
 
 
-_length_headers: dict[int, tuple[str, str]] = {}
+length_headers: dict[int, tuple[str, str]] = {}
 
 
 _SHORT = 4096
 
 
-def _length_header(length: int) -> tuple[str, str]:
+def length_header(length: int) -> tuple[str, str]:
     """Return the header of a length, in bytes, that was not sent before."""
     header = ("Content-Length", str(length))
     if length < _SHORT:
-        _length_headers[length] = header
+        length_headers[length] = header
     return header
 
 
@@ -84,33 +92,33 @@ def body_headers(mimetype: str, length: int) -> list[tuple[str, str]]:
     :param mimetype: its type, which is the default type of something: such types are remembered.
     :param length: its length, in bytes.
     """
-    kind = _type_headers.get(mimetype)
+    kind = type_headers.get(mimetype)
     if kind is None:
-        kind = _type_headers[mimetype] = ("Content-Type", get_content_type(mimetype, "utf-8"))
-    return [kind, _length_headers.get(length) or _length_header(length)]
+        kind = type_headers[mimetype] = ("Content-Type", get_content_type(mimetype, "utf-8"))
+    return [kind, length_headers.get(length) or length_header(length)]
 
 
-_STATUS = {code: (f"{code} {name.upper()}", code) for code, name in HTTP_STATUS_CODES.items()}
+STATUS = {code: (f"{code} {name.upper()}", code) for code, name in HTTP_STATUS_CODES.items()}
 
 
 #: The status codes whose responses have the body that they are given.
-_BODIES = frozenset(code for code in _STATUS if code >= 200 and code not in {204, 304})
+BODIES = frozenset(code for code in STATUS if code >= 200 and code not in {204, 304})
 
 
 # The headers that need attention on the way to the server, and names of others that were sent: most
 # applications send few. Those beyond the limit are not remembered.
-_SPECIAL_HEADERS = frozenset({"content-length", "location", "content-location"})
+SPECIAL_HEADERS = frozenset({"content-length", "location", "content-location"})
 
 
-_ordinary_headers: set[str] = set()
+ordinary_headers: set[str] = set()
 
 
-_MOST_ORDINARY_HEADERS = 256
+MOST_ORDINARY_HEADERS = 256
 
 
 # Typed, because the integer 1 is written out where True is only a flag.
 @lru_cache(maxsize=256, typed=True)
-def _cookie_attributes(
+def cookie_attributes(
     max_age: timedelta | int | None,
     expires: str | datetime | float | None,
     path: str | None,
@@ -141,8 +149,8 @@ def _cookie_attributes(
     return cookie.removeprefix("k=v")
 
 
-_is_plain_in_cookie = re.compile(r"[A-Za-z0-9_.~+/-]+").fullmatch
+is_plain_in_cookie = re.compile(r"[A-Za-z0-9_.~+/-]+").fullmatch
 
 
 # A Location that is a URI already, so that converting it from an IRI would change nothing.
-_is_plain_location = re.compile(r"/(?!/)[A-Za-z0-9_.~/-]*(\?[A-Za-z0-9_.~=&+-]*)?").fullmatch
+is_plain_location = re.compile(r"/(?!/)[A-Za-z0-9_.~/-]*(\?[A-Za-z0-9_.~=&+-]*)?").fullmatch

@@ -26,7 +26,7 @@ from werkzeug.sansio.multipart import (
 )
 from werkzeug.wsgi import LimitedStream
 
-from .fields import _gather, parse_urlencoded
+from .fields import gather_fields, parse_urlencoded
 
 
 class FormDataParser(_werkzeug.FormDataParser):
@@ -87,7 +87,7 @@ class MultiPartParser(_werkzeug.MultiPartParser):
         except BaseException:
             parts.close()
             raise
-        return _gather(parts.fields, self.cls), _gather(parts.files, self.cls)
+        return gather_fields(parts.fields, self.cls), gather_fields(parts.files, self.cls)
 
     def start_file_streaming(self, event: File, total_content_length: int | None) -> t.IO[bytes]:
         """Open what a file is written to.

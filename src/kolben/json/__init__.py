@@ -10,7 +10,7 @@ import json as _json
 import typing as t
 
 from .. import tables
-from ..globals import _get_current, current_app
+from ..globals import current_app, get_current
 from .provider import _default, tagged_json
 
 if t.TYPE_CHECKING:
@@ -24,19 +24,19 @@ def dumps(obj: t.Any, **kwargs: t.Any) -> str:
     """
     # PERF: reading the context variable directly spares two trips through the ``current_app``
     # proxy, 0.5 µs.
-    context = _get_current(None)
+    context = get_current(None)
     if context is not None:
         return context.app.json.dumps(obj, **kwargs)
     kwargs.setdefault("default", _default)
     return _json.dumps(obj, **kwargs)
 
 
-def _dumps_compact(obj: t.Any) -> str:
+def dumps_compact(obj: t.Any) -> str:
     """Return the object as JSON text without spaces: ``dumps(obj, separators=(",", ":"))``.
 
     PERF: without the keyword going through two calls (0.9 µs).
     """
-    context = _get_current(None)
+    context = get_current(None)
     if context is not None:
         app = context.app
         known = app.engine_plan.tagged_json
@@ -52,7 +52,7 @@ def dump(obj: t.Any, fp: t.IO[str], **kwargs: t.Any) -> None:
     :param fp: the open file, which takes text; in UTF-8.
     :param kwargs: passed to the provider's ``dump``, or to :func:`json.dump`.
     """
-    context = _get_current(None)
+    context = get_current(None)
     if context is not None:
         context.app.json.dump(obj, fp, **kwargs)
     else:
@@ -66,7 +66,7 @@ def loads(s: str | bytes, **kwargs: t.Any) -> t.Any:
     :param s: text, or UTF-8 bytes.
     :param kwargs: passed to the provider's ``loads``, or to :func:`json.loads`.
     """
-    context = _get_current(None)
+    context = get_current(None)
     if context is not None:
         return context.app.json.loads(s, **kwargs)
     return _json.loads(s, **kwargs)
@@ -78,7 +78,7 @@ def load(fp: t.IO[t.AnyStr], **kwargs: t.Any) -> t.Any:
     :param fp: the open file: text, or bytes in UTF-8.
     :param kwargs: passed to the provider's ``load``, or to :func:`json.load`.
     """
-    context = _get_current(None)
+    context = get_current(None)
     if context is not None:
         return context.app.json.load(fp, **kwargs)
     return _json.load(fp, **kwargs)

@@ -45,7 +45,7 @@ class Rule(werkzeug.routing.Rule):
 
 
 #: The rules of which is known how they build their URLs; a subclass may have other ways.
-_RULES: t.Final = (Rule, werkzeug.routing.Rule)
+RULES: t.Final = (Rule, werkzeug.routing.Rule)
 
 
 def _to_text(to_url: Callable[[t.Any], t.Any], value: t.Any) -> t.Any:
@@ -54,13 +54,13 @@ def _to_text(to_url: Callable[[t.Any], t.Any], value: t.Any) -> t.Any:
 
 
 #: Makes the path and query for values, with one slash at the start, or declines with ``None``.
-_Builder: t.TypeAlias = "Callable[[dict[str, t.Any]], str | None]"
+Builder: t.TypeAlias = "Callable[[dict[str, t.Any]], str | None]"
 
 
-_LETTERS_AND_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+LETTERS_AND_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
-def _buildable(rules: Sequence[werkzeug.routing.Rule], url_map: werkzeug.routing.Map) -> bool:
+def buildable(rules: Sequence[werkzeug.routing.Rule], url_map: werkzeug.routing.Map) -> bool:
     """Tell whether the first of the *rules* for which there are values is the one to build.
 
     Werkzeug prefers a rule with the method of the request. So the rules must not differ in their
@@ -74,12 +74,17 @@ def _buildable(rules: Sequence[werkzeug.routing.Rule], url_map: werkzeug.routing
     )
 
 
-def _builders(
+def make_builders(
     rules: Iterable[werkzeug.routing.Rule], url_map: werkzeug.routing.Map
-) -> tuple[_Builder, ...]:
+) -> tuple[Builder, ...]:
+    """Return what builds the paths of rules, a function for each.
+
+    :param rules: the rules.
+    :param url_map: the map that they are in.
+    """
     return tuple(
         partial(_build_by_rule, rule)
-        if rule.defaults or url_map.sort_parameters or type(rule) not in _RULES
+        if rule.defaults or url_map.sort_parameters or type(rule) not in RULES
         else _Template(rule).build
         for rule in rules
     )
@@ -104,10 +109,10 @@ _QUERY_SAFE = "!$'()*,/:;?@"
 
 
 # PERF: 0.2 µs where stripping these leaves nothing to be quoted, against 0.6 for urllib's functions.
-_PLAIN_IN_PATH = _LETTERS_AND_DIGITS + "_.~-" + _PATH_SAFE
+_PLAIN_IN_PATH = LETTERS_AND_DIGITS + "_.~-" + _PATH_SAFE
 
 
-_PLAIN_IN_QUERY = _LETTERS_AND_DIGITS + "_.~-" + _QUERY_SAFE
+_PLAIN_IN_QUERY = LETTERS_AND_DIGITS + "_.~-" + _QUERY_SAFE
 
 
 def _path_text(value: t.Any) -> str:

@@ -19,7 +19,7 @@ import typing as t
 
 from werkzeug.routing import ValidationError
 
-from .build import _LETTERS_AND_DIGITS, _RULES, Rule, _buildable, _Builder, _builders
+from .build import LETTERS_AND_DIGITS, RULES, Builder, Rule, buildable, make_builders
 from .finder import MOST_SEGMENTS, make_finder, write_finder
 from .tree import (
     NOT_FOUND,
@@ -114,7 +114,7 @@ class RouteIndex(t.Generic[T]):
         self._start: Node[T] | None = None
         self.finders: list[Finder[T]] = [_unsure] * (MOST_SEGMENTS + 2)
         self._complete = False
-        self._builders: dict[t.Any, tuple[_Builder, ...]] = {}
+        self._builders: dict[t.Any, tuple[Builder, ...]] = {}
         self._constants: dict[t.Any, str] = {}
         self.stamp = _stamp(url_map)
         try:
@@ -221,14 +221,14 @@ class RouteIndex(t.Generic[T]):
                 return script_name.rstrip("/") + path if script_name else path
         return None
 
-    def _prepare(self, endpoint: t.Any) -> tuple[_Builder, ...]:
+    def _prepare(self, endpoint: t.Any) -> tuple[Builder, ...]:
         if self._start is None:
             return ()
         rules = self.url_map._rules_by_endpoint.get(endpoint, [])
-        builders = _builders(rules, self.url_map) if _buildable(rules, self.url_map) else ()
+        builders = make_builders(rules, self.url_map) if buildable(rules, self.url_map) else ()
         if rules:
             self._builders[endpoint] = builders
-        if len(builders) == 1 and not rules[0].arguments and type(rules[0]) in _RULES:
+        if len(builders) == 1 and not rules[0].arguments and type(rules[0]) in RULES:
             self._constants[endpoint] = builders[0]({}) or "/"
         return builders
 
@@ -285,4 +285,4 @@ def _stamp(url_map: werkzeug.routing.Map) -> object:
 
 
 def _is_host(text: object) -> bool:
-    return isinstance(text, str) and not text.strip(_LETTERS_AND_DIGITS + "._-")
+    return isinstance(text, str) and not text.strip(LETTERS_AND_DIGITS + "._-")

@@ -16,7 +16,7 @@ from .. import typing as ft
 from ..config import Config, ConfigAttribute
 from ..ctx import _AppCtxGlobals
 from ..helpers import _split_blueprint_path, get_debug_flag
-from ..http.headers import _is_plain_location
+from ..http.headers import is_plain_location
 from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..logging import create_logger
 from ..routing.build import Rule
@@ -26,12 +26,12 @@ from ..wrappers import Response, text_response
 from .scaffold import (
     Scaffold,
     T_teardown,
-    _check_view,
     _endpoint_from_view_func,
-    _refuse_bare_decorator,
-    _require_callable,
+    check_view,
     find_package,
+    refuse_bare_decorator,
     registering,
+    require_callable,
     setupmethod,
 )
 
@@ -284,7 +284,7 @@ class App(Scaffold):
             ``cli_group`` prevail over the blueprint's own; all reach the set-up state.
         :raises ValueError: if the name is taken.
         """
-        _check_blueprint(blueprint)
+        check_blueprint(blueprint)
         blueprint.register(self, options)
 
     def iter_blueprints(self) -> t.ValuesView[Blueprint]:
@@ -315,7 +315,7 @@ class App(Scaffold):
         :raises AssertionError: if the endpoint has another view function already.
         """
         if view_func is not None:
-            _check_view(view_func)
+            check_view(view_func)
         if endpoint is None:
             endpoint = _endpoint_from_view_func(view_func)
         methods = _route_methods(options.pop("methods", None), view_func)
@@ -353,7 +353,7 @@ class App(Scaffold):
 
         :param name: name in templates; by default the function's name.
         """
-        return _naming_decorator("template_filter", self.add_template_filter, name)
+        return naming_decorator("template_filter", self.add_template_filter, name)
 
     @setupmethod
     def add_template_filter(self, f: ft.TemplateFilterCallable, name: str | None = None) -> None:
@@ -372,7 +372,7 @@ class App(Scaffold):
 
         :param name: name in templates; by default the function's name.
         """
-        return _naming_decorator("template_test", self.add_template_test, name)
+        return naming_decorator("template_test", self.add_template_test, name)
 
     @setupmethod
     def add_template_test(self, f: ft.TemplateTestCallable, name: str | None = None) -> None:
@@ -391,7 +391,7 @@ class App(Scaffold):
 
         :param name: name in templates; by default the function's name.
         """
-        return _naming_decorator("template_global", self.add_template_global, name)
+        return naming_decorator("template_global", self.add_template_global, name)
 
     @setupmethod
     def add_template_global(self, f: ft.TemplateGlobalCallable, name: str | None = None) -> None:
@@ -408,14 +408,14 @@ class App(Scaffold):
 
         That is after each request and each command. What it returns is ignored.
         """
-        _require_callable("teardown_appcontext", f)
+        require_callable("teardown_appcontext", f)
         self.teardown_appcontext_funcs.append(f)
         return f
 
     @setupmethod
     def shell_context_processor(self, f: T_shell_context_processor) -> T_shell_context_processor:
         """Call ``f()`` when a shell starts; it returns a dict of names for its namespace."""
-        _require_callable("shell_context_processor", f)
+        require_callable("shell_context_processor", f)
         self.shell_context_processors.append(f)
         return f
 
@@ -479,7 +479,7 @@ class App(Scaffold):
         :param location: the URL to go to.
         :param code: HTTP status code, 3xx.
         """
-        if code not in _REDIRECTS or not _is_plain_location(location):
+        if code not in _REDIRECTS or not is_plain_location(location):
             return _redirect(location, code=code, Response=self.response_class)
         # PERF: for a URL that needs no escaping the page is known but for two places (1.4 µs,
         # where Werkzeug's takes 4.0 µs).
@@ -549,7 +549,7 @@ def _redirect_page() -> tuple[str, str, str]:
 _NOTHING: dict[int | None, dict[type[Exception], ft.ErrorHandlerCallable]] = {}
 
 
-def _check_blueprint(blueprint: object) -> None:
+def check_blueprint(blueprint: object) -> None:
     """Refuse a module or a class where a blueprint is meant; anything that registers will do."""
     if isinstance(blueprint, type) or not hasattr(blueprint, "register"):
         raise TypeError(f"register_blueprint() needs a Blueprint object, not {blueprint!r}.")
@@ -574,9 +574,9 @@ def _where(view_func: t.Any) -> str:
     return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
 
 
-def _naming_decorator(
+def naming_decorator(
     where: str, register: t.Callable[[t.Any, str | None], None], name: str | None
 ) -> t.Callable[[_T_named], _T_named]:
     """Make a decorator that registers a function under a name and returns it unchanged."""
-    _refuse_bare_decorator(where, name, f"with parentheses, {where}()")
+    refuse_bare_decorator(where, name, f"with parentheses, {where}()")
     return registering(lambda f: register(f, name))

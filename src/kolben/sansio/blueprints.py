@@ -11,8 +11,8 @@ from .app import (
     T_template_filter,
     T_template_global,
     T_template_test,
-    _check_blueprint,
-    _naming_decorator,
+    check_blueprint,
+    naming_decorator,
 )
 from .scaffold import (
     Scaffold,
@@ -23,10 +23,10 @@ from .scaffold import (
     T_template_context_processor,
     T_url_defaults,
     T_url_value_preprocessor,
-    _check_view,
     _endpoint_from_view_func,
-    _require_callable,
+    check_view,
     registering,
+    require_callable,
     setupmethod,
 )
 
@@ -208,7 +208,7 @@ class Blueprint(Scaffold):
 
         :param func: called with a :class:`BlueprintSetupState`.
         """
-        _require_callable("record", func)
+        require_callable("record", func)
         self.deferred_functions.append(func)
 
     @setupmethod
@@ -217,7 +217,7 @@ class Blueprint(Scaffold):
 
         :param func: called with a :class:`BlueprintSetupState`.
         """
-        _require_callable("record_once", func)
+        require_callable("record_once", func)
 
         def only_first(state: BlueprintSetupState) -> None:
             if state.first_registration:
@@ -234,7 +234,7 @@ class Blueprint(Scaffold):
         """
         if blueprint is self:
             raise ValueError(f"The blueprint {self.name!r} cannot be registered on itself.")
-        _check_blueprint(blueprint)
+        check_blueprint(blueprint)
         self._blueprints.append((blueprint, options))
 
     @setupmethod
@@ -253,7 +253,7 @@ class Blueprint(Scaffold):
         :raises ValueError: if the endpoint contains a dot.
         """
         if view_func is not None:
-            _check_view(view_func)
+            check_view(view_func)
         _refuse_dot("'endpoint'", endpoint)
         _refuse_dot("name of a view function", getattr(view_func, "__name__", None))
         self.record(
@@ -357,7 +357,7 @@ class Blueprint(Scaffold):
 
         :param name: name in templates; by default the function's name.
         """
-        return _naming_decorator("app_template_filter", self.add_app_template_filter, name)
+        return naming_decorator("app_template_filter", self.add_app_template_filter, name)
 
     @setupmethod
     def add_app_template_filter(
@@ -378,7 +378,7 @@ class Blueprint(Scaffold):
 
         :param name: name in templates; by default the function's name.
         """
-        return _naming_decorator("app_template_test", self.add_app_template_test, name)
+        return naming_decorator("app_template_test", self.add_app_template_test, name)
 
     @setupmethod
     def add_app_template_test(self, f: ft.TemplateTestCallable, name: str | None = None) -> None:
@@ -397,7 +397,7 @@ class Blueprint(Scaffold):
 
         :param name: name in templates; by default the function's name.
         """
-        return _naming_decorator("app_template_global", self.add_app_template_global, name)
+        return naming_decorator("app_template_global", self.add_app_template_global, name)
 
     @setupmethod
     def add_app_template_global(
@@ -478,7 +478,7 @@ class Blueprint(Scaffold):
         """
 
         def register(f: ft.ErrorHandlerCallable) -> None:
-            _require_callable("app_errorhandler", f)
+            require_callable("app_errorhandler", f)
             self.record_once(lambda state: state.app.register_error_handler(code, f))
 
         return registering(register)
@@ -497,7 +497,7 @@ class Blueprint(Scaffold):
 
     def _app_hook(self, where: str, table_of: t.Callable[[App], _HookTable], f: _T_hook) -> _T_hook:
         """Record that a function joins the hooks of the whole application."""
-        _require_callable(where, f)
+        require_callable(where, f)
         self.record_once(lambda state: table_of(state.app).setdefault(None, HookList()).append(f))
         return f
 

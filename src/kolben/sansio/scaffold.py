@@ -206,7 +206,7 @@ class Scaffold:
         :param rule: the URL rule, such as ``/user/<name>``.
         :param options: as for :meth:`add_url_rule`, ``endpoint`` and ``methods`` among them.
         """
-        _refuse_bare_decorator("route", rule, 'with a URL rule, such as route("/")')
+        refuse_bare_decorator("route", rule, 'with a URL rule, such as route("/")')
         endpoint: str | None = options.pop("endpoint", None)
 
         # Through the instance, where extensions replace the method.
@@ -291,7 +291,7 @@ class Scaffold:
         :param options: as for :meth:`add_websocket`.
         """
         hint = 'with a URL rule, such as websocket("/chat")'
-        _refuse_bare_decorator("websocket", rule, hint)
+        refuse_bare_decorator("websocket", rule, hint)
         endpoint: str | None = options.pop("endpoint", None)
         return registering(lambda f: self.add_websocket(rule, endpoint, f, **options))
 
@@ -406,7 +406,7 @@ class Scaffold:
 
         if not isinstance(code_or_exception, type):
             hint = "with a code or an exception, such as errorhandler(404)"
-            _refuse_bare_decorator("errorhandler", code_or_exception, hint)
+            refuse_bare_decorator("errorhandler", code_or_exception, hint)
         return registering(lambda f: self.register_error_handler(code_or_exception, f))
 
     @setupmethod
@@ -419,7 +419,7 @@ class Scaffold:
         :param f: called with the exception; returns what a view may return.
         """
         exc_class, code = self._get_exc_class_and_code(code_or_exception)
-        _require_callable("register_error_handler", f)
+        require_callable("register_error_handler", f)
         self.error_handler_spec[None][code][exc_class] = f
 
     @staticmethod
@@ -455,31 +455,31 @@ _HANDLED = "An error handler is registered for an exception class or an HTTP err
 
 def _hook(where: str, table: dict[ft.AppOrBlueprintKey, list[t.Any]], f: _T_hook) -> _T_hook:
     """Add a function to the hooks of the object itself, and give it back to the decorator."""
-    _require_callable(where, f)
+    require_callable(where, f)
     table.setdefault(None, HookList()).append(f)
     return f
 
 
-def _require_callable(where: str, f: object) -> None:
+def require_callable(where: str, f: object) -> None:
     """Refuse at registration what could only fail later, in the midst of a request."""
     if not callable(f):
         raise TypeError(f"{where}() needs a function, not {f!r}.")
 
 
-def _refuse_bare_decorator(name: str, argument: object, usage: str) -> None:
+def refuse_bare_decorator(name: str, argument: object, usage: str) -> None:
     """Notice ``@app.route`` without parentheses, which would lose the function silently."""
     if callable(argument):
         raise TypeError(f"Use @{name} {usage}: it was applied to {argument!r} itself.")
 
 
-def _check_view(view_func: object) -> None:
+def check_view(view_func: object) -> None:
     """Refuse a view that cannot be called, and a view class that is not made a function."""
     if isinstance(view_func, type) and issubclass(view_func, View):
         name = view_func.__name__
         raise TypeError(
             f"{name} is a class; register the function that {name}.as_view('a name') returns."
         )
-    _require_callable("add_url_rule", view_func)
+    require_callable("add_url_rule", view_func)
 
 
 def _endpoint_from_view_func(view_func: ft.RouteCallable | None) -> str:
