@@ -14,6 +14,7 @@ import re
 import sys
 import typing as t
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
@@ -38,7 +39,7 @@ _DEFAULT_HOST = "127.0.0.1"
 _DEFAULT_PORT = 5000
 
 #: The exit status by which Werkzeug's serving process asks to be started again.
-_RELOAD_STATUS = 3
+RELOAD_STATUS = 3
 
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
@@ -237,15 +238,15 @@ def serve_development(app: WSGIApplication, host: str, port: int, **options: t.A
     if serving.run_simple is not _werkzeug_run_simple:
         serving.run_simple(host, port, app, **options)
         return
-    app = _for_developers(app, host, options, live_reload)
+    run = _choose_server(app, host, port, options, live_reload)
     if is_running_from_reloader():
         # The socket is open already.
-        serving.run_simple(host, port, app, **options)
+        run()
         return
     _check_address(host, port)
     while True:
         try:
-            serving.run_simple(host, port, app, **options)
+            run()
         except SystemExit as stop:
             if not options.get("use_reloader") or not _is_failure(stop.code):
                 raise
@@ -257,23 +258,75 @@ def serve_development(app: WSGIApplication, host: str, port: int, **options: t.A
             return
 
 
+def _choose_server(
+    app: WSGIApplication,
+    host: str,
+    port: int,
+    options: dict[str, t.Any],
+    live_reload: bool | None,
+) -> Callable[[], None]:
+    """Return what serves an application: Werkzeug's server, or uvicorn where it needs ASGI."""
+    if _needs_asgi(app, options):
+        from . import development_asgi
+
+        inner: t.Any = app
+        inner.wsgi_app = _for_developers(inner.wsgi_app, inner, host, options, live_reload)
+        return partial(development_asgi.serve, inner, host, port, options)
+    around = _for_developers(app, app, host, options, live_reload)
+    return partial(serving.run_simple, host, port, around, **options)
+
+
+def _needs_asgi(app: WSGIApplication, options: dict[str, t.Any]) -> bool:
+    """Tell whether uvicorn is to serve; say so in a line where it would have to and is not there."""
+    from ..app import Flask
+    from .worker import choose_interface
+
+    chosen_otherwise = options["request_handler"] is not RequestHandler or options.get("processes")
+    if not isinstance(app, Flask) or chosen_otherwise or not options.get("threaded"):
+        return False
+    interface, reason = choose_interface(app)
+    if interface != "asgi":
+        return False
+    from .development_asgi import is_installed
+
+    if is_installed():
+        return True
+    if any(rule.websocket for rule in app.url_map.iter_rules()) and not is_running_from_reloader():
+        click.secho(
+            f" * This program is served without its WebSockets, because {reason}:"
+            ' pip install "kolben[dev]" brings the server for them.',
+            fg="yellow",
+            err=True,
+        )
+    return False
+
+
 def _for_developers(
-    app: WSGIApplication, host: str, options: dict[str, t.Any], live_reload: bool | None
+    wsgi_app: WSGIApplication,
+    app: WSGIApplication,
+    host: str,
+    options: dict[str, t.Any],
+    live_reload: bool | None,
 ) -> WSGIApplication:
-    """Put our debugger, in place of Werkzeug's, and the reloading of pages around an application."""
+    """Put our debugger, in place of Werkzeug's, and the reloading of pages around an application.
+
+    :param wsgi_app: what they are put around.
+    :param app: the application that it answers for.
+    """
     from ..app import Flask
 
     found = app if isinstance(app, Flask) else None
     if options.pop("use_debugger", False):
         from ..debugging.debugger import Debugger
 
-        app = Debugger(app, options.pop("use_evalex", True), lambda: found)
-        app.trusted_hosts.append(host)
+        debugger = Debugger(wsgi_app, options.pop("use_evalex", True), lambda: found)
+        debugger.trusted_hosts.append(host)
+        wsgi_app = debugger
     if live_reload or (live_reload is None and options.get("use_reloader")):
         from ..debugging.live_reload import LiveReload, folders_of
 
-        app = LiveReload(app, lambda: [] if found is None else folders_of(found))
-    return app
+        wsgi_app = LiveReload(wsgi_app, lambda: [] if found is None else folders_of(found))
+    return wsgi_app
 
 
 def _check_address(host: str, port: int) -> None:
@@ -331,21 +384,30 @@ def _wait_for_change(host: str, port: int, status: object, options: dict[str, t.
         server.server_close()
 
 
-def _watch(options: dict[str, t.Any]) -> None:
-    """Return when a watched file changes."""
+def make_watcher(options: dict[str, t.Any]) -> t.Any:
+    """Make what watches the program's files.
+
+    :param options: those of :func:`werkzeug.serving.run_simple`.
+    :return: a watcher of Werkzeug's: a context manager, whose ``run`` ends the process with status 3.
+    """
     # Werkzeug has no public name for its watchers, and writing another one would watch otherwise.
     from werkzeug._reloader import reloader_loops
 
-    watcher = reloader_loops[options.get("reloader_type", "auto")](
+    return reloader_loops[options.get("reloader_type", "auto")](
         extra_files=options.get("extra_files"),
         exclude_patterns=options.get("exclude_patterns"),
         interval=options.get("reloader_interval", 1),
     )
+
+
+def _watch(options: dict[str, t.Any]) -> None:
+    """Return when a watched file changes."""
+    watcher = make_watcher(options)
     try:
         with watcher:
             watcher.run()
     except SystemExit as stop:
-        if stop.code != _RELOAD_STATUS:
+        if stop.code != RELOAD_STATUS:
             raise
 
 
