@@ -342,7 +342,7 @@ def run_app(*args):
 
 
 def test_run_has_flasks_defaults(served):
-    assert run_app().output == " * Debug mode: off\n"
+    assert run_app().output == " * Debug mode: off\n * For production: kolben serve\n"
     assert_options(
         served,
         host="127.0.0.1",
@@ -385,7 +385,10 @@ def test_debug_mode_turns_on_reloader_and_debugger(served):
 def test_run_takes_the_application_as_its_argument(served, module, target):
     module(FACTORY)
     result = invoke("run", target)
-    assert result.output == f" * Serving Kolben app '{target}'\n * Debug mode: off\n"
+    assert (
+        result.output
+        == f" * Serving Kolben app '{target}'\n * Debug mode: off\n * For production: kolben serve\n"
+    )
     assert isinstance(served["app"], Flask)
 
 

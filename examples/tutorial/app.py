@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from kolben import Blueprint, Flask, abort, json, render_template, request
+from kolben import Blueprint, Flask, abort, json, render_template, request, send_from_directory
 from kolben.websockets import UpgradeRequired
 
 from . import (
@@ -35,27 +36,30 @@ from .source import show
 
 @dataclass(frozen=True)
 class Chapter:
-    """One chapter: its page is ``templates/chapters/<slug>.html``."""
+    """One chapter: its page is ``templates/chapters/<slug>.html``; the first two have no program."""
 
     number: int
     title: str
     summary: str
-    program: Blueprint
+    program: Blueprint | None
     files: tuple[str, ...]
+    name: str = ""
 
     @property
     def slug(self) -> str:
-        return self.program.name
+        return self.name if self.program is None else self.program.name
 
 
 # A new chapter is one program, one page in templates/chapters, and one entry here.
 CHAPTERS = [
+    Chapter(1, "Beginning", "What a web framework does.", None, (), "beginning"),
+    Chapter(2, "Installing", "Python, an environment, and one package.", None, (), "installing"),
     Chapter(
         3,
         "Hello World",
         "The smallest program, and what happens when it fails.",
         ch03_hello.chapter,
-        ("ch03_hello.py",),
+        ("hello.py", "ch03_hello.py"),
     ),
     Chapter(
         4,
@@ -190,12 +194,18 @@ app.config.update(
     DATA_FOLDER=os.environ.get("DATA_FOLDER"),
 )
 for each in CHAPTERS:
-    app.register_blueprint(each.program, url_prefix=f"/run/{each.slug}")
+    if each.program is not None:
+        app.register_blueprint(each.program, url_prefix=f"/run/{each.slug}")
+
+
+@app.context_processor
+def menu() -> dict[str, object]:
+    return {"chapters": CHAPTERS}
 
 
 @app.get("/")
 def index() -> str:
-    return render_template("index.html", chapters=CHAPTERS)
+    return render_template("index.html")
 
 
 @app.get("/chapters/<slug>")
@@ -211,6 +221,19 @@ def chapter(slug: str) -> str:
         after=CHAPTERS[place + 1] if place + 1 < len(CHAPTERS) else None,
         show=show,
     )
+
+
+# Where `make docs` puts the manual.
+MANUAL = Path(__file__).resolve().parents[2] / "docs" / "_build" / "html"
+
+
+@app.get("/manual/")
+@app.get("/manual/<path:page>")
+def manual(page: str = "index.html") -> WerkzeugResponse | str:
+    """Show the documentation, if it was built."""
+    if not MANUAL.is_dir():
+        return render_template("manual.html")
+    return send_from_directory(MANUAL, f"{page}index.html" if page.endswith("/") else page)
 
 
 def error_page(error: HTTPException) -> WerkzeugResponse:

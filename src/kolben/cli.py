@@ -720,6 +720,7 @@ def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
     banner = {
         f"Serving Kolben app '{app_import_path}'": app_import_path is not None,
         f"Debug mode: {'on' if debug else 'off'}": debug is not None,
+        "For production: kolben serve": debug is not None,
     }
     for line, is_known in banner.items():
         if is_known and not is_running_from_reloader():

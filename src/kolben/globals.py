@@ -39,7 +39,8 @@ _NO_REQUEST = """\
 Working outside of request context.
 
 request, session and whatever reads them exist only while a request is handled. In a test, wrap \
-the code in "with app.test_request_context():"; in a background task, pass it the values it needs.\
+the code in "with app.test_request_context():"; in a background task, pass it the values it needs; \
+around a generator that is streamed, put stream_with_context().\
 """
 _NO_WEBSOCKET = """\
 Working outside of websocket context.

@@ -79,8 +79,8 @@ class UpgradeRequired(HTTPException):
 
     code = 426
     description = (
-        "This URL is a WebSocket. It takes a WebSocket client, and an ASGI server:"
-        " granian --interface asgi, uvicorn or hypercorn."
+        "This URL is a WebSocket. It takes a WebSocket client, and a server that speaks ASGI:"
+        " 'kolben serve', or 'kolben run' with the extra kolben[dev]."
     )
 
     def get_headers(self, environ: t.Any = None, scope: t.Any = None) -> list[tuple[str, str]]:

@@ -40,17 +40,23 @@ def test_the_package_is_the_application(site):
     assert isinstance(importlib.import_module("examples.tutorial").app, Flask)
 
 
-def test_there_is_a_chapter_for_all_from_3_to_18(site):
-    numbers = [chapter.number for chapter in site.CHAPTERS]
-    assert set(range(3, 19)) <= set(numbers)
-    assert numbers == sorted(numbers)
+def test_there_is_a_chapter_for_all_from_1_to_18(site):
+    assert [chapter.number for chapter in site.CHAPTERS] == [*range(1, 19)]
+
+
+def test_the_first_program_is_the_smallest(site):
+    files = [chapter.files[0] for chapter in site.CHAPTERS if chapter.files]
+    sizes = [(ROOT / "examples/tutorial" / file).stat().st_size for file in files]
+    assert sizes[0] == min(sizes)
 
 
 def test_every_chapter_has_a_page_with_its_source(site, client):
     for chapter in site.CHAPTERS:
         page = client.get(f"/chapters/{chapter.slug}")
         assert page.status_code == 200
-        shown = re.findall(r'<pre class="code"[^>]*><code>(.*?)</code></pre>', page.text, re.DOTALL)
+        shown = re.findall(
+            r'<pre class="code" tabindex[^>]*><code>(.*?)</code></pre>', page.text, re.DOTALL
+        )
         shown = [html.unescape(re.sub(r"</?span[^>]*>", "", source)) for source in shown]
         files = [ROOT / "examples/tutorial" / file for file in chapter.files]
         assert shown == [file.read_text("utf-8") for file in files]

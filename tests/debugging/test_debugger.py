@@ -30,7 +30,7 @@ def client(app) -> Client:
 
 
 def page_of(client: Client, path: str, capsys, **headers: str) -> str:
-    answer = client.get(path, headers={"Accept": "*/*", **headers})
+    answer = client.get(path, headers={"Accept": "*/*", "User-Agent": "curl/8", **headers})
     assert answer.status_code == 500
     return answer.text
 

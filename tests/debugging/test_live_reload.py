@@ -8,6 +8,7 @@ import pytest
 from werkzeug.test import Client
 
 import kolben
+from kolben.debugging import live_reload
 from kolben.debugging.live_reload import LiveReload, folders_of
 
 NAVIGATION = {"Sec-Fetch-Dest": "document"}
@@ -53,52 +54,38 @@ def test_what_is_no_page_stays_as_it_is(client, app, path, headers):
     assert "script.js" not in client.head("/", headers=NAVIGATION).text
 
 
+def states(client: Client) -> list[tuple[str, ...]]:
+    """What one request for changes is told, until it ends."""
+    text = client.get("/__kolben__/live/events").text
+    return [tuple(line[6:].split()) for line in text.splitlines() if line.startswith("data: ")]
+
+
 @pytest.mark.parametrize(
-    ("file", "event"), [("static/a.css", "styles"), ("templates/a.html", "reload")]
+    ("file", "place"), [("static/a.css", 2), ("templates/a.html", 1), ("static/a.js", 1)]
 )
-def test_a_saved_file_is_told(client, tmp_path, file, event):
-    stream = client.get("/__kolben__/live/events", buffered=False)
-    events = iter(stream.response)
-    first = next(events)
-    assert b"event: process\n" in first
-    done = threading.Event()
-
-    def save() -> None:
-        while not done.wait(0.1):
-            (tmp_path / file).write_text((tmp_path / file).read_text() + "x")
-
-    (tmp_path / file).write_text("")
-    saver = threading.Thread(target=save)
-    saver.start()
-    try:
-        told = next(one for one in events if b"event" in one)
-    finally:
-        done.set()
-        saver.join()
-        stream.close()
-    # The first look may fall between the creation of a file and the first change of it.
-    assert told == f"event: {event}\ndata:\n\n".encode()
+def test_a_saved_file_is_told_at_once_and_to_those_who_ask_later(client, tmp_path, file, place):
+    before = states(client)[0]
+    (tmp_path / file).write_text("changed")
+    seen = [state for _ in range(5) for state in states(client)]
+    assert seen[-1][place] > before[place]
+    assert seen[-1][3 - place] == before[3 - place]
+    assert seen[-1][0] == before[0]
 
 
-def test_the_thread_that_looks_ends_with_the_last_page(client):
-    stream = client.get("/__kolben__/live/events", buffered=False)
-    events = iter(stream.response)
-    next(events)
-    waiting = threading.Thread(target=next, args=(events, None))
-    waiting.start()
-    names = [thread for thread in threading.enumerate() if thread.name == "kolben-live"]
-    waiting.join(10)
-    stream.close()
-    for thread in names:
-        thread.join(10)
-    assert not any(thread.is_alive() for thread in names)
+def test_a_request_for_changes_ends_by_itself(client):
+    """A browser that waits for all requests of a page must not wait for ever."""
+    assert len(states(client)) == 1
+
+
+def test_the_thread_that_looks_ends_after_the_last_page(client, monkeypatch):
+    monkeypatch.setattr(live_reload, "LINGER", 0.0)
+    states(client)
+    for thread in threading.enumerate():
+        if thread.name == "kolben-live":
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 def test_two_processes_are_told_apart(app):
-    def process() -> bytes:
-        stream = Client(LiveReload(app, list)).get("/__kolben__/live/events", buffered=False)
-        first = next(iter(stream.response))
-        stream.close()
-        return first
-
-    assert process() != process()
+    first, second = (states(Client(LiveReload(app, list)))[0] for _ in range(2))
+    assert first[0] != second[0]

@@ -11,7 +11,7 @@ import kolben
 from kolben import abort
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-TERMINAL = {"Accept": "*/*"}
+TERMINAL = {"Accept": "*/*", "User-Agent": "curl/8.10.1"}
 PROGRAM = {"Accept": "application/json"}
 
 
@@ -68,6 +68,25 @@ def test_each_client_gets_the_page_that_it_can_show(app):
     assert {"rule": "/users", "methods": "GET, HEAD, OPTIONS", "endpoint": "users"} in content[
         "routes"
     ]
+
+
+@pytest.mark.parametrize(
+    ("accept", "agent", "media_type"),
+    [
+        ("*/*", "curl/8", "text/plain"),
+        ("*/*", "Wget/1.25", "text/plain"),
+        ("*/*", "python-requests/2", "text/html"),
+        ("application/json, text/plain, */*", "axios", "application/problem+json"),
+        ("application/json;q=0.5, text/html", "x", "text/html"),
+        ("application/vnd.api+json", "x", "application/problem+json"),
+        ("application/problem+json", "x", "application/problem+json"),
+        ("image/avif,image/webp,*/*", "Mozilla/5.0", "text/html"),
+    ],
+)
+def test_the_media_type_is_chosen_by_what_the_client_accepts(app, accept, agent, media_type):
+    answer = app.test_client().get("/user", headers={"Accept": accept, "User-Agent": agent})
+    assert answer.mimetype == media_type
+    assert answer.headers["Vary"] == "Accept"
 
 
 def test_a_client_that_names_no_media_type_gets_what_production_sends(app):

@@ -25,6 +25,8 @@ from kolben.serving import development
 
 PATIENCE = 20  # seconds until something that should happen counts as missing
 
+HINT = " * For production: kolben serve\n"
+
 
 @pytest.fixture(autouse=True)
 def clean_process(monkeypatch):
@@ -83,7 +85,9 @@ def test_debug_mode(served, monkeypatch, capsys, argument, variable, debug):
     assert app.debug is debug
     assert (served[0]["use_reloader"], served[0]["use_debugger"]) == (debug, debug)
     mode = "on" if debug else "off"
-    assert capsys.readouterr().out == f" * Serving Kolben app 'program'\n * Debug mode: {mode}\n"
+    assert (
+        capsys.readouterr().out == f" * Serving Kolben app 'program'\n * Debug mode: {mode}\n{HINT}"
+    )
 
 
 def test_options_go_to_the_server(served):
@@ -164,7 +168,7 @@ def options_of(served, *names):
 
 def test_a_program_that_only_defines_an_application_is_served(program, served):
     result = program(DEFINES, "--port", "82")
-    assert result.output == " * Serving Kolben app 'server.py'\n * Debug mode: off\n"
+    assert result.output == " * Serving Kolben app 'server.py'\n * Debug mode: off\n" + HINT
     assert options_of(served, "host", "port", "use_reloader") == ["127.0.0.1", 82, False]
     assert served[0]["app"].name == "server"
 
@@ -178,7 +182,7 @@ def test_what_a_program_says_holds(program, served):
     result = program(RUNS, FLASK_RUN_PORT="83", FLASK_RUN_RELOAD="0")
     names = ("host", "port", "use_reloader", "use_debugger")
     assert options_of(served, *names) == ["127.0.0.2", 81, False, False]
-    assert result.output == " * Serving Kolben app 'server'\n * Debug mode: on\n"
+    assert result.output == " * Serving Kolben app 'server'\n * Debug mode: on\n" + HINT
 
 
 def test_what_is_typed_holds_over_what_a_program_says(program, served):

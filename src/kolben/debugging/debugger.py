@@ -14,6 +14,7 @@ from inspect import unwrap
 from itertools import groupby
 
 from markupsafe import Markup, escape
+from werkzeug.datastructures import EnvironHeaders
 from werkzeug.debug import DebuggedApplication, get_pin_and_cookie_name
 from werkzeug.debug.tbtools import DebugFrameSummary, DebugTraceback
 from werkzeug.wrappers import Response
@@ -107,7 +108,7 @@ class Debugger(DebuggedApplication):
         for frame in traceback.all_frames:
             self.frames[id(frame)] = frame
             self.frame_contexts[id(frame)] = contexts
-        media_type = negotiate(environ.get("HTTP_ACCEPT", "")) or HTML
+        media_type = negotiate(EnvironHeaders(environ)) or HTML
         request = next((c.request for c in contexts if hasattr(c, "request")), None)
         page = _page_of(error, self._find_app(), request)
         if not any(map(_is_own, traceback.all_frames)):

@@ -22,33 +22,36 @@ if t.TYPE_CHECKING:
 PREFIX = "/__kolben__/live"
 #: Seconds between two looks at the files.
 INTERVAL = 0.4
-#: Seconds after which a comment is sent, by which a page that is gone is noticed.
-HEARTBEAT = 5.0
+#: Seconds for which a page is held that asks for changes. It asks again: a browser that waits for all of
+#: a page (a headless one that takes a picture, say) is not kept waiting for longer.
+HOLD = 1.0
+#: Seconds after the last page has asked for which files are still looked at.
+LINGER = 10.0
 #: So many files are looked at; folders with more are not looked at further.
 MOST_FILES = 5_000
 
 _SCRIPT = b"""\
 (() => {
-  let known = null, source = null;
+  let known = null;
   const swapStyles = () => document.querySelectorAll("link[rel~=stylesheet]").forEach(link => {
     const url = new URL(link.href);
     if (url.origin !== location.origin) return;
     url.searchParams.set("__live__", Date.now());
     link.href = url;
   });
-  const listen = () => {
-    source = new EventSource("/__kolben__/live/events");
-    source.addEventListener("process", event => {
-      if (known !== null && known !== event.data) location.reload();
-      known = event.data;
-    });
-    source.addEventListener("reload", () => location.reload());
-    source.addEventListener("styles", swapStyles);
-    source.onerror = () => { if (source.readyState === EventSource.CLOSED) setTimeout(listen, 1000); };
+  const heed = state => {
+    const [process, pages, styles] = state.split(" ");
+    if (known !== null && (known[0] !== process || known[1] !== pages)) location.reload();
+    else if (known !== null && known[2] !== styles) swapStyles();
+    known = [process, pages, styles];
   };
-  addEventListener("pagehide", () => source.close());
-  addEventListener("pageshow", event => { if (event.persisted) listen(); });
-  listen();
+  const listen = () => {
+    const source = new EventSource("/__kolben__/live/events");
+    source.addEventListener("state", event => heed(event.data));
+    source.onerror = () => { if (source.readyState === EventSource.CLOSED) setTimeout(listen, 1000); };
+    addEventListener("pagehide", () => source.close());
+  };
+  addEventListener("pageshow", listen);
 })();
 """
 _TAG = b'\n<script src="/__kolben__/live/script.js" defer></script>\n'
@@ -95,11 +98,15 @@ class LiveReload:
         return []
 
     def _events(self) -> Iterator[bytes]:
-        yield f"retry: 400\nevent: process\ndata: {self.process}\n\n".encode()
-        with self.watch.open() as changes:
-            while True:
-                change = changes.wait(HEARTBEAT)
-                yield b": still here\n\n" if change is None else b"event: %b\ndata:\n\n" % change
+        yield b"retry: 500\n\n"
+        state = self.watch.state()
+        yield self._event(state)
+        changed = self.watch.wait_for_change(state, HOLD)
+        if changed != state:
+            yield self._event(changed)
+
+    def _event(self, state: State) -> bytes:
+        return f"event: state\ndata: {self.process} {state[0]} {state[1]}\n\n".encode()
 
 
 def _is_navigation(environ: WSGIEnvironment) -> bool:
@@ -149,89 +156,62 @@ class _Page:
                 body.close()
 
 
+#: How often files were changed because of which a page is reloaded, and how often stylesheets.
+State = tuple[int, int]
+
+
 class Watch:
-    """Looks for changed files, for as long as somebody waits for changes.
+    """Looks for changed files, for as long as pages ask for changes.
 
     :param folders: lists the folders.
     """
 
     def __init__(self, folders: Callable[[], Iterable[str]]) -> None:
         self._folders = folders
-        self._lock = threading.Lock()
-        self._open: set[Changes] = set()
+        self._changed = threading.Condition()
+        self._state: State = (0, 0)
+        self._asked_at = 0.0
         self._thread: threading.Thread | None = None
 
-    def open(self) -> Changes:
-        """Begin to watch; the result is a context manager that ends it."""
-        changes = Changes(self)
-        with self._lock:
-            self._open.add(changes)
+    def state(self) -> State:
+        """Return what has been changed so far, and begin to look."""
+        with self._changed:
+            self._asked_at = time.monotonic()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="kolben-live", daemon=True)
+                seen = _snapshot(self._folders())
+                self._thread = threading.Thread(
+                    target=self._run, args=(seen,), name="kolben-live", daemon=True
+                )
                 self._thread.start()
-        return changes
+            return self._state
 
-    def close(self, changes: Changes) -> None:
-        """Stop telling one who waited.
+    def wait_for_change(self, state: State, timeout: float) -> State:
+        """Wait until something has changed.
 
-        :param changes: what :meth:`open` has returned.
+        :param state: what is known to have changed.
+        :param timeout: for how many seconds to wait.
         """
-        with self._lock:
-            self._open.discard(changes)
+        with self._changed:
+            self._changed.wait_for(lambda: self._state != state, timeout)
+            return self._state
 
-    def _run(self) -> None:
-        seen = _snapshot(self._folders())
+    def _run(self, seen: dict[str, tuple[int, int]]) -> None:
         while True:
             time.sleep(INTERVAL)
             now = _snapshot(self._folders())
             changed = {path for path in seen.keys() | now.keys() if seen.get(path) != now.get(path)}
             seen = now
-            with self._lock:
-                if not self._open:
+            with self._changed:
+                if changed:
+                    pages, styles = self._state
+                    if all(path.endswith(".css") for path in changed):
+                        self._state = pages, styles + 1
+                    else:
+                        self._state = pages + 1, styles
+                    self._changed.notify_all()
+                if time.monotonic() - self._asked_at > LINGER:
                     self._thread = None
                     return
-                if changed:
-                    only_styles = all(path.endswith(".css") for path in changed)
-                    for one in self._open:
-                        one.tell(b"styles" if only_styles else b"reload")
-
-
-class Changes:
-    """What one page waits for.
-
-    :param watch: whose it is.
-    """
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-        self._told = threading.Condition()
-        self._kinds: list[bytes] = []
-
-    def __enter__(self) -> t.Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._watch.close(self)
-
-    def tell(self, kind: bytes) -> None:
-        """Tell of a change.
-
-        :param kind: what is to be done: ``reload`` or ``styles``.
-        """
-        with self._told:
-            self._kinds.append(kind)
-            self._told.notify()
-
-    def wait(self, timeout: float) -> bytes | None:
-        """Wait for a change.
-
-        :param timeout: for how many seconds.
-        :return: its kind; None if there was none.
-        """
-        with self._told:
-            if not self._kinds:
-                self._told.wait(timeout)
-            return self._kinds.pop(0) if self._kinds else None
 
 
 def _snapshot(folders: Iterable[str]) -> dict[str, tuple[int, int]]:

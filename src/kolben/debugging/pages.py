@@ -50,21 +50,29 @@ class Page:
         return [*meant, *self.hints]
 
 
-def negotiate(accept: str) -> str | None:
+#: How programs begin their User-Agent that show what they get in a terminal, and accept anything.
+_TERMINALS = ("curl/", "wget/", "httpie/", "xh/")
+
+
+def negotiate(headers: t.Mapping[str, str]) -> str | None:
     """Choose the media type of a page by a request's ``Accept`` (RFC 9110, section 12.5.1).
 
-    :param accept: the header.
-    :return: the type; None without a header, where the plain page of the framework is due.
+    A client that accepts anything gets HTML, unless it is one that writes to a terminal.
+
+    :param headers: the request's headers.
+    :return: the type; None without the header, where the plain page of the framework is due.
     """
+    accept = headers.get("Accept", "")
     if not accept:
         return None
     accepted = parse_accept_header(accept, MIMEAccept)
-    best = accepted.best_match([HTML, JSON, TEXT])
-    # A browser names HTML. A terminal's `*/*` does not care: it gets what it can show.
-    if (best == HTML and accepted.find(HTML) < 0) or not any(one[0] == best for one in accepted):
-        named = [one[0] for one in accepted]
-        return JSON if JSON in named or any(name.endswith("+json") for name in named) else TEXT
-    return best
+    names = [name for name, quality in accepted if quality]
+    if any(name.endswith("+json") for name in names) and HTML not in names:
+        return JSON
+    if not any(name in {HTML, JSON, TEXT, "application/xhtml+xml"} for name in names):
+        is_terminal = headers.get("User-Agent", "").lower().startswith(_TERMINALS)
+        return TEXT if is_terminal else HTML
+    return accepted.best_match([HTML, JSON, TEXT])
 
 
 def render(page: Page, media_type: str) -> str:

@@ -32,7 +32,7 @@ def explain_refusal(app: Flask, request: Request, error: HTTPException) -> Respo
     :return: the page; None where there is nothing to be explained, or a client that names no media
         types, to which the page is sent that it would get without debug mode.
     """
-    media_type = negotiate(request.headers.get("Accept", ""))
+    media_type = negotiate(request.headers)
     if media_type is None or error.response is not None:
         return None
     page = None

@@ -23,6 +23,7 @@ import click
 from werkzeug import serving
 from werkzeug.serving import WSGIRequestHandler, is_running_from_reloader
 
+from ..debugging.live_reload import PREFIX as LIVE_PREFIX
 from ..helpers import get_debug_flag, get_load_dotenv
 from ..loading.locate import NoAppException, find_best_app, prepare_import
 from .address import explain_address
@@ -190,6 +191,15 @@ class RequestHandler(WSGIRequestHandler):
             lambda byte: b"%%%02X" % ord(byte[0]), self.raw_requestline
         )
         return super().parse_request()
+
+    def log_request(self, code: t.Any = "-", size: t.Any = "-") -> None:
+        """Write the access line, but not for pages that ask each second whether to reload.
+
+        :param code: the status.
+        :param size: not known.
+        """
+        if not getattr(self, "path", "").startswith(LIVE_PREFIX):
+            super().log_request(code, size)
 
     def send_response(self, code: t.Any, message: str | None = None) -> None:
         """Begin a response: access line and status line.

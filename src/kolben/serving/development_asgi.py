@@ -20,6 +20,8 @@ from werkzeug import serving
 from werkzeug._internal import _log
 from werkzeug.serving import is_running_from_reloader
 
+from ..debugging.live_reload import PREFIX as LIVE_PREFIX
+
 if t.TYPE_CHECKING:
     import ssl
 
@@ -215,7 +217,7 @@ class AccessLines:
         :param receive: gives the client's messages.
         :param send: takes ours.
         """
-        if scope["type"] == "lifespan":
+        if scope["type"] == "lifespan" or scope["path"].startswith(LIVE_PREFIX):
             await self.app(scope, receive, send)
             return
 

@@ -1,0 +1,8 @@
+from kolben import Flask
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def hello():
+    return "Hello World!"
