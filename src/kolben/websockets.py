@@ -80,7 +80,7 @@ class UpgradeRequired(HTTPException):
     code = 426
     description = (
         "This URL is a WebSocket. It takes a WebSocket client, and a server that speaks ASGI:"
-        " 'kolben serve', or 'kolben run' with the extra kolben[dev]."
+        " 'kolben serve', 'kolben run' with the extra kolben[dev], uvicorn, hypercorn or granian."
     )
 
     def get_headers(self, environ: t.Any = None, scope: t.Any = None) -> list[tuple[str, str]]:

@@ -175,6 +175,7 @@ def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _F
     plan = app.engine_plan
     if (
         not plan.short_way
+        or plan.entered_by is not None
         or b"upgrade" in headers
         or app.config["TRUSTED_HOSTS"] is not None
         or get_current(None) is not None
@@ -244,7 +245,10 @@ def _answer_plainly(app: Flask, scope: Scope, body: Body | None) -> Answer:
     except Exception as error:
         logger.warning("Malformed ASGI scope: %r", error)
         return "400 BAD REQUEST", [("Content-Length", "0")], []
-    return call_wsgi(partial(answer_request, app, send=WITHIN), environ)
+    # What is put around `wsgi_app` is on the way of each request, on whichever server.
+    is_wrapped = app.engine_plan.entered_by is not None
+    wsgi_app = app.wsgi_app if is_wrapped else partial(answer_request, app, send=WITHIN)
+    return call_wsgi(wsgi_app, environ)
 
 
 def _is_too_long(app: Flask, body: Body) -> bool:

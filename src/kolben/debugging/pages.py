@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
-from werkzeug.datastructures import MIMEAccept
+from werkzeug.datastructures import Headers, MIMEAccept
 from werkzeug.http import parse_accept_header
 
 #: The media types of a page, the one first that is meant where the client does not care.
@@ -54,7 +54,7 @@ class Page:
 _TERMINALS = ("curl/", "wget/", "httpie/", "xh/")
 
 
-def negotiate(headers: t.Mapping[str, str]) -> str | None:
+def negotiate(headers: Headers) -> str | None:
     """Choose the media type of a page by a request's ``Accept`` (RFC 9110, section 12.5.1).
 
     A client that accepts anything gets HTML, unless it is one that writes to a terminal.
