@@ -188,10 +188,8 @@ def test_a_failing_after_hook_does_not_hide_the_error_page(
         raise KeyError("after")
 
     assert get(app).status_code == 500
-    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [
-        KeyError,
-        KeyError,
-    ]
+    # It fails for the error page as it did before, which is logged once.
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [KeyError]
 
 
 def test_handlers_are_found_by_code_by_class_and_by_blueprint(app: kolben.Flask) -> None:
@@ -260,10 +258,21 @@ def test_an_error_on_the_way_of_an_error_page_is_logged(
 
     with kolben.request_finished.connected_to(fail, app):
         assert get(app, "/").status_code == 500
-        assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [
-            KeyError,
-            KeyError,
-        ]
+        assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [KeyError]
+
+
+def test_another_error_on_the_way_of_an_error_page_is_logged_too(
+    app: kolben.Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.add_url_rule("/boom", view_func=lambda: 1 / 0)
+
+    @app.after_request
+    def fail(response: kolben.Response) -> kolben.Response:
+        raise KeyError
+
+    assert get(app, "/boom").status_code == 500
+    logged = [record.exc_info[0] for record in caplog.records if record.exc_info]
+    assert logged == [ZeroDivisionError, KeyError]
 
 
 def test_the_steps_can_be_called_by_hand(app: kolben.Flask) -> None:
