@@ -264,7 +264,7 @@ def test_an_error_on_the_way_of_an_error_page_is_logged(
 def test_another_error_on_the_way_of_an_error_page_is_logged_too(
     app: kolben.Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app.add_url_rule("/boom", view_func=lambda: 1 / 0)
+    app.add_url_rule("/boom", "boom", lambda: 1 / 0)
 
     @app.after_request
     def fail(response: kolben.Response) -> kolben.Response:
