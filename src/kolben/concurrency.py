@@ -327,11 +327,21 @@ def _work(jobs: SimpleQueue[_Job | None], idle: list[None]) -> None:
         del work, job, done
 
 
-#: Where plain functions run under ASGI. ``WORKER_THREADS`` of the configuration sets its limit.
+#: Where plain views run under ASGI, and what else may take as long as they do.
+#: ``WORKER_THREADS`` of the configuration sets its limit.
 workers = Workers(40)
 
+#: Where plain hooks run, and what else is short. Apart from the views, of which those that wait may
+#: have all threads: what an ``async def`` view needs of a thread must not wait for these.
+hook_workers = Workers(40)
 
-async def in_thread(function: t.Callable[..., R], *args: t.Any, pool: Workers | None = None) -> R:
+
+async def in_thread(
+    function: t.Callable[..., R],
+    *args: t.Any,
+    pool: Workers | None = None,
+    drop: t.Callable[[R], object] | None = None,
+) -> R:
     """Call a plain function in a worker thread, in this context, and wait for its result.
 
     Where the waiting task is cancelled, the function is still waited for: nobody can stop a
@@ -339,12 +349,13 @@ async def in_thread(function: t.Callable[..., R], *args: t.Any, pool: Workers | 
 
     :param function: the function. It must not raise StopIteration, which no future can hold.
     :param args: its arguments.
-    :param pool: the threads to use, by default those of the server.
+    :param pool: the threads to use, by default :data:`hook_workers`.
+    :param drop: called in a thread with the result, where nobody can be given it any more.
     :raises Exception: whatever the function raises.
     """
     context = contextvars.copy_context()
     try:
-        return await run_in_thread(context, function, *args, pool=pool)
+        return await run_in_thread(context, function, *args, pool=pool, drop=drop)
     finally:
         adopt_context(context)
 
@@ -354,6 +365,7 @@ async def run_in_thread(
     function: t.Callable[..., R],
     *args: t.Any,
     pool: Workers | None = None,
+    drop: t.Callable[[R], object] | None = None,
 ) -> R:
     """The same in a context that the caller keeps.
 
@@ -370,14 +382,16 @@ async def run_in_thread(
         except RuntimeError:
             pass  # the loop was closed since: nobody waits any more
 
-    (workers if pool is None else pool).submit(partial(context.run, function, *args), done)
+    (hook_workers if pool is None else pool).submit(partial(context.run, function, *args), done)
     try:
         # The cancellation must not reach the future, which the thread is going to set.
         return await asyncio.shield(future)
     except asyncio.CancelledError:
         while not future.done():
             await _ended_future(future)
-        future.exception()  # looked at, so that it is not reported as forgotten
+        # Looked at, so that it is not reported as forgotten.
+        if future.exception() is None and drop is not None:
+            await run_in_thread(context, drop, future.result(), pool=pool)
         raise
 
 

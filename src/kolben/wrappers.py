@@ -38,7 +38,7 @@ from .http.headers import (
     parse_content_type,
 )
 from .http.multipart import SMALL_BODY, FormDataParser
-from .http.streaming import AsyncBody, BodyStream, as_iterable
+from .http.streaming import AsyncBody, BodyStream, WholeBody, as_iterable
 from .lazy import lazy, lazy_kept
 from .routing.index import value_names
 
@@ -719,16 +719,19 @@ class Response(ResponseBase):
         """
         body = self.response
         if (
-            not isinstance(body, AsyncBody)
-            or self.direct_passthrough
+            self.direct_passthrough
             or environ["REQUEST_METHOD"] == "HEAD"
             or self.status_code < 200
             or self.status_code in {204, 304}
         ):
             return super().get_app_iter(environ)
-        # As it is, so that an ASGI server can iterate it asynchronously.
-        body.on_close = self.close
-        return body
+        if isinstance(body, AsyncBody):
+            # As it is, so that an ASGI server can iterate it asynchronously.
+            body.on_close = self.close
+            return body
+        if isinstance(body, (list, tuple)) and self._short_ways:
+            return WholeBody(self.iter_encoded(), self.close)
+        return super().get_app_iter(environ)
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse

@@ -893,20 +893,6 @@ def test_files_ranges_and_conditional_requests(app, gateway, is_async, tmp_path)
     assert gateway.get(app, "/", headers=[("if-none-match", etag)]).comparable[::2] == (304, b"")
 
 
-def test_file_is_sent_by_the_server_where_it_can(app, tmp_path):
-    path = tmp_path / "file.bin"
-    path.write_bytes(b"x" * 300_000)
-    app.get("/")(make(True, lambda: kolben.send_file(path)))
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    asyncio.run(app({**scope, "extensions": {"http.response.pathsend": {}}}, None, send))
-    assert sent[1] == {"type": "http.response.pathsend", "path": str(path)}
-
-
 # -- the application as an object -----------------------------------------------------------
 
 

@@ -19,9 +19,12 @@ import kolben
 PROGRAM = """
 import asyncio
 import os
+import time
 from pathlib import Path
 
-from kolben import Flask, g, request, session, stream_with_context, stream_body
+from kolben import (
+    Flask, Response, after_this_request, g, request, send_file, session, stream_with_context, stream_body
+)
 from kolben.sse import event_stream
 
 app = Flask(__name__, static_folder=None)
@@ -104,12 +107,50 @@ def endless(kind):
     async def later():
         try:
             while True:
-                await asyncio.sleep(0)
+                if kind == "async":
+                    await asyncio.sleep(0)
                 yield "x" * 10_000
         finally:
             note(f"closed {request.path}")
 
     return stream_with_context((plain if kind == "plain" else later)())
+
+
+@app.get("/busy/<kind>")
+async def busy(kind):
+    return endless(kind)
+
+
+@app.get("/removed/<what>")
+async def removed(what):
+    name = request.query_string.decode()
+    path, other = log.with_name(f"file{name}"), log.with_name(f"other{name}")
+    path.write_bytes(b"x" * 900_000)
+    other.write_bytes(b"y" * 900_000)
+    if what == "removed":
+        after_this_request(lambda response: os.remove(path) or response)
+    elif what == "replaced":
+        after_this_request(lambda response: os.replace(other, path) or response)
+    else:
+        app.add_background_task(os.remove, path)
+    return send_file(path)
+
+
+@app.get("/slowly")
+async def slowly():
+    def pieces():
+        yield b"first"
+        time.sleep(0.3)
+        yield b"second"
+
+    return Response(pieces(), headers={"Content-Length": "11"})
+
+
+@app.get("/afterwards")
+async def afterwards():
+    response = Response("answered")
+    response.call_on_close(lambda: (time.sleep(0.5), note("afterwards")))
+    return response
 
 
 @app.get("/events")
@@ -292,11 +333,37 @@ def test_streams(server, path):
     assert server.ask(path)[1] == b"0\n1\n2\n"
 
 
-@pytest.mark.parametrize("path", ["/endless/plain", "/endless/async", "/events"])
+@pytest.mark.parametrize(
+    "path", ["/endless/plain", "/endless/async", "/endless/busy", "/busy/busy", "/events"]
+)
 def test_client_that_leaves_closes_the_stream(server, path):
     assert server.leave_in_the_middle(path).split(b" ")[1] == b"200"
     assert server.wait_for_log(f"closed {path}"), server.said()
     assert server.ask("/async/x")[1] == b"async x"
+
+
+@pytest.mark.parametrize("what", ["removed", "replaced", "background"])
+def test_the_file_that_the_view_has_opened_is_sent(server, what):
+    for n in range(5):
+        status, body, _ = server.ask(f"/removed/{what}?{n}")
+        assert (status, body) == (200, b"x" * 900_000), server.said()
+
+
+def test_a_body_of_known_length_is_sent_as_it_comes(server):
+    if server.name == "fastpysgi":
+        return  # gathers such a body itself
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
+        client.sendall(b"GET /slowly HTTP/1.1\r\nHost: x\r\nX-Test: x\r\n\r\n")
+        received = b""
+        while not received.endswith((b"first", b"second")):
+            received += client.recv(10_000)
+        assert received.endswith(b"first")
+
+
+def test_the_client_does_not_wait_for_what_is_done_after_the_answer(server):
+    assert server.ask("/afterwards")[1] == b"answered"
+    assert not (server.log.exists() and "afterwards" in server.log.read_text())
+    assert server.wait_for_log("afterwards")
 
 
 @pytest.mark.parametrize("path", ["/", "/async/x", "/astream", "/nowhere"])

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import io
-import os
 import typing as t
 from functools import partial
 from http import HTTPStatus
+from time import monotonic
 
 from werkzeug.wrappers import Response as BaseResponse
+from werkzeug.wsgi import FileWrapper, _RangeWrapper
 
-from ..concurrency import ended, in_thread, run_in_thread
-from ..http.streaming import AsyncBody, FileBody
+from ..concurrency import TURN, ended, hook_workers, in_thread, run_in_thread, workers
+from ..http.streaming import AsyncBody, FileBody, WholeBody
 from ..wrappers import Response
 from .body import Body
+from .scope import logger
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,6 @@ if t.TYPE_CHECKING:
 
     from ..engine.answer import Answer
     from .body import Receive
-    from .scope import Scope
 
 Send = t.Callable[[t.MutableMapping[str, t.Any]], t.Awaitable[None]]
 
@@ -52,21 +52,57 @@ async def send_plain(send: Send, code: int) -> None:
 # -- what is to be sent ---------------------------------------------------------------------
 
 
+class Settled:
+    """A body of which every piece is there, and what is to be done when it was sent.
+
+    :param pieces: the pieces.
+    :param body: the body that they come from, which is closed then.
+    :param rest: its iterator, which is run to its end before, as a WSGI server does.
+    """
+
+    def __init__(
+        self, pieces: list[bytes], body: t.Iterable[bytes], rest: t.Iterator[bytes] | None = None
+    ) -> None:
+        self.pieces = pieces
+        self._body = body
+        self._rest = rest
+
+    def __iter__(self) -> t.Iterator[bytes]:
+        return iter(self.pieces)
+
+    def close(self) -> None:
+        """Do what is to be done after the response, in a worker thread."""
+        rest, self._rest = self._rest, None
+        try:
+            if rest is not None:
+                next(rest, None)
+        finally:
+            close_body(self._body)
+
+
 async def prepare(response: t.Any, environ: WSGIEnvironment) -> Answer:
-    """Return status, headers and body of a response object.
+    """Return status, headers and body of a response object. Where it cannot, the response is closed.
 
     :param response: the response, or another WSGI application.
     :param environ: the request's environment.
     """
     call = type(response).__call__
     if call is not Response.__call__ and call is not BaseResponse.__call__:
-        return await in_thread(call_wsgi, response, environ)
-    body, status, headers = response.get_wsgi_response(environ)
+        return await in_thread(call_wsgi, response, environ, pool=workers, drop=close_answer)
+    try:
+        body, status, headers = response.get_wsgi_response(environ)
+    except BaseException:
+        await drop(response)
+        raise
     if type(body) is list or type(body) is tuple or isinstance(body, AsyncBody):
         return status, headers, body
-    if response.is_sequence and not response._on_close and not response.direct_passthrough:
-        return status, headers, list(body)
-    return status, headers, await in_thread(settle, status, headers, body)
+    if isinstance(body, WholeBody):
+        pieces = list(body)
+        # Without functions to call, a response has nothing to close.
+        return status, headers, Settled(pieces, body) if response._on_close else pieces
+    pool = hook_workers if _is_file(body) else workers
+    body = await in_thread(settle, status, headers, body, pool=pool, drop=close_body)
+    return status, headers, body
 
 
 def call_wsgi(app: t.Callable[..., t.Iterable[bytes]], environ: WSGIEnvironment) -> Answer:
@@ -83,21 +119,31 @@ def call_wsgi(app: t.Callable[..., t.Iterable[bytes]], environ: WSGIEnvironment)
         return written.append
 
     body: Iterable[bytes] = app(environ, start_response)
-    if not started or written:
-        # It is a generator, which starts when it is asked for the first piece; or one of old.
-        body = _Chain(body, written)
-    status, headers = started
+    try:
+        if not started or written:
+            # It is a generator, which starts when it is asked for the first piece; or one of old.
+            body = _begun(body, written)
+        status, headers = started
+    except BaseException:
+        close_body(body)
+        raise
     return status, headers, settle(status, headers, body)
 
 
 class _Chain:
-    """The body of a WSGI application that was begun already."""
+    """A body that was begun already.
 
-    def __init__(self, body: t.Iterable[bytes], written: list[bytes]) -> None:
+    :param first: its first pieces.
+    :param rest: gives the others.
+    :param body: what is to be closed.
+    """
+
+    def __init__(
+        self, first: list[bytes], rest: t.Iterator[bytes], body: t.Iterable[bytes]
+    ) -> None:
+        self._first = first[::-1]
+        self._rest = rest
         self._body = body
-        self._rest = iter(body)
-        first = next(self._rest, b"")
-        self._first = [first, b"".join(written)]
 
     def __iter__(self) -> t.Iterator[bytes]:
         return self
@@ -109,31 +155,114 @@ class _Chain:
         close_body(self._body)
 
 
+def _begun(body: t.Iterable[bytes], written: list[bytes]) -> t.Iterable[bytes]:
+    """Begin the body of a WSGI application; what it writes meanwhile comes first."""
+    rest = iter(body)
+    first = next(rest, b"")
+    return _Chain([b"".join(written), first], rest, body)
+
+
 def settle(
     status: str, headers: list[tuple[str, str]], body: t.Iterable[bytes]
 ) -> t.Iterable[bytes]:
-    """Gather a short body while in a worker thread, to spare further ones.
+    """Get what can be had of a body without waiting, while in a worker thread, to spare further ones.
+
+    Files are read, up to :data:`ONE_PIECE`; of other bodies of a known length, the first piece, which
+    most often is all. What comes later is sent when it comes.
 
     :param status: the response's status.
     :param headers: its headers: only a declared length says that a body is short.
-    :param body: its body.
+    :param body: its body, which is closed where it fails.
     """
     if type(body) is list or type(body) is tuple or isinstance(body, AsyncBody):
         return body
-    length = next((value for name, value in headers if name.lower() == "content-length"), "")
-    if status[:3] not in ("204", "304") and not (length.isdecimal() and int(length) <= ONE_PIECE):
+    if isinstance(body, WholeBody):
+        return Settled(list(body), body)
+    declared = next((value for name, value in headers if name.lower() == "content-length"), "")
+    length = int(declared) if declared.isdecimal() else None
+    if status[:3] in ("204", "304"):
+        length = 0
+    if length is None or length > ONE_PIECE:
         return body
+    if _is_file(body):
+        try:
+            return [b"".join(body)]
+        finally:
+            close_body(body)
     try:
-        return [b"".join(body)]
-    finally:
+        rest = iter(body)
+        first = next(rest, _END)
+    except BaseException:
         close_body(body)
+        raise
+    if first is _END:
+        return Settled([], body)
+    if len(first) >= length:
+        return Settled([first], body, rest)
+    return _Chain([first], rest, body)
+
+
+def _is_file(body: t.Any) -> bool:
+    if isinstance(body, _RangeWrapper):
+        body = body.iterable
+    return isinstance(body, (FileBody, FileWrapper))
 
 
 def close_body(body: t.Iterable[bytes]) -> None:
-    """Call a body's ``close``, which it may have (PEP 3333)."""
+    """Call a body's ``close``, which it may have (PEP 3333).
+
+    :param body: the body.
+    """
     close = getattr(body, "close", None)
     if close is not None:
         close()
+
+
+def close_answer(answer: Answer) -> None:
+    """Close the body of an answer that is not going to be sent, from a worker thread.
+
+    :param answer: the answer.
+    """
+    close_body(answer[2])
+
+
+async def drop_answer(answer: Answer) -> None:
+    """Close the body of an answer that is not going to be sent.
+
+    :param answer: the answer.
+    """
+    body = answer[2]
+    if isinstance(body, AsyncBody):
+        await _close_async(body)
+    else:
+        await in_thread(close_body, body)
+
+
+async def _close_async(body: AsyncBody) -> None:
+    try:
+        await body.aclose()
+    finally:
+        on_close, body.on_close = body.on_close, None
+        if on_close is not None:
+            await in_thread(on_close, pool=workers)
+
+
+async def drop(result: t.Any) -> None:
+    """Close what a view has returned, or what was made of it, since it is not going to be sent.
+
+    :param result: anything.
+    """
+    parts = result if isinstance(result, tuple) else (result,)
+    for part in parts:
+        try:
+            if hasattr(part, "aclose"):
+                await part.aclose()
+            elif isinstance(part, BaseResponse) or (
+                hasattr(part, "close") and hasattr(part, "__next__")
+            ):
+                await in_thread(close_body, part)
+        except Exception:
+            logger.exception("A response that could not be sent was not closed properly.")
 
 
 # -- sending it -----------------------------------------------------------------------------
@@ -192,96 +321,131 @@ def whole_message(pieces: t.Sequence[bytes]) -> dict[str, t.Any]:
     return {"type": "http.response.body", "body": data, "more_body": False}
 
 
-async def send_stream(
-    send: Send,
-    body: t.Iterable[bytes],
-    scope: Scope,
-    receive: Receive,
-    request_body: Body | None,
+async def send_streamed(
+    send: Send, answer: Answer, receive: Receive, request_body: Body | None
 ) -> None:
-    """Send a body piece by piece, or have the server send it.
+    """Send a response whose body has to be closed, and may come piece by piece.
+
+    Whatever becomes of it, its body is closed at once.
 
     :param send: takes the messages.
-    :param body: the body.
-    :param scope: the scope of the connection: what the server can do.
+    :param answer: the response.
     :param receive: tells when the client leaves.
     :param request_body: the body of the request.
     """
+    status, headers, body = answer
+    outgoing = _Outgoing(send, body)
     if request_body is None:
         request_body = Body.empty(receive)
     try:
-        path = (
-            _path_of(body) if "http.response.pathsend" in (scope.get("extensions") or ()) else None
-        )
-        if path is None:
-            await _stream(send, body, request_body)
+        await outgoing.pass_on(start_message(status, headers))
+        if isinstance(body, Settled):
+            await outgoing.pass_on(whole_message(body.pieces))
         else:
-            await send({"type": "http.response.pathsend", "path": path})
-            await in_thread(close_body, body)
+            await _stream(outgoing, request_body)
+    except ClientGoneError:
+        pass
     finally:
-        if request_body.is_open:
-            await request_body.close()
+        try:
+            await outgoing.close()
+        finally:
+            if request_body.is_open:
+                await request_body.close()
 
 
-def _path_of(body: t.Iterable[bytes]) -> str | None:
-    """Return the path of a file that is the whole body."""
-    file = body.file if isinstance(body, FileBody) else None
-    if isinstance(file, io.BufferedReader) and isinstance(file.name, str) and file.tell() == 0:
-        return os.path.abspath(file.name)
-    return None
-
-
-async def _stream(send: Send, body: t.Iterable[bytes], request_body: Body) -> None:
+async def _stream(outgoing: _Outgoing, request_body: Body) -> None:
     """Send a body piece by piece, for as long as the client is there.
 
     The pieces are produced in a task of their own: however long one takes, it can be cancelled
     when the client leaves, and what produces them is closed.
     """
-    produce = _produce_async if isinstance(body, AsyncBody) else _produce
-    producer = asyncio.create_task(produce(send, t.cast("t.Any", body)))
+    producer = asyncio.create_task(outgoing.produce())
     leaving = asyncio.create_task(request_body.client_leaves())
     try:
         await asyncio.wait({producer, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not request_body.gone:  # and the server's `receive`, if it was that, has failed
+            await asyncio.wait({producer})
     finally:
-        await ended(producer, leaving, cancel=True)
+        leaving.cancel()
+        # Once all is sent, that the client leaves is no reason to disturb what comes after.
+        await ended(producer, cancel=not outgoing.is_sent)
+        await ended(leaving, cancel=False)
     error = None if producer.cancelled() else producer.exception()
-    if error is not None and not isinstance(error, ClientGoneError):
+    if error is not None:
         raise error
 
 
-async def _produce(send: Send, body: t.Iterable[bytes]) -> None:
-    call = partial(run_in_thread, contextvars.copy_context())
-    try:
+class _Outgoing:
+    """A body on its way to the client.
+
+    :param send: takes the messages.
+    :param body: the body.
+    """
+
+    #: Whether all of it was sent.
+    is_sent = False
+    _is_closed = False
+
+    def __init__(self, send: Send, body: t.Iterable[bytes]) -> None:
+        self._send = send
+        self._body = body
+        self._context = contextvars.copy_context()
+
+    async def produce(self) -> None:
+        """Send the body piece by piece, and close it."""
+        body = self._body
+        try:
+            if isinstance(body, AsyncBody):
+                await self._produce_async(body)
+            else:
+                await self._produce_in_threads(body)
+            await self._pass_piece(b"", more=False)
+            self.is_sent = True
+        finally:
+            # Here, because some generators must end in the task that they have begun in.
+            await self.close()
+
+    async def _produce_async(self, body: AsyncBody) -> None:
+        turn = monotonic()
+        async for piece in body:
+            if piece:
+                await self._pass_piece(piece, more=True)
+            if monotonic() - turn > TURN:
+                # Neither the generator nor the server's `send` need ever wait, and then nobody
+                # else would get the loop, nor be heard that the client has left.
+                await asyncio.sleep(0)
+                turn = monotonic()
+
+    async def _produce_in_threads(self, body: t.Iterable[bytes]) -> None:
+        # Reading files is short; what else a plain program does may take as long as its views.
+        pool = hook_workers if _is_file(body) else workers
+        call = partial(run_in_thread, self._context, pool=pool)
         pieces: t.Iterator[t.Any] = iter(body)
         while (piece := await call(next, pieces, _END)) is not _END:
             if piece:
-                await _send_piece(send, t.cast("bytes", piece), more=True)
-        await _send_piece(send, b"", more=False)
-    finally:
-        await call(close_body, body)
+                await self._pass_piece(t.cast("bytes", piece), more=True)
 
+    async def _pass_piece(self, piece: bytes, *, more: bool) -> None:
+        await self.pass_on({"type": "http.response.body", "body": piece, "more_body": more})
 
-async def _produce_async(send: Send, body: AsyncBody) -> None:
-    try:
-        async for piece in body:
-            if piece:
-                await _send_piece(send, piece, more=True)
-        await _send_piece(send, b"", more=False)
-    finally:
-        await _close_async(body)
+    async def pass_on(self, message: dict[str, t.Any]) -> None:
+        """Give a message to the server.
 
+        :param message: the message.
+        :raises ClientGoneError: if it cannot be sent any more.
+        """
+        try:
+            await self._send(message)
+        except OSError as error:
+            raise ClientGoneError from error
 
-async def _close_async(body: AsyncBody) -> None:
-    try:
-        await body.aclose()
-    finally:
-        on_close, body.on_close = body.on_close, None
-        if on_close is not None:
-            await in_thread(on_close)
-
-
-async def _send_piece(send: Send, piece: bytes, *, more: bool) -> None:
-    try:
-        await send({"type": "http.response.body", "body": piece, "more_body": more})
-    except OSError as error:
-        raise ClientGoneError from error
+    async def close(self) -> None:
+        """Close the body, unless it was closed before."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        body = self._body
+        if isinstance(body, AsyncBody):
+            await _close_async(body)
+        else:
+            await run_in_thread(self._context, close_body, body, pool=workers)

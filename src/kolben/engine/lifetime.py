@@ -223,14 +223,20 @@ class WaitingJobs:
             response.response = ClosingIterator(t.cast("t.Any", response.response), self.start)
             return
         response.call_on_close(self.start)
-        pieces = response.iter_encoded
+        get_app_iter = response.get_app_iter
 
-        def pieces_then_start() -> Iterator[bytes]:
-            yield from pieces()
-            self.start()
+        def get_app_iter_then_start(environ: t.Any) -> t.Iterable[bytes]:
+            body = get_app_iter(environ)
+            if hasattr(body, "__aiter__"):
+                return body
+            return ClosingIterator(self._pieces_then_start(body), getattr(body, "close", None))
 
         # A test client reads responses without closing them.
-        response.iter_encoded = pieces_then_start  # type: ignore[method-assign]
+        response.get_app_iter = get_app_iter_then_start  # type: ignore[method-assign]
+
+    def _pieces_then_start(self, body: t.Iterable[bytes]) -> Iterator[bytes]:
+        yield from body
+        self.start()
 
     def start(self) -> None:
         """Start the tasks, because the response was sent."""
@@ -479,7 +485,7 @@ async def _call(function: Callable[[], t.Any]) -> None:
     if is_coroutine_function(called):
         await function()
     else:
-        await in_thread(function)
+        await in_thread(function, pool=workers)
 
 
 _END: t.Any = object()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wsgi import ClosingIterator
 
 from ..concurrency import run_coroutine
 
@@ -169,6 +170,13 @@ class AsyncBody:
         close = getattr(self._source, "aclose", None)
         if close is not None:
             await close()
+
+
+class WholeBody(ClosingIterator):
+    """The body of a response whose pieces are all there; closing it closes the response.
+
+    So a server of ours need not fear that one of them keeps it waiting.
+    """
 
 
 class FileBody:
