@@ -261,6 +261,26 @@ def test_an_error_on_the_way_of_an_error_page_is_logged(
         assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [KeyError]
 
 
+def test_the_log_of_an_unhandled_error_begins_with_the_program(
+    app: kolben.Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.add_url_rule("/boom", "boom", lambda: 1 / 0)
+    assert get(app, "/boom").status_code == 500
+    lines = caplog.text.splitlines()
+    first = next(line for line in lines if line.startswith('  File "'))
+    assert "test_app.py" in first
+    assert "kolben/engine" not in caplog.text
+
+
+def test_where_all_frames_are_ours_all_are_logged(
+    app: kolben.Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.add_url_rule("/nothing", "nothing", lambda: None)  # type: ignore[arg-type, return-value]
+    assert get(app, "/nothing").status_code == 500
+    assert "kolben/engine" in caplog.text
+    assert "'nothing'" in caplog.text.splitlines()[-1]
+
+
 def test_another_error_on_the_way_of_an_error_page_is_logged_too(
     app: kolben.Flask, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -53,7 +53,8 @@ LATE = {
     ("app", "testing"): "Flask.test_client and test_cli_runner",
     ("app", "async_testing"): "Flask.async_test_client",
     ("engine.entry", "asgi.gateway"): "the first scope of an ASGI server",
-    # In debug mode only.
+    # Where an error is unhandled, and in debug mode.
+    ("app", "debugging.frames"): "the log of an unhandled error",
     ("engine.results", "debugging.refusals"): "the pages of 404 and 405",
     # A command is imported when it is called, so that the others start quickly.
     ("cli", "serving.development"): "kolben run",

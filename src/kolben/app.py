@@ -691,12 +691,16 @@ class Flask(ServedApp):
         self,
         exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
     ) -> None:
-        """Log an error that nothing has handled.
+        """Log an error that nothing has handled, its traceback from the program's first frame on.
 
         :param exc_info: the error, as :func:`sys.exc_info` returns it.
         """
+        # Imported here: a program whose views raise nothing does without.
+        from .debugging.frames import from_program_on
+
         request = find_request_context().request
-        self.logger.error("Exception on %s [%s]", request.path, request.method, exc_info=exc_info)
+        shown = from_program_on(exc_info)
+        self.logger.error("Exception on %s [%s]", request.path, request.method, exc_info=shown)
 
     # ---- the end of a request ------------------------------------------------------------
 

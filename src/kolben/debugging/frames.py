@@ -77,16 +77,15 @@ def _module_of(step: TracebackType) -> str:
     return str(step.tb_frame.f_globals.get("__name__", ""))
 
 
-def without_framework(traceback: TracebackType | None) -> TracebackType | None:
-    """Return a traceback from the first frame on that is not the framework's.
+def from_program_on(exc_info: t.Any) -> t.Any:
+    """Leave out the frames of the framework that stand above the program's first.
 
-    :param traceback: the traceback.
-    :return: its inner part; all of it where every frame is the framework's.
+    :param exc_info: an error, as :func:`sys.exc_info` returns it.
+    :return: the same, with the inner part of its traceback; all of it where no frame is another's.
     """
-    for step in _steps(traceback):
-        if not is_framework(_module_of(step)):
-            return step
-    return traceback
+    kind, error, traceback = exc_info
+    inner = next((s for s in _steps(traceback) if not is_framework(_module_of(s))), traceback)
+    return kind, error, inner
 
 
 def place_of(error: BaseException) -> str:

@@ -543,7 +543,10 @@ def _show_failure() -> WSGIApplication:
     failure = sys.exception()
     assert failure is not None
     if is_running_from_reloader():
-        traceback.print_exc()
+        from ..debugging.frames import from_program_on
+
+        kind, error, shown = from_program_on(sys.exc_info())
+        traceback.print_exception(kind, error, shown)
 
     def failed(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         raise failure from None
