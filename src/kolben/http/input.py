@@ -1,0 +1,108 @@
+"""The body of a request as a file, on servers that end it themselves."""
+
+from __future__ import annotations
+
+import io
+import typing as t
+
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+_PIECE = 64 * 1024  # bytes
+
+
+class ServerInput(io.RawIOBase):
+    """The body up to the end that the server finds, within a limit.
+
+    Werkzeug's stream for this takes the limit for the end: what a view reads of a longer body looks
+    like a whole one. This one says 413 instead. A server whose connection breaks is a client that
+    has left.
+
+    :param stream: the server's ``wsgi.input``, of a server that sets ``wsgi.input_terminated``.
+    :param declared: the length that was declared, in bytes, before which it may not end.
+    :param maximum: the most bytes that it may have; None for no limit.
+    """
+
+    def __init__(self, stream: t.IO[bytes], declared: int | None, maximum: int | None) -> None:
+        self._stream = stream
+        self._declared = declared or 0
+        self._maximum = maximum
+        self._position = 0
+
+    def readable(self) -> bool:
+        """A file to read from."""
+        return True
+
+    def tell(self) -> int:
+        """How many bytes were read."""
+        return self._position
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read from the body.
+
+        :param size: the most bytes to return; less than 0, or None, for all of them.
+        :raises ClientDisconnected: if the body ends too early, or the connection is broken.
+        :raises RequestEntityTooLarge: if it is longer than the limit.
+        """
+        if size is None or size < 0:
+            return self.readall()
+        return self._take(self._stream.read, size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Read a line.
+
+        :param size: the most bytes to return; less than 0, or None, for the whole line.
+        """
+        return self._take(self._stream.readline, -1 if size is None else size)
+
+    def readall(self) -> bytes:
+        """Read all that is left."""
+        pieces = []
+        while piece := self._take(self._stream.read, _PIECE):
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def readinto(self, buffer: t.Any, /) -> int:
+        """Read into a buffer.
+
+        :param buffer: takes as many bytes as it has room for.
+        """
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _take(self, read: t.Callable[[int], bytes], size: int) -> bytes:
+        maximum = self._maximum
+        if maximum is not None:
+            if self._position > maximum:
+                raise RequestEntityTooLarge
+            # One more than may be: whether there is more is seen by asking for it.
+            room = maximum + 1 - self._position
+            size = room if size < 0 else min(size, room)
+        try:
+            data = read(size)
+        except (OSError, ValueError) as error:
+            raise ClientDisconnected from error
+        self._position += len(data)
+        if maximum is not None and self._position > maximum:
+            raise RequestEntityTooLarge
+        if not data and size and self._position < self._declared:
+            raise ClientDisconnected
+        return data
+
+
+def read_on(stream: t.IO[bytes], data: bytes, length: int) -> bytes:
+    """Read the rest of a body that does not come all at once.
+
+    :param stream: the server's ``wsgi.input``.
+    :param data: what has come.
+    :param length: the length of the whole, in bytes.
+    :raises ClientDisconnected: if the body ends too early.
+    """
+    pieces, missing = [data], length - len(data)
+    while missing > 0:
+        piece = stream.read(missing)
+        if not piece:
+            raise ClientDisconnected
+        pieces.append(piece)
+        missing -= len(piece)
+    return b"".join(pieces)
