@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 import statistics
+import textwrap
 import typing as t
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -28,7 +29,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "tables lazy globals typing concurrency signals",
         # Paths and rules; bytes and headers; programs.
         "routing http loading",
-        "config logging debughelpers json",
+        "config logging debughelpers json signing",
         # What users touch.
         "wrappers",
         "files ctx",
@@ -354,3 +355,87 @@ WORDS = {
 def test_one_word_stands_for_one_thing(name: str) -> None:
     text = SOURCES[name].read_text()
     assert [word for pattern, word in WORDS.items() if re.search(pattern, text, re.MULTILINE)] == []
+
+
+def source_classes(name: str) -> t.Iterator[tuple[ast.ClassDef, type]]:
+    """The classes of a module, as they are written and as they are at run time."""
+    module = importlib.import_module(f"kolben.{name}" if name != "__init__" else "kolben")
+    for node in tree_of(name).body:
+        made = getattr(module, node.name, None) if isinstance(node, ast.ClassDef) else None
+        if isinstance(made, type):
+            yield t.cast("ast.ClassDef", node), made
+
+
+@cache
+def written(cls: type) -> ast.ClassDef:
+    ours = tree_of(name).body if (name := cls.__module__.removeprefix("kolben.")) in SOURCES else []
+    for node in ours:
+        if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
+            return node
+    try:
+        node = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    except (OSError, TypeError):  # one of C
+        node = ast.parse(f"class {cls.__name__}: ...").body[0]
+    assert isinstance(node, ast.ClassDef)
+    return node
+
+
+def methods(node: ast.ClassDef) -> t.Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for child in node.body:
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) or not child.args.args:
+            continue
+        if not any(ast.unparse(one) == "staticmethod" for one in child.decorator_list):
+            yield child
+
+
+def on_self(method: ast.FunctionDef | ast.AsyncFunctionDef, kind: type) -> set[str]:
+    """The attributes of its first argument that a method writes (ast.Store) or reads (ast.Load)."""
+    return {
+        node.attr
+        for node in ast.walk(method)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, kind)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == method.args.args[0].arg
+        and not node.attr.startswith("__")
+    }
+
+
+@cache
+def declared_in(cls: type) -> frozenset[str]:
+    """What instances have by their class: from its body, from what makes them, and what has its type
+    written where it is set.
+
+    Of a class that is a library's own, whatever its methods set counts.
+    """
+    found = set(dir(cls))
+    ours = [parent for parent in cls.__mro__ if parent.__module__.startswith("kolben")]
+    by_name = [(method.name, method) for parent in ours for method in methods(written(parent))]
+    for _, method in by_name:
+        typed = [node.target for node in ast.walk(method) if isinstance(node, ast.AnnAssign)]
+        found |= {target.attr for target in typed if isinstance(target, ast.Attribute)}
+    makers, seen = ["__init__", "__new__"], set[str]()
+    while makers:
+        maker = makers.pop()
+        seen.add(maker)
+        for name, method in by_name:
+            if name == maker:
+                found |= on_self(method, ast.Store)
+                makers += on_self(method, ast.Load) & {name for name, _ in by_name} - seen
+    for parent in cls.__mro__:
+        found.update(inspect.get_annotations(parent))
+        if parent not in ours:
+            for method in methods(written(parent)):
+                found |= on_self(method, ast.Store)
+    return frozenset(found)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_methods_set_only_attributes_that_their_class_declares(name: str) -> None:
+    odd = [
+        f"{cls.__name__}.{method.name} sets {attribute}"
+        for node, cls in source_classes(name)
+        for method in methods(node)
+        for attribute in on_self(method, ast.Store) - declared_in(cls)
+    ]
+    assert odd == []

@@ -283,7 +283,7 @@ class AsyncWebSocket:
     async def __aenter__(self) -> t.Self:
         app = self._client.application
         self._to_app.put_nowait({"type": "websocket.connect"})
-        self._task = asyncio.ensure_future(
+        self._task: asyncio.Future[None] = asyncio.ensure_future(
             app.asgi_app(self._scope, self._to_app.get, self._from_app.put)
         )
         self._task.add_done_callback(lambda _: self._from_app.put_nowait(None))

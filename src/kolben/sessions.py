@@ -18,11 +18,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import hmac
-import time
 import typing as t
-import zlib
-from binascii import a2b_base64, b2a_base64
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -32,7 +29,7 @@ from werkzeug.datastructures import CallbackDict
 from werkzeug.http import dump_cookie, http_date
 from werkzeug.sansio.response import Response as _BaseResponse
 
-from . import tables
+from . import signing, tables
 from .config import ConfigAttribute
 from .json.tag import TaggedJSONSerializer
 from .wrappers import Response
@@ -321,8 +318,8 @@ class SecureCookieSessionInterface(SessionInterface):
         if not cookie:
             return self.session_class()
         if mac is not None:
-            content = _read(mac, self.serializer, cookie, prepared.lifetime)
-            if content is not _DOUBT:
+            content = signing.read(mac, self.serializer, cookie, prepared.lifetime)
+            if content is not signing.DOUBT:
                 return self.session_class(content)
         signer = t.cast("URLSafeTimedSerializer", self.get_signing_serializer(app))
         try:
@@ -396,7 +393,7 @@ class SecureCookieSessionInterface(SessionInterface):
             return None
         (before, behind), tail = cookie.frame
         expires = self.get_expiration_time(app, session)
-        value = _write(cookie.mac, self.serializer, dict(session))
+        value = signing.write(cookie.mac, self.serializer, dict(session))
         if expires is None:
             header = f"{before}{value}{behind}{tail}"
         else:
@@ -455,7 +452,7 @@ class SecureCookieSessionInterface(SessionInterface):
             frame = None  # an error to be raised when the cookie is set
         return _Prepared(self._prepared_mac(app), lifetime, frame, app.config["MAX_COOKIE_SIZE"])
 
-    def _prepared_mac(self, app: Flask) -> _Mac | None:
+    def _prepared_mac(self, app: Flask) -> signing.Mac | None:
         """Return the keyed signature function for the short way, None where it does not apply."""
         key = app.secret_key
         if (
@@ -466,7 +463,7 @@ class SecureCookieSessionInterface(SessionInterface):
             and key
             and isinstance(key, (str, bytes))
         ):
-            return _make_mac(key, self.salt)
+            return signing.make_mac(key, self.salt)
         return None
 
 
@@ -500,7 +497,7 @@ class _Prepared:
 
     def __init__(
         self,
-        mac: _Mac | None,
+        mac: signing.Mac | None,
         lifetime: int,
         frame: tuple[tuple[str, str], str] | None,
         limit: int,
@@ -561,124 +558,6 @@ _PERMANENT = tuple(
     b2a_base64(b"\0" * start + b"_permanent", newline=False).decode()[first:last]
     for start, first, last in ((0, 0, 13), (1, 2, 14), (2, 3, 16))
 )
-_FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
-_TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
-_PADDING = (b"", b"===", b"==", b"=")
-_COMPRESS_FROM = 64
-# As many symbols as fit into one block of the small tables, so that no block is cut otherwise.
-_SMALL = 1000
-
-
-# An HMAC (RFC 2104) that is ready to sign: the inner and the outer hash, with the key in them.
-_Mac = tuple["hashlib._Hash", "hashlib._Hash"]
-
-
-@functools.lru_cache(maxsize=64)
-def _make_mac(secret_key: str | bytes, salt: str | bytes) -> _Mac:
-    """Return an HMAC with the signing key that itsdangerous derives.
-
-    PERF: deriving the key is one HMAC more for each cookie, and keying an HMAC costs as much as
-    computing it. With copies of these a signature takes 0.6 µs; of an hmac.HMAC, 1.1 µs.
-    """
-    signer = URLSafeTimedSerializer(
-        secret_key,
-        salt=salt,
-        signer_kwargs={"key_derivation": "hmac", "digest_method": _lazy_sha1},
-    ).make_signer(salt)
-    key = signer.derive_key().ljust(hashlib.sha1().block_size, b"\0")  # noqa: S324
-    return _lazy_sha1(key.translate(_INNER)), _lazy_sha1(key.translate(_OUTER))
-
-
-_INNER = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER = bytes(byte ^ 0x5C for byte in range(256))
-
-
-def _signature(mac: _Mac, signed: bytes) -> bytes:
-    inner, outer = mac[0].copy(), mac[1].copy()
-    inner.update(signed)
-    outer.update(inner.digest())
-    # 20 bytes are 27 digits in Base64; padding and a line break follow.
-    return b2a_base64(outer.digest())[:27].translate(_TO_URLSAFE)
-
-
-def _encode(data: bytes) -> bytes:
-    return b2a_base64(data).rstrip(b"=\n").translate(_TO_URLSAFE)
-
-
-def _decode(data: bytes) -> bytes:
-    return a2b_base64(data.translate(_FROM_URLSAFE) + _PADDING[len(data) % 4])
-
-
-@functools.lru_cache(maxsize=4)
-def _timestamp(second: int) -> bytes:
-    """Return the time in a cookie's form. All cookies of one second have the same."""
-    return _encode(second.to_bytes(8, "big").lstrip(b"\0"))
-
-
-def _verify(mac: _Mac, cookie: str) -> tuple[str, int]:
-    """Return the content of a cookie as text, and the Unix time in seconds at which it was signed.
-
-    PERF: 2.3 µs; itsdangerous takes 15 to 30, deriving the key anew and building four objects.
-
-    :raises ValueError: if the cookie is not surely valid.
-    """
-    signed, _, signature = cookie.encode("ascii").rpartition(b".")
-    payload, _, stamp = signed.rpartition(b".")
-    # Six digits are four bytes, which suffice until the year 2106.
-    if len(stamp) != 6 or not hmac.compare_digest(_signature(mac, signed), signature):
-        raise ValueError
-    if payload.startswith(b"."):
-        text = zlib.decompress(_decode(payload[1:])).decode()
-    else:
-        text = _decode(payload).decode()
-    # PERF: as in `_decode`, without the call (0.06 µs).
-    return text, int.from_bytes(a2b_base64(stamp.translate(_FROM_URLSAFE) + b"=="), "big")
-
-
-def _read(mac: _Mac, serializer: TaggedJSONSerializer, cookie: str, lifetime: int) -> t.Any:
-    """Return the content of a cookie that is surely valid, else ``_DOUBT``."""
-    try:
-        text, signed_at = _verify(mac, cookie)
-        if not 0 <= int(time.time()) - signed_at <= lifetime:
-            return _DOUBT
-        value = serializer.loads(text)
-        len(value)  # whether it is a container at all
-        return value
-    except Exception:
-        return _DOUBT
-
-
-def _write(mac: _Mac, serializer: TaggedJSONSerializer, content: dict[str, t.Any]) -> str:
-    """Return the value of the cookie, signed now.
-
-    PERF: 5.3 µs; itsdangerous takes 20 to 40, much of it in zlib's set-up.
-    """
-    text = serializer.dumps(content)
-    signed = b"%b.%b" % (_pack(text.encode()), _timestamp(int(time.time())))
-    return (signed + b"." + _signature(mac, signed)).decode("ascii")
-
-
-def _pack(raw: bytes) -> bytes:
-    """Return the content in Base64, compressed where itsdangerous would.
-
-    PERF: zlib.compress allocates and clears 260 kB of tables for each run, up to 55 µs. Tables for what a small
-    content needs give the same bytes in 4 µs; below 64 bytes compression has nothing to win but
-    for text that repeats itself.
-    """
-    if len(raw) < _COMPRESS_FROM:
-        return _encode(raw)
-    if len(raw) <= _SMALL:
-        deflate = zlib.compressobj(6, zlib.DEFLATED, -12, 4)
-        compressed = b"\x78\x9c%b%b%b" % (
-            deflate.compress(raw),
-            deflate.flush(),
-            zlib.adler32(raw).to_bytes(4, "big"),
-        )
-    else:
-        compressed = zlib.compress(raw)
-    if len(compressed) < len(raw) - 1:
-        return b"." + _encode(compressed)
-    return _encode(raw)
 
 
 @functools.lru_cache(maxsize=64, typed=True)

@@ -686,7 +686,6 @@ class Response(ResponseBase):
         if self._short_ways:
             short = self.short_wsgi_response(environ)
             if short is not None:
-                self.form = short
                 return short
         return super().get_wsgi_response(environ)
 
