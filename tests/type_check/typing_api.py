@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import typing as t
+from typing import assert_type
 
-from typing_extensions import assert_type
 from werkzeug.datastructures import FileStorage
 
 from kolben import abort
@@ -64,7 +64,7 @@ def items(
     shop: int,
     page: Query[Paging],
     q: str,
-    tag: list[str] = [],
+    tag: list[str] = [],  # noqa: B006 (as programs write it)
     sort: t.Annotated[t.Literal["name", "price"], Name("sort-by")] = "name",
     x_request_id: Header[str | None] = None,
     theme: Cookie[str] = "light",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import typing as t
 from collections import abc
+from functools import cached_property, partial
 
 import msgspec
 from werkzeug.http import HTTP_STATUS_CODES
@@ -59,31 +60,23 @@ class Answer:
         self.media = media
         self.models = list(kinds.models_in(type)) if media in ("json", "lines", "events") else []
         self._is_pydantic = any(map(kinds.is_pydantic, self.models))
-        self._adapter: t.Any = None
         bare = unwrap(type)[0]
         container = kinds.container_of(bare)
         self.item = unwrap(container[1])[0] if container and container[0] is list else None
         #: The class whose instances can be written as they are, if nothing below has subclasses.
-        self.exact = bare if self._writes_itself(bare) else None
-        self.exact_item = self.item if self._writes_itself(self.item) else None
+        self.exact = bare if _writes_itself(bare) else None
+        self.exact_item = self.item if _writes_itself(self.item) else None
         top = self.exact or self.exact_item
         self.nested = [cls for m in self.models if (cls := t.get_origin(m) or m) is not top]
-        if any(not self._writes_itself(one) for one in self.nested):
+        if self._is_pydantic:
+            self.nested = []  # what pydantic writes is what the annotation has, whatever the class
+        elif any(not _writes_itself(one) for one in self.nested):
             # A TypedDict is a dictionary like any other, with any members.
             self.exact = self.exact_item = None
         is_page = t.get_origin(bare) is Page
         self._page_items = Answer(status, list[t.get_args(bare)[0]]) if is_page else None  # type: ignore[misc] # a type that is made here
         self.is_page = is_page
         self._harmless: t.Any = None  # the subclasses that were found to add no members
-
-    def _writes_itself(self, kind: t.Any) -> bool:
-        return (
-            isinstance(kind, type)
-            and kinds.is_model(kind)
-            and not hasattr(kind, "__total__")
-            and not issubclass(kind, tuple)
-            and not kinds.is_pydantic(kind)
-        )
 
     def is_safe(self) -> bool:
         """Tell whether no class below the top has a subclass with more members, as of now."""
@@ -152,11 +145,19 @@ class Answer:
         if place is not None:
             raise self._misfit(f"JSON has no such number - at `${place}`")
 
+    @cached_property
+    def _pydantic_adapter(self) -> t.Any:
+        pydantic: t.Any = kinds.pydantic_module()
+        return pydantic.TypeAdapter(self.type)
+
+    def encoder(self) -> t.Callable[[t.Any], bytes]:
+        """Return what writes a value that is of the type."""
+        if self._is_pydantic:
+            return partial(self._pydantic_adapter.serializer.to_json, by_alias=True)
+        return msgspec.json.Encoder().encode
+
     def _write_pydantic(self, value: t.Any, is_checked: bool = False) -> bytes:
-        adapter = self._adapter
-        if adapter is None:
-            pydantic: t.Any = kinds.pydantic_module()
-            adapter = self._adapter = pydantic.TypeAdapter(self.type)
+        adapter = self._pydantic_adapter
         try:
             if is_checked and hasattr(value, "model_dump"):
                 value = value.model_dump(by_alias=True)
@@ -173,6 +174,16 @@ class Answer:
 
     def _misfit(self, error: t.Any) -> Misfitting:
         return Misfitting(f"The result is no {name_of(self.type)}, as is annotated: {error}")
+
+
+def _writes_itself(kind: t.Any) -> bool:
+    """Tell whether an instance of a class has the members of the class, and no others."""
+    return (
+        isinstance(kind, type)
+        and kinds.is_model(kind)
+        and not hasattr(kind, "__total__")
+        and not issubclass(kind, tuple)
+    )
 
 
 def _not_finite(value: t.Any, place: str = "") -> str | None:
@@ -252,7 +263,7 @@ _ADVICE = "Annotate a class with fields, or return a Response."
 
 # -- what goes out --------------------------------------------------------------------------
 
-_STATUS_LINES = {code: f"{code} {name.upper()}" for code, name in HTTP_STATUS_CODES.items()}
+STATUS_LINES = {code: f"{code} {name.upper()}" for code, name in HTTP_STATUS_CODES.items()}
 
 
 def payload(body: bytes, status: int = 200) -> t.Any:
@@ -261,7 +272,7 @@ def payload(body: bytes, status: int = 200) -> t.Any:
     :param body: the JSON.
     :param status: the status of the answer.
     """
-    return Payload((body, JSON_HEADER, _STATUS_LINES[status]))
+    return Payload((body, JSON_HEADER, STATUS_LINES[status]))
 
 
 class Finisher:

@@ -93,3 +93,6 @@ def _answer_error(error: HTTPException) -> t.Any:
     general = app.error_handler_spec[None][None].get(Exception)
     # A handler for all exceptions is one for these, too, as it is without this one.
     return as_problem(error) if general is None else app.ensure_sync(general)(error)
+
+
+_answer_error.__problems__ = True  # type: ignore[attr-defined] # it gives the problem as it is

@@ -22,9 +22,10 @@ from ..ctx import RequestContext
 from ..engine.results import Payload
 from ..globals import get_current
 from . import sockets, sources, streams
-from .answers import JSON_HEADER, Answer, Finisher
+from .answers import JSON_HEADER, STATUS_LINES, Answer, Finisher
 from .faults import JSONReader
 from .kinds import NODEFAULT, Misfit
+from .problems import PROBLEM_HEADER, InvalidRequest
 
 if t.TYPE_CHECKING:
     from .operations import Operation
@@ -197,7 +198,7 @@ class Writer:
         self._count = 0
         self._values: dict[int, str] = {}  # of parameters and providers
         self._opened: set[str] = set()
-        self._in_block = False
+        self._exits = False
         self.readers: dict[Param, JSONReader] = {}
         self.names: dict[str, t.Any] = {
             "__current": get_current,
@@ -231,7 +232,7 @@ class Writer:
         plan, operation = self._plan, self._operation
         path = operation.arguments
         begin = "async def" if self._is_async else "def"
-        exits = any(one.yields for one in plan.providers)
+        self._exits = exits = any(one.yields for one in plan.providers)
         streams_out = operation.stream is not None
         self._add(f"{begin} compiled({', '.join(path)}):", 0)
         self._add("__c = __current()")
@@ -314,7 +315,7 @@ class Writer:
         answer: Answer | None = next((o for o in self._operation.answers if o.status == 200), None)
         if answer is None or answer.media != "json":
             return None
-        encode = self._name(msgspec.json.Encoder().encode)
+        encode = self._name(answer.encoder())
         mark = f"{self._name(finisher)}.mark is __tables.mark"
         if answer.exact is not None:
             condition = f"type(__result) is {self._name(answer.exact)} and {mark}"
@@ -352,15 +353,33 @@ class Writer:
         if not read:
             return
         path = ", ".join(f"{name!r}: {name}" for name in self._operation.arguments)
-        explain = self._name(self._explain)
         self._add("try:", depth)
         self._lines += read
         self._add("except __Misfits as __error:", depth)
-        self._add(f"raise {explain}(__c, __error, {{{path}}}) from None", depth + 1)
+        call = f"{self._name(self._refuse)}(__c, __error, {{{path}}}, {not self._exits})"
+        self._add(f"return {call}", depth + 1)
 
-    def _explain(self, context: RequestContext, error: Exception, path: t.Any) -> Exception:
+    def _refuse(
+        self, context: RequestContext, error: Exception, path: t.Any, may_return: bool
+    ) -> t.Any:
+        """Return the answer to a request that does not fit; raise it where somebody is to see it.
+
+        PERF: what no handler wants is answered without an exception: 4 µs of 30, under ASGI 60 of 90,
+        as handlers are called in a thread.
+        """
         reading = sources.Reading(self._plan, context, path)
-        return reading.explain(error, self._operation.settings.unknown, self.readers)
+        found = reading.explain(error, self._operation.settings.unknown, self.readers)
+        app = context.app
+        if (
+            may_return
+            and isinstance(found, InvalidRequest)
+            and app.engine_plan.handles_errors_itself
+        ):
+            handler = app._find_error_handler(found, context._blueprints())
+            is_ours = handler is None or hasattr(handler, "__problems__")
+            if is_ours and not app.trap_http_exception(found):
+                return Payload((found.written(), PROBLEM_HEADER, STATUS_LINES[422]))
+        raise found from None
 
     def _value(self, param: Param) -> str:
         self._count += 1

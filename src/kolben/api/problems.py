@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 MIMETYPE = "application/problem+json"
+PROBLEM_HEADER = ("Content-Type", MIMETYPE)
 #: The most faults that are listed of one request; the ``detail`` has their number.
 MOST_FAULTS = 100
 
@@ -104,13 +105,17 @@ class Problem(_Typed, HTTPException):
             document[name] = getattr(self, name)
         return document
 
+    def written(self) -> bytes:
+        """Return its body."""
+        return _encode(self.to_dict())
+
     def get_body(self, environ: WSGIEnvironment | None = None, scope: t.Any = None) -> str:
         """Return the body of its response.
 
         :param environ: not used.
         :param scope: not used.
         """
-        return _encode(self.to_dict()).decode()
+        return self.written().decode()
 
     def get_headers(
         self, environ: WSGIEnvironment | None = None, scope: t.Any = None
@@ -130,7 +135,7 @@ class Problem(_Typed, HTTPException):
         """
         if self.response is not None:
             return self.response
-        response = Response(_encode(self.to_dict()), self.code, mimetype=MIMETYPE)
+        response = Response(self.written(), self.code, mimetype=MIMETYPE)
         for name, value in self.get_headers(environ)[1:]:
             response.headers.add(name, value)
         return response
@@ -254,3 +259,6 @@ def as_problem(error: HTTPException) -> t.Any:
         document["detail"] = error.description
     headers = [pair for pair in error.get_headers() if pair[0] != "Content-Type"]
     return Response(_encode(document), error.code, headers, mimetype=MIMETYPE)
+
+
+as_problem.__problems__ = True  # type: ignore[attr-defined] # it gives a problem as it is
