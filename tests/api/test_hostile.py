@@ -59,7 +59,8 @@ def api() -> API:
     return api
 
 
-LONG = 1_000_000
+LONG = 100_000
+MANY = 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ LONG = 1_000_000
 @pytest.mark.parametrize(
     "body",
     [
-        b"[" * 10 * LONG,
+        b"[" * LONG,
         b'{"a":' * LONG,
         b'{"children":[' * LONG,
         b'{"name":' + b"[" * LONG,
@@ -88,8 +89,16 @@ def test_a_body_that_is_too_deep_or_too_long(path: str, body: bytes) -> None:
     assert time.process_time() - began < 10
 
 
+def test_ten_megabytes_of_brackets() -> None:
+    for path in ("/item", "/tree", "/model"):
+        reply = (
+            api().test_client().post(path, data=b"[" * 10 * MANY, content_type="application/json")
+        )
+        assert (reply.status_code, len(reply.data) < 2000) == (400, True)
+
+
 def test_a_million_members_that_no_class_has() -> None:
-    members = ",".join(f'"k{n}":1' for n in range(LONG))
+    members = ",".join(f'"k{n}":1' for n in range(MANY))
     body = "{" + members + "}"
     client = api().test_client()
     for path in ("/item", "/model", "/closed"):
@@ -109,7 +118,7 @@ def test_faults_are_counted_and_a_hundred_are_told(path: str) -> None:
 
 def test_a_million_arguments() -> None:
     client = api().test_client()
-    query = "&".join(f"k{n}={n}" for n in range(LONG))
+    query = "&".join(f"k{n}={n}" for n in range(MANY))
     for path in ("/query", "/closed-query"):
         assert client.get(path, query_string=query).status_code == 400
     fewer = "&".join(f"k{n}={n}" for n in range(9_000))
@@ -119,7 +128,7 @@ def test_a_million_arguments() -> None:
 
 
 def test_a_form_of_a_million_fields() -> None:
-    body = "&".join(f"k{n}={n}" for n in range(LONG))
+    body = "&".join(f"k{n}={n}" for n in range(MANY))
     reply = (
         api()
         .test_client()

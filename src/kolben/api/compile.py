@@ -375,7 +375,7 @@ class Writer:
             and isinstance(found, InvalidRequest)
             and app.engine_plan.handles_errors_itself
         ):
-            handler = app._find_error_handler(found, context._blueprints())
+            handler = app._find_error_handler(found, context.blueprint_names())
             is_ours = handler is None or hasattr(handler, "__problems__")
             if is_ours and not app.trap_http_exception(found):
                 return Payload((found.written(), PROBLEM_HEADER, STATUS_LINES[422]))

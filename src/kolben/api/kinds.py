@@ -16,6 +16,7 @@ import sys
 import types
 import typing as t
 import uuid
+import weakref
 
 import msgspec
 from msgspec import NODEFAULT as NODEFAULT, Meta, ValidationError, inspect as ins
@@ -142,6 +143,9 @@ def is_model(kind: t.Any) -> bool:
     )
 
 
+_models: weakref.WeakKeyDictionary[type, tuple[t.Any, ...]] = weakref.WeakKeyDictionary()
+
+
 def models_in(annotation: t.Any, seen: dict[t.Any, None] | None = None) -> dict[t.Any, None]:
     """Return the classes with fields that a type is made of, at every depth.
 
@@ -149,12 +153,21 @@ def models_in(annotation: t.Any, seen: dict[t.Any, None] | None = None) -> dict[
     :param seen: those that are known already; added to.
     :raises NameError: if a field's annotation cannot be resolved yet.
     """
+    is_first = not seen
     seen = {} if seen is None else seen
     kind = unwrap(annotation)[0]
-    if is_model(kind) and kind not in seen:
+    if kind in seen:
+        return seen
+    if isinstance(kind, type) and (known := _models.get(kind)) is not None:
+        seen.update(dict.fromkeys(known))
+        return seen
+    if is_model(kind):
         seen[kind] = None
         for field in fields_of(kind):
             models_in(field.type, seen)
+        # Only here it is sure that all that it is made of was found below it.
+        if is_first and isinstance(kind, type):
+            _models[kind] = tuple(seen)
     for argument in t.get_args(kind):
         models_in(argument, seen)
     return seen

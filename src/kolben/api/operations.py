@@ -150,10 +150,9 @@ class Operation:
     def answers(self) -> list[Answer]:
         """The answers that its annotation names."""
         if self._answers is None:
-            place = place_of(self.view)
 
             def fail(text: str) -> t.NoReturn:
-                raise TypeError(place + text)
+                raise TypeError(place_of(self.view) + text)
 
             self._answers = answers_of(self.plan.result, fail)
         return self._answers
