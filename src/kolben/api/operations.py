@@ -258,11 +258,12 @@ class Registers:
 
     if t.TYPE_CHECKING:
         # A typed view may return anything that has a schema.
-        def route(self, rule: str, **options: t.Any) -> t.Callable[[F], F]:
-            """Decorate a view, as the methods named for an HTTP method do."""
-            raise NotImplementedError
-
-        get = post = put = patch = delete = route
+        def route(self, rule: str, **options: t.Any) -> t.Callable[[F], F]: ...  # noqa: D102
+        def get(self, rule: str, **options: t.Any) -> t.Callable[[F], F]: ...  # noqa: D102
+        def post(self, rule: str, **options: t.Any) -> t.Callable[[F], F]: ...  # noqa: D102
+        def put(self, rule: str, **options: t.Any) -> t.Callable[[F], F]: ...  # noqa: D102
+        def patch(self, rule: str, **options: t.Any) -> t.Callable[[F], F]: ...  # noqa: D102
+        def delete(self, rule: str, **options: t.Any) -> t.Callable[[F], F]: ...  # noqa: D102
 
     @contextlib.contextmanager
     def replacing(self, providers: t.Mapping[t.Any, t.Callable[..., t.Any]]) -> t.Iterator[None]:

@@ -1,0 +1,299 @@
+"""A typed view is to everything around it what the same view written by hand is."""
+
+import typing as t
+
+import pytest
+
+from gateways import Gateway
+from kolben import Blueprint, Flask, Response, g, jsonify, request, session, signals
+from kolben.api import API, APIBlueprint, Meta, Struct
+from kolben.views import MethodView, View
+
+
+class Item(Struct):
+    name: str
+
+
+def typed() -> Flask:
+    api = API("typed")
+
+    @api.post("/items/<int:n>")
+    def item(n: int, body: Item, q: int = 1) -> Item:
+        session["seen"] = n
+        g.items = q
+        return Item(f"{body.name} {n} {q}")
+
+    return api
+
+
+def by_hand() -> Flask:
+    app = Flask("by_hand")
+
+    @app.post("/items/<int:n>")
+    def item(n: int) -> Response:
+        session["seen"] = n
+        g.items = request.args.get("q", 1, type=int)
+        name = request.get_json()["name"]
+        return jsonify(name=f"{name} {n} {g.items}")
+
+    return app
+
+
+def surround(app: Flask, told: list[t.Any], reads: str) -> None:
+    app.secret_key = "k"
+    app.json.compact = True  # type: ignore[attr-defined] # of the provider that every application has
+
+    @app.before_request
+    def before() -> None:
+        told.append(("before", request.endpoint, request.view_args))
+        if reads == "data":
+            told.append(request.get_data())
+        elif reads == "json":
+            told.append(request.get_json())
+        elif reads == "form":
+            told.append(dict(request.form))
+
+    @app.after_request
+    def after(response: Response) -> Response:
+        told.append(
+            ("after", response.status_code, response.get_data().strip(), request.get_data())
+        )
+        response.headers["X-After"] = "1"
+        return response
+
+    @app.teardown_request
+    def teardown(error: BaseException | None) -> None:
+        told.append(("teardown", type(error).__name__, g.get("items")))
+
+
+@pytest.mark.parametrize("reads", ["nothing", "data", "json", "form"])
+def test_hooks_sessions_and_teardown(gateway: Gateway, reads: str) -> None:
+    seen = []
+    for make in (typed, by_hand):
+        app = make()
+        told: list[t.Any] = []
+        surround(app, told, reads)
+        reply = gateway.post(
+            app, "/items/3?q=7", b'{"name":"x"}', headers=[("content-type", "application/json")]
+        )
+        headers = sorted(name.lower() for name, _ in reply.headers)
+        seen.append((told, reply.status, reply.text.strip(), headers, reply.header("x-after")))
+    assert seen[0] == seen[1]
+    assert seen[0][1:3] == (200, '{"name":"x 3 7"}')
+
+
+def test_signals(gateway: Gateway) -> None:
+    seen = []
+    for make in (typed, by_hand):
+        app = make()
+        app.secret_key = "k"
+        told: list[t.Any] = []
+
+        def started(sender: t.Any, told: list[t.Any] = told, **extra: t.Any) -> None:
+            told.append("started")
+
+        def finished(
+            sender: t.Any, response: Response, told: list[t.Any] = told, **extra: t.Any
+        ) -> None:
+            told.append(("finished", response.status_code))
+
+        with (
+            signals.request_started.connected_to(started, app),
+            signals.request_finished.connected_to(finished, app),
+        ):
+            headers = [("content-type", "application/json")]
+            gateway.post(app, "/items/3", b'{"name":"x"}', headers=headers)
+        seen.append(told)
+    assert seen[0] == seen[1] == ["started", ("finished", 200)]
+
+
+def test_head_options_and_url_for() -> None:
+    api = API("methods")
+
+    @api.get("/items/<int:n>")
+    def item(n: int) -> Item:
+        return Item(str(n))
+
+    client = api.test_client()
+    head = client.head("/items/3")
+    assert (head.status_code, head.data, head.headers["Content-Length"]) == (200, b"", "12")
+    assert set(client.options("/items/3").allow) == {"GET", "HEAD", "OPTIONS"}
+    with api.test_request_context():
+        assert api.url_for("item", n=3) == "/items/3"
+
+
+def test_views_may_be_wrapped_after_registration(gateway: Gateway) -> None:
+    api = API("wrapped")
+    told = []
+
+    @api.get("/items/<int:n>")
+    def item(n: int, q: int = 1) -> Item:
+        return Item(f"{n} {q}")
+
+    view: t.Any = api.view_functions["item"]
+
+    def limited(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        told.append(kwargs)
+        return view(*args, **kwargs)
+
+    api.view_functions["item"] = limited
+    assert gateway.get(api, "/items/3?q=2").text == '{"name":"3 2"}'
+    assert told == [{"n": 3}]
+
+
+def test_decorators_around_a_view_get_its_values_by_name() -> None:
+    import functools
+
+    api = API("decorated")
+
+    def loud(view: t.Any) -> t.Any:
+        @functools.wraps(view)
+        def wrapper(**kwargs: t.Any) -> t.Any:
+            kwargs["q"] *= 2
+            return view(**kwargs)
+
+        return wrapper
+
+    @api.get("/items/<int:n>")
+    @loud
+    def item(n: int, q: int = 1) -> Item:
+        return Item(f"{n} {q}")
+
+    assert api.test_client().get("/items/3?q=2").json == {"name": "3 4"}
+
+
+def test_classes_of_views(gateway: Gateway) -> None:
+    api = API("classes")
+    v1 = APIBlueprint("v1", __name__, url_prefix="/v1")
+
+    class Items(MethodView):
+        def __init__(self, prefix: str) -> None:
+            self.prefix = prefix
+
+        def get(self, n: int, q: t.Annotated[int, Meta(ge=1)] = 1) -> Item:
+            """Look at one."""
+            return Item(f"{self.prefix} {n} {q}")
+
+        async def put(self, n: int, body: Item) -> Item:
+            return body
+
+        def delete(self, n):  # type: ignore[no-untyped-def]
+            return "gone"
+
+    class Shared(MethodView):
+        init_every_request = False
+
+        def get(self, q: int) -> Item:
+            return Item(str(q))
+
+    class Plain(View):
+        methods: t.ClassVar[list[str]] = ["POST"]
+
+        def dispatch_request(self, body: Item) -> Item:
+            return body
+
+    api.add_url_rule("/items/<int:n>", view_func=Items.as_view("items", "p"))
+    v1.add_url_rule("/shared", view_func=Shared.as_view("shared"))
+    v1.add_url_rule("/plain", view_func=Plain.as_view("plain"))
+    api.register_blueprint(v1)
+    json = [("content-type", "application/json")]
+    assert gateway.get(api, "/items/3?q=2").text == '{"name":"p 3 2"}'
+    assert gateway.get(api, "/items/3?q=0").status == 422
+    assert (
+        gateway.get(api, "/items/3", method="PUT", body=b'{"name":"x"}', headers=json).status == 200
+    )
+    assert gateway.get(api, "/items/3", method="PUT", body=b"{}", headers=json).status == 422
+    assert gateway.get(api, "/items/3", method="DELETE").text == "gone"
+    assert gateway.get(api, "/v1/shared?q=4").text == '{"name":"4"}'
+    assert gateway.post(api, "/v1/plain", b'{"name":"x"}', headers=json).text == '{"name":"x"}'
+    paths = api.test_client().get("/openapi.json").json["paths"]
+    assert paths["/items/{n}"].keys() == {"get", "put"}
+    assert paths["/items/{n}"]["get"]["operationId"] == "items_get"
+    assert [one["name"] for one in paths["/items/{n}"]["get"]["parameters"]] == ["n", "q"]
+    assert Items("x").get(1, 2) == Item("x 1 2")
+
+
+def test_one_view_under_several_rules(gateway: Gateway) -> None:
+    api = API("several")
+
+    @api.get("/items")
+    @api.get("/items/<int:n>")
+    def item(n: int = 0, q: str = "") -> Item:
+        return Item(f"{n} {q}")
+
+    assert gateway.get(api, "/items?q=a").text == '{"name":"0 a"}'
+    assert gateway.get(api, "/items/3").text == '{"name":"3 "}'
+    paths = api.test_client().get("/openapi.json").json["paths"]
+    assert paths.keys() == {"/items", "/items/{n}"}
+    assert [one["name"] for one in paths["/items"]["get"]["parameters"]] == ["q"]
+
+
+def test_values_of_a_prefix_are_those_of_the_url(gateway: Gateway) -> None:
+    api = API("prefix")
+    inner = APIBlueprint("inner", __name__)
+    outer = APIBlueprint("outer", __name__, url_prefix="/shops/<int:shop>")
+
+    @inner.get("/items/<name>")
+    def item(shop: int, name: str) -> Item:
+        return Item(f"{shop} {name}")
+
+    outer.register_blueprint(inner, url_prefix="/in")
+    api.register_blueprint(outer)
+    assert gateway.get(api, "/shops/7/in/items/x").text == '{"name":"7 x"}'
+    with api.test_request_context():
+        assert api.url_for("outer.inner.item", shop=1, name="y") == "/shops/1/in/items/y"
+
+
+def test_plain_blueprints_and_static_files_are_left_alone() -> None:
+    api = API("left")
+    pages = Blueprint("pages", __name__)
+
+    @pages.get("/page/<int:n>")
+    def page(n: int) -> str:
+        return str(n)
+
+    api.register_blueprint(pages)
+    assert api.view_functions["pages.page"] is page
+    assert not hasattr(api.view_functions["static"], "__operation__")
+
+
+def test_the_written_function_can_be_read() -> None:
+    api = API("written")
+
+    @api.get("/<int:n>")
+    def view(n: int, q: int) -> Item:
+        return Item(str(q))
+
+    api.test_client().get("/1?q=1")
+    source = t.cast("t.Any", api.view_functions["view"]).__operation__.source
+    assert source.startswith("def compiled(n):\n")
+
+
+def test_errors_in_views_are_theirs(gateway: Gateway) -> None:
+    api = API("theirs")
+    api.testing = True
+
+    @api.get("/")
+    def view(q: int) -> Item:
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        gateway.get(api, "/?q=1")
+
+
+def test_errors_in_constructors_that_are_no_refusals_are_500() -> None:
+    class Broken(Struct):
+        q: int
+
+        def __post_init__(self) -> None:
+            raise KeyError("lost")
+
+    api = API("broken")
+
+    def view(page: t.Any) -> None: ...
+
+    from kolben.api import Query
+
+    view.__annotations__["page"] = Query[Broken]
+    api.get("/")(view)
+    assert api.test_client().get("/?q=1").status_code == 500
