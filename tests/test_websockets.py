@@ -1025,6 +1025,275 @@ def test_a_foreign_origin_is_refused(app, caplog):
     assert "WEBSOCKET_ORIGINS" in record.getMessage()
 
 
+# ---- signals ------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def heard(app, *names):
+    """Listen to signals: what is heard is noted with what came along."""
+    notes = []
+    receivers = []
+    for name in names:
+
+        def receive(sender, name=name, **values):
+            notes.append((name, *values.values(), websocket.path))
+
+        receivers.append(receive)
+        getattr(kolben, name).connect(receive, app)
+    try:
+        yield notes
+    finally:
+        for name, receive in zip(names, receivers, strict=True):
+            getattr(kolben, name).disconnect(receive, app)
+
+
+SIGNALS = ["websocket_started", "websocket_finished", "websocket_tearing_down"]
+SIGNALS += ["got_websocket_exception", "got_request_exception"]
+
+
+def test_signals_of_a_websocket_that_ends_well(app):
+    async def test():
+        async with connect(app, "/echo") as ws:
+            await ws.send("x")
+            await ws.receive()
+
+    with heard(app, *SIGNALS) as notes:
+        run(test())
+    assert notes == [
+        ("websocket_started", "/echo"),
+        ("websocket_finished", None, "/echo"),
+        ("websocket_tearing_down", None, "/echo"),
+    ]
+
+
+def test_signals_of_a_websocket_that_fails(app, caplog):
+    error = ValueError("broken")
+
+    @app.websocket("/fails")
+    async def fails():
+        await websocket.accept()
+        raise error
+
+    async def test():
+        async with connect(app, "/fails") as ws:
+            with pytest.raises(WebSocketDisconnect):
+                await ws.receive()
+
+    with heard(app, *SIGNALS) as notes:
+        run(test())
+    assert notes == [
+        ("websocket_started", "/fails"),
+        ("got_websocket_exception", error, "/fails"),
+        ("got_request_exception", error, "/fails"),
+        ("websocket_tearing_down", error, "/fails"),
+    ]
+
+
+def test_the_signal_of_a_refusal_has_the_response(app):
+    @app.websocket("/refuses")
+    async def refuses():
+        return "no", 409
+
+    with heard(app, "websocket_finished") as notes:
+        run(denial(app, "/refuses"))
+    assert [(name, response.status_code) for name, response, _ in notes] == [
+        ("websocket_finished", 409)
+    ]
+
+
+def test_receivers_may_be_coroutine_functions(app):
+    seen = []
+
+    async def receive(sender):
+        await asyncio.sleep(0)
+        seen.append(websocket.path)
+
+    async def test():
+        async with connect(app, "/echo"):
+            pass
+
+    with kolben.websocket_started.connected_to(receive, app):
+        run(test())
+    assert seen == ["/echo"]
+
+
+# ---- servers that fail, tasks that are cancelled ------------------------------------------
+
+
+class Pieces:
+    def __init__(self, log):
+        self.log = log
+        self.left = [b"piece"]
+        log.append("opened")
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self.left:
+            raise StopIteration
+        return self.left.pop()
+
+    is_closed = False
+
+    def close(self):
+        if not self.is_closed:
+            self.is_closed = True
+            self.log.append("closed")
+
+
+def program_that_notes():
+    app = kolben.Flask(__name__)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    log = []
+
+    @app.before_websocket
+    async def begin():
+        log.append("begin")
+        await asyncio.sleep(0)
+
+    @app.before_websocket
+    def begin_plainly():
+        pass
+
+    @app.after_websocket
+    async def after(response):
+        await asyncio.sleep(0)
+        return response
+
+    @app.teardown_websocket
+    async def torn_down(error):
+        log.append("teardown")
+        await asyncio.sleep(0)
+
+    @app.teardown_appcontext
+    def torn_down_plainly(error):
+        log.append("teardown")
+
+    add_handlers(app, log)
+    return app, log
+
+
+def add_handlers(app, log):
+    @app.websocket("/echo")
+    async def echo():
+        async for message in websocket:
+            await websocket.send(message)
+
+    @app.websocket("/closes")
+    async def closes():
+        await websocket.receive()
+        await websocket.close(4000)
+
+    @app.websocket("/fails")
+    async def fails():
+        await websocket.receive()
+        raise ValueError
+
+    @app.websocket("/refuses")
+    async def refuses():
+        return kolben.Response(Pieces(log), 409)
+
+    @app.websocket("/aborts")
+    async def aborts():
+        abort(kolben.Response(Pieces(log), 409))
+
+    @app.websocket("/answers too late")
+    async def answers_too_late():
+        await websocket.receive()
+        return Pieces(log)
+
+
+PATHS = ["/echo", "/closes", "/fails", "/refuses", "/aborts", "/answers too late", "/nowhere"]
+
+
+class Server:
+    """Sends three messages; raises at the n-th call."""
+
+    def __init__(self, where="", at=0, error=None):
+        self.where = where
+        self.left = at
+        self.error = error
+        self.has_raised = False
+        self.messages = [{"type": "websocket.connect"}]
+        self.messages += [{"type": "websocket.receive", "text": str(n)} for n in range(3)]
+        self.messages.append({"type": "websocket.disconnect", "code": 1001})
+
+    def _count(self, where):
+        if where == self.where:
+            self.left -= 1
+            if self.left < 0:
+                self.has_raised = True
+                raise self.error
+
+    async def receive(self):
+        self._count("receive")
+        await asyncio.sleep(0)
+        return self.messages.pop(0) if self.messages else await asyncio.Event().wait()
+
+    async def send(self, message):
+        self._count("send")
+        await asyncio.sleep(0)
+
+
+def scope_of(path):
+    return {
+        "type": "websocket",
+        "path": path,
+        "headers": [],
+        "query_string": b"",
+        "extensions": {"websocket.http.response": {}},
+    }
+
+
+def check_that_all_ended(log):
+    assert log.count("opened") == log.count("closed"), log
+    if "begin" in log:
+        assert log.count("teardown") == 2, log
+
+
+@pytest.mark.parametrize("where", ["send", "receive"])
+@pytest.mark.parametrize("path", PATHS)
+def test_a_server_that_raises_anywhere_leaves_nothing_open(path, where):
+    async def test():
+        for error in (OSError("gone"), RuntimeError("closed")):
+            at, has_raised = 0, True
+            while has_raised:
+                app, log = program_that_notes()
+                server = Server(where, at, error)
+                with contextlib.suppress(OSError, RuntimeError):
+                    await app.asgi_app(scope_of(path), server.receive, server.send)
+                check_that_all_ended(log)
+                has_raised = server.has_raised
+                at += 1
+
+    run(test())
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_task_that_is_cancelled_anywhere_leaves_nothing_open(path):
+    async def test():
+        for turns in range(150):
+            app, log = program_that_notes()
+            server = Server()
+            task = asyncio.create_task(app.asgi_app(scope_of(path), server.receive, server.send))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            assert asyncio.all_tasks() == {asyncio.current_task(), *outer}
+            check_that_all_ended(log)
+
+    outer = set()
+
+    async def noting_tasks():
+        outer.update(asyncio.all_tasks())
+        await test()
+
+    run(noting_tasks())
+
+
 # ---- bad input ----------------------------------------------------------------------------
 
 

@@ -43,12 +43,18 @@ from .signals import (
     appcontext_pushed as appcontext_pushed,
     appcontext_tearing_down as appcontext_tearing_down,
     before_render_template as before_render_template,
+    got_background_exception as got_background_exception,
     got_request_exception as got_request_exception,
+    got_serving_exception as got_serving_exception,
+    got_websocket_exception as got_websocket_exception,
     message_flashed as message_flashed,
     request_finished as request_finished,
     request_started as request_started,
     request_tearing_down as request_tearing_down,
     template_rendered as template_rendered,
+    websocket_finished as websocket_finished,
+    websocket_started as websocket_started,
+    websocket_tearing_down as websocket_tearing_down,
 )
 from .templating import (
     render_template as render_template,

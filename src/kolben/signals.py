@@ -50,3 +50,23 @@ appcontext_popped = _signal("appcontext-popped")
 
 #: A message was flashed. Receives ``message`` and ``category``.
 message_flashed = _signal("message-flashed")
+
+#: A WebSocket's handshake has come and nothing of it has been handled yet.
+websocket_started = _signal("websocket-started")
+
+#: The handler of a WebSocket has ended. Receives ``response``, which is None unless the handshake was
+#: refused with one.
+websocket_finished = _signal("websocket-finished")
+
+#: The context of a WebSocket is being torn down, also after an error. Receives ``exc``, may be None.
+websocket_tearing_down = _signal("websocket-tearing-down")
+
+#: The handler of a WebSocket has raised an exception that nothing has handled. Receives ``exception``.
+#: For the sake of extensions that know no WebSockets, ``got_request_exception`` is sent, too.
+got_websocket_exception = _signal("got-websocket-exception")
+
+#: A background task has raised an exception. Receives ``exception``.
+got_background_exception = _signal("got-background-exception")
+
+#: A function that runs before, while or after serving has raised an exception. Receives ``exception``.
+got_serving_exception = _signal("got-serving-exception")

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 import kolben
-from kolben import Response, after_this_request, request, send_file, stream_with_context
+from kolben import Response, abort, after_this_request, request, send_file, stream_with_context
 from kolben.sse import event_stream
 
 PATIENCE = 20
@@ -320,11 +320,16 @@ def with_callback(log, *args, **kwargs):
     return response
 
 
+def raised(log):
+    abort(with_callback(log, "no", 409))
+
+
 LENGTH = {"Content-Length": "15"}
 KINDS = {
     "text": lambda log: "text",
     "called on close": lambda log: with_callback(log, "text"),
     "several called on close": lambda log: with_callback(log, ["a", "b"]),
+    "raised": raised,
     "iterator": Pieces,
     "iterator and called on close": lambda log: with_callback(log, Pieces(log)),
     "iterator of known length": lambda log: Response(Pieces(log), headers=LENGTH),

@@ -553,3 +553,52 @@ def test_programs_that_use_none_of_this_start_no_thread_and_no_loop():
     )
     environ = {**os.environ}
     subprocess.run([sys.executable, "-c", code], check=True, env=environ)
+
+
+# -- signals --------------------------------------------------------------------------------
+
+
+def test_the_errors_of_a_background_task_are_told(app, caplog):
+    heard = []
+
+    def receive(sender, exception):
+        heard.append(exception)
+
+    async def test():
+        error = ValueError("task")
+
+        async def fail():
+            raise error
+
+        with kolben.got_background_exception.connected_to(receive, app):
+            async with app.test_app():
+                app.add_background_task(fail)
+        assert heard == [error]
+
+    asyncio.run(test())
+
+
+def test_errors_at_the_start_and_at_the_end_are_told(app):
+    heard = []
+
+    async def receive(sender, exception):
+        heard.append(str(exception))
+
+    @app.after_serving
+    async def fail_after():
+        raise ValueError("after")
+
+    async def test():
+        with kolben.got_serving_exception.connected_to(receive, app):
+            with pytest.raises(ValueError, match="after"):
+                async with app.test_app():
+                    pass
+            app.before_serving_funcs.append(fail_before)
+            with pytest.raises(ValueError, match="before"):
+                await app.startup()
+
+    def fail_before():
+        raise ValueError("before")
+
+    asyncio.run(test())
+    assert heard == ["after", "before"]

@@ -81,6 +81,8 @@ class WebSocketContext(ASGIRequestContext):
 
     #: Set when the handler was cancelled because the client has left.
     cancelled = False
+    #: The error of the handler's that nothing has handled.
+    failure: Exception | None = None
     _task: asyncio.Task[t.Any] | None
 
     def __init__(self, app: Flask, scope: Scope, receive: Receive, send: Send) -> None:

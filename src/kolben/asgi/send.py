@@ -9,6 +9,7 @@ from functools import partial
 from http import HTTPStatus
 from time import monotonic
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 from werkzeug.wsgi import FileWrapper, _RangeWrapper
 
@@ -208,8 +209,8 @@ def _is_file(body: t.Any) -> bool:
     return isinstance(body, (FileBody, FileWrapper))
 
 
-def close_body(body: t.Iterable[bytes]) -> None:
-    """Call a body's ``close``, which it may have (PEP 3333).
+def close_body(body: t.Any) -> None:
+    """Call a body's ``close``, which it may have (PEP 3333), or that of a response.
 
     :param body: the body.
     """
@@ -254,9 +255,12 @@ async def drop(result: t.Any) -> None:
     """
     parts = result if isinstance(result, tuple) else (result,)
     for part in parts:
+        if isinstance(part, HTTPException):  # of abort(response)
+            part = part.response
         try:
-            if hasattr(part, "aclose"):
-                await part.aclose()
+            close: t.Any = getattr(part, "aclose", None)
+            if close is not None:
+                await close()
             elif isinstance(part, BaseResponse) or (
                 hasattr(part, "close") and hasattr(part, "__next__")
             ):

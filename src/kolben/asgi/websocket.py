@@ -23,6 +23,10 @@ from ..sessions import SecureCookieSessionInterface
 from ..signals import (
     appcontext_pushed,
     got_request_exception,
+    got_websocket_exception,
+    websocket_finished,
+    websocket_started,
+    websocket_tearing_down,
 )
 from ..websockets import (
     InvalidMessage,
@@ -34,6 +38,7 @@ from ..websockets import (
 from .calls import call, listed, send_signal, tear_down_app_context, while_handling
 from .context import WebSocketContext
 from .scope import Scope, logger
+from .send import close_body, drop, start_message
 
 if t.TYPE_CHECKING:
     from ..app import Flask
@@ -74,6 +79,8 @@ async def serve_websocket(app: Flask, scope: Scope, receive: Receive, send: Send
             raise
         # It was us, because the client has left: the server need not hear of it.
         t.cast("asyncio.Task[t.Any]", asyncio.current_task()).uncancel()
+    except WebSocketDisconnect:
+        pass  # while it was being refused
     except BaseException as error:
         failure = error
         raise
@@ -81,7 +88,7 @@ async def serve_websocket(app: Flask, scope: Scope, receive: Receive, send: Send
         try:
             await context.websocket._stop_watching()
         finally:
-            await _leave(app, context, to_report(app, failure))
+            await _leave(app, context, to_report(app, failure or context.failure))
 
 
 async def _converse(app: Flask, context: WebSocketContext) -> None:
@@ -107,6 +114,8 @@ async def _handle(app: Flask, context: WebSocketContext) -> t.Any:
         # It may well ask another machine.
         await in_thread(lambda: context._session)
     context.match_request()
+    if websocket_started.receivers:
+        await send_signal(app, websocket_started)
     names = (None, *reversed(websocket.blueprints))
     for preprocess in listed(app.url_value_preprocessors, names):
         await call(preprocess, websocket.endpoint, websocket.view_args)
@@ -149,13 +158,14 @@ async def _end(app: Flask, context: WebSocketContext, result: t.Any) -> None:
     websocket = context.websocket
     response: Response | None = None
     if result is not None and not websocket.accepted and websocket.close_code is None:
-        response = await in_thread(app.make_response, result)
+        response = await in_thread(app.make_response, result, drop=close_body)
     elif result is not None:
         logger.warning(
             "The handler for %r returned a value after the WebSocket was accepted, when nobody"
             " gets it any more.",
             websocket.endpoint,
         )
+        await drop(result)
     try:
         response = await _after(app, websocket, response)
     except Exception as error:
@@ -168,11 +178,19 @@ async def _end(app: Flask, context: WebSocketContext, result: t.Any) -> None:
 
 
 async def _after(app: Flask, websocket: WebSocket, response: Response | None) -> Response | None:
+    """Call the after hooks; where one of them fails, the response is closed."""
     hooks = app.after_websocket_funcs
-    if hooks:
-        for name in (*websocket.blueprints, None):
-            for hook in reversed(hooks.get(name, ())):
-                response = await call(hook, response)
+    try:
+        if hooks:
+            for name in (*websocket.blueprints, None):
+                for hook in reversed(hooks.get(name, ())):
+                    response = await call(hook, response)
+        if websocket_finished.receivers:
+            await send_signal(app, websocket_finished, response=response)
+    except BaseException:
+        if response is not None:
+            await drop(response)
+        raise
     return response
 
 
@@ -181,8 +199,7 @@ async def _deal_with(app: Flask, context: WebSocketContext, error: Exception) ->
     websocket = context.websocket
     if not websocket.accepted:
         try:
-            result = await in_thread(while_handling, error, app.handle_user_exception)
-            response = await in_thread(app.make_response, result)
+            response = await _answer_error(app, error)
             answer = await _after(app, websocket, response)
         except Exception as unhandled:
             error = unhandled
@@ -195,11 +212,26 @@ async def _deal_with(app: Flask, context: WebSocketContext, error: Exception) ->
     await _fail(app, context, error)
 
 
+async def _answer_error(app: Flask, error: Exception) -> Response:
+    """Return what is answered to an error, if anything handles it."""
+
+    def answer() -> Response:
+        return app.make_response(while_handling(error, app.handle_user_exception))
+
+    try:
+        return await in_thread(answer)
+    except BaseException:
+        await drop(error)
+        raise
+
+
 async def _fail(app: Flask, context: WebSocketContext, error: Exception) -> None:
     """End a WebSocket with an error that nothing has handled."""
     websocket = context.websocket
-    if got_request_exception.receivers:
-        await send_signal(app, got_request_exception, exception=error)
+    context.failure = error
+    for signal in (got_websocket_exception, got_request_exception):
+        if signal.receivers:
+            await send_signal(app, signal, exception=error)
     propagate = app.config["PROPAGATE_EXCEPTIONS"]
     if propagate is None:
         propagate = app.testing or app.debug
@@ -214,7 +246,7 @@ async def _fail(app: Flask, context: WebSocketContext, error: Exception) -> None
         handler = app._find_error_handler(server_error, websocket.blueprints)
         if handler is not None and not propagate:
             result = await call(handler, server_error)
-        await _deny(context, await in_thread(app.make_response, result))
+        await _deny(context, await in_thread(app.make_response, result, drop=close_body))
     if propagate:
         raise error
 
@@ -222,22 +254,22 @@ async def _fail(app: Flask, context: WebSocketContext, error: Exception) -> None
 async def _deny(context: WebSocketContext, response: Response) -> None:
     """Refuse the handshake with a response, or with what the server makes of a close."""
     websocket = context.websocket
-    if websocket.close_code is not None:
-        return
-    if "websocket.http.response" not in (context.scope.get("extensions") or ()):
-        await websocket.close()
-        return
-    websocket.close_code = 1006
-    for cookie in await context.save_session():
-        response.headers.add("Set-Cookie", cookie)
-    body, status, headers = response.get_wsgi_response(context.environ)
-    data = await in_thread(b"".join, body)
-    response.close()
-    pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    code = int(status[:3])
-    start = {"type": "websocket.http.response.start", "status": code, "headers": pairs}
-    await websocket._pass(start)
-    await websocket._pass({"type": "websocket.http.response.body", "body": data})
+    try:
+        if websocket.close_code is not None:
+            return
+        if "websocket.http.response" not in (context.scope.get("extensions") or ()):
+            await websocket.close()
+            return
+        websocket.close_code = 1006
+        for cookie in await context.save_session():
+            response.headers.add("Set-Cookie", cookie)
+        body, status, headers = response.get_wsgi_response(context.environ)
+        data = await in_thread(b"".join, body)
+        start = start_message(status, headers)
+        await websocket._pass({**start, "type": "websocket.http.response.start"})
+        await websocket._pass({"type": "websocket.http.response.body", "body": data})
+    finally:
+        await in_thread(response.close)
 
 
 async def _save_late_session(app: Flask, context: WebSocketContext) -> None:
@@ -266,6 +298,11 @@ async def _leave(app: Flask, context: WebSocketContext, error: BaseException | N
                 await call(hook, error)
             except BaseException as failure:
                 failures.append(failure)
+    if websocket_tearing_down.receivers:
+        try:
+            await send_signal(app, websocket_tearing_down, exc=error)
+        except BaseException as failure:
+            failures.append(failure)
     try:
         if failures:
             raise_failures(app, failures)

@@ -23,11 +23,19 @@ from ..concurrency import in_thread, is_coroutine_function, server_loop, workers
 from ..globals import current_request_context, reset_current, set_current
 from ..sansio.app import App
 from ..sansio.scaffold import F, require_callable, setupmethod
-from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
+from ..signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    got_background_exception,
+    got_serving_exception,
+)
 
 if t.TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+
+    from blinker import NamedSignal
 
     from ..app import Flask
     from ..wrappers import Response
@@ -328,9 +336,10 @@ class Lifetime:
                     generator = make()
                     await _continue(generator)
                     self._generators.append(generator)
-            except BaseException:
+            except BaseException as error:
                 while self._generators:
                     await _close(self._generators.pop())
+                await _announce(app, got_serving_exception, error)
                 raise
         self.started = True
 
@@ -354,6 +363,7 @@ class Lifetime:
                     await step()
                 except Exception as error:
                     errors.append(error)
+                    await _announce(app, got_serving_exception, error)
         self._generators = []
         for further in errors[1:]:
             app.logger.error("An after_serving step failed, too.", exc_info=further)
@@ -377,9 +387,10 @@ class Lifetime:
         try:
             async with app_context(self.app):
                 await _call(job)
-        except Exception:
+        except Exception as error:
             name = getattr(job.func, "__qualname__", repr(job.func))
             self.app.logger.exception("Exception in the background task %s", name)
+            await _announce(self.app, got_background_exception, error)
 
     async def _finish_tasks(self) -> None:
         import asyncio
@@ -478,6 +489,12 @@ async def app_context(app: Flask) -> AsyncIterator[None]:
             reset_current(token)
         if appcontext_popped.receivers:
             await in_thread(partial(appcontext_popped.send, app, _async_wrapper=app.ensure_sync))
+
+
+async def _announce(app: Flask, signal: NamedSignal, error: BaseException) -> None:
+    if signal.receivers:
+        send = partial(signal.send, app, _async_wrapper=app.ensure_sync, exception=error)
+        await in_thread(send)
 
 
 async def _call(function: Callable[[], t.Any]) -> None:
