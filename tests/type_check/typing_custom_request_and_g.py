@@ -1,4 +1,4 @@
-"""A program that types its own `request` and `g`."""
+"""A program that types its own `request`, `g` and `session`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typing as t
 import kolben
 from kolben import Flask, Request
 from kolben.ctx import _AppCtxGlobals  # pyright: ignore[reportPrivateUsage] (the documented base)
+from kolben.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 
 @dataclasses.dataclass
@@ -30,13 +31,27 @@ class Globals(_AppCtxGlobals):
     started: float
 
 
+class Session(SecureCookieSession):
+    """What this program remembers of a visitor."""
+
+    @property
+    def cart(self) -> list[int]:
+        return t.cast("list[int]", self.setdefault("cart", []))
+
+
+class SessionInterface(SecureCookieSessionInterface):
+    session_class = Session
+
+
 class Application(Flask):
     request_class = TenantRequest
     app_ctx_globals_class = Globals
+    session_interface = SessionInterface()
 
 
 request = t.cast(TenantRequest, kolben.request)
 g = t.cast(Globals, kolben.g)
+session = t.cast(Session, kolben.session)
 app = Application(__name__)
 
 
@@ -52,6 +67,14 @@ def index() -> str:
     t.assert_type(request.args.get("page", 1, type=int), int)
     t.assert_type(g.started, float)
     return g.user.name if g.user is not None else request.tenant
+
+
+@app.post("/cart/<int:item>")
+def add(item: int) -> dict[str, t.Any]:
+    session.cart.append(item)
+    session.modified = True
+    t.assert_type(session.cart, list[int])
+    return {"cart": session.cart}
 
 
 @app.get("/dynamic")
