@@ -47,6 +47,9 @@ def api() -> API:
     @api.post("/closed", unknown="refuse")
     def closed(body: Item) -> None: ...
 
+    @api.post("/closed-model", unknown="refuse")
+    def closed_model(body: Model) -> None: ...
+
     @api.get("/query")
     def query(q: int, tags: list[int] = []) -> None: ...  # noqa: B006
 
@@ -114,6 +117,17 @@ def test_faults_are_counted_and_a_hundred_are_told(path: str) -> None:
     assert reply.status_code == 422
     assert len(reply.json["errors"]) == 100
     assert reply.json["detail"] == "100000 faults in the request."
+
+
+def test_unknown_members_are_refused_where_that_is_said() -> None:
+    client = api().test_client()
+    for path in ("/closed", "/closed-model"):
+        reply = client.post(path, json={"name": "x", "more": 1})
+        assert [one["pointer"] for one in reply.json["errors"]] == ["#/more"]
+        assert client.post(path, json={"name": "x"}).status_code == 204
+    assert client.post("/item", json={"name": "x", "more": 1}).status_code == 204
+    assert client.get("/closed-query?name=x").status_code == 204
+    assert client.get("/closed-query?name=x&more=1").json["errors"][0]["name"] == "more"
 
 
 def test_a_million_arguments() -> None:

@@ -1,10 +1,14 @@
 """A typed view is to everything around it what the same view written by hand is."""
 
+import gc
+import threading
 import typing as t
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gateways import Gateway
+from gateways import Asked, Gateway, call_wsgi
 from kolben import Blueprint, Flask, Response, g, jsonify, request, session, signals
 from kolben.api import API, APIBlueprint, Meta, Struct
 from kolben.views import MethodView, View
@@ -267,6 +271,69 @@ def test_the_written_function_can_be_read() -> None:
     api.test_client().get("/1?q=1")
     source = t.cast("t.Any", api.view_functions["view"]).__operation__.source
     assert source.startswith("def compiled(n):\n")
+
+
+def test_the_first_requests_may_come_at_once() -> None:
+    for _ in range(100):
+        api = API("race")
+
+        @api.get("/<int:n>")
+        def view(n: int, q: int) -> Item:
+            return Item(f"{n} {q}")
+
+        start = threading.Barrier(4)
+
+        def ask(number: int, api: API = api, start: threading.Barrier = start) -> str:
+            start.wait()
+            return call_wsgi(api, Asked(f"/{number}?q={number}")).text
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(ask, range(4))) == [f'{{"name":"{n} {n}"}}' for n in range(4)]
+
+
+def test_an_application_that_is_no_longer_used_is_freed() -> None:
+    def view(q: int) -> Item:
+        return Item(str(q))
+
+    def use() -> t.Any:
+        api = API("freed")
+        api.get("/")(view)
+        assert api.test_client().get("/?q=1").status_code == 200
+        return weakref.ref(api)
+
+    freed = [use(), use(), use()]
+    gc.collect()
+    assert [ref() for ref in freed] == [None, None, None]
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_errors_are_problems_in_debug_mode_too(debug: bool) -> None:
+    api = API("debug")
+    api.debug = debug
+
+    @api.get("/")
+    def view(q: int) -> Item:
+        return Item(str(q))
+
+    client = api.test_client()
+    for path in ("/nowhere", "/?q=x"):
+        reply = client.get(path, headers={"Accept": "text/html"})
+        assert reply.headers["Content-Type"] == "application/problem+json"
+
+
+def test_names_that_are_late_in_a_blueprint_of_a_plain_application() -> None:
+    app = Flask("plain")
+    v1 = APIBlueprint("v1", __name__)
+
+    def view(order): ...  # type: ignore[no-untyped-def]
+
+    view.__annotations__["order"] = "Missing"
+    v1.post("/")(view)
+    app.register_blueprint(v1)
+    app.testing = True
+    client = app.test_client()
+    with pytest.raises(TypeError, match="'Missing' is not defined at run time"):
+        client.post("/")
 
 
 def test_errors_in_views_are_theirs(gateway: Gateway) -> None:

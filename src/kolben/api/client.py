@@ -16,7 +16,7 @@ from werkzeug.test import EnvironBuilder
 
 from . import kinds
 from .markers import Basic
-from .operations import OPERATIONS, Operation
+from .operations import Operation, operations_of
 from .problems import Fault, InvalidRequest
 from .sockets import write_message
 
@@ -59,7 +59,7 @@ class Caller:
         raise NotImplementedError
 
     def _operation(self, view: t.Any) -> Operation:
-        found = [one for one in OPERATIONS.get(view, ()) if one.app is not None]
+        found = operations_of(view)
         if not found:
             raise TypeError(f"{view!r} is not registered on an API.")
         return found[0]
@@ -233,7 +233,7 @@ class Client(Caller):
         self._client = app.test_client(use_cookies=False)
 
     def _operation(self, view: t.Any) -> Operation:
-        for one in OPERATIONS.get(view, ()):
+        for one in operations_of(view):
             if one.app is self._app:
                 return one
         raise TypeError(f"{view!r} is not registered on this application.")

@@ -80,6 +80,7 @@ def start(operation: Operation) -> t.Any:
     function = operation.function
     with _lock:
         if not operation.is_compiled:
+            operation.resolve()
             writer = Writer(operation)
             source = writer.source()
             namespace = writer.names

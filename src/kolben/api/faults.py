@@ -11,7 +11,7 @@ import decimal
 import sys
 import typing as t
 import uuid
-from functools import cache, cached_property
+from functools import cached_property
 
 import msgspec
 from msgspec import DecodeError, Meta, ValidationError, inspect as ins
@@ -135,14 +135,6 @@ def walker(annotation: t.Any, refuses_unknown: bool = False) -> Walk:
     :param annotation: the type.
     :param refuses_unknown: whether a member that no class has is a fault.
     """
-    try:
-        return _cached_walker(annotation, refuses_unknown)
-    except TypeError:  # not hashable
-        return _Builder(refuses_unknown).make(ins.type_info(annotation))
-
-
-@cache
-def _cached_walker(annotation: t.Any, refuses_unknown: bool) -> Walk:
     return _Builder(refuses_unknown).make(ins.type_info(annotation))
 
 

@@ -31,9 +31,6 @@ if t.TYPE_CHECKING:
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 _unset: t.Any = object()
 
-#: The operations of each view, for the typed client.
-OPERATIONS: weakref.WeakKeyDictionary[t.Any, list[Operation]] = weakref.WeakKeyDictionary()
-
 
 @dataclass(slots=True)
 class Settings:
@@ -215,6 +212,23 @@ class Operation:
             ) from None
 
 
+def operations_of(view: t.Any) -> list[Operation]:
+    """Return the operations that a view is registered as, in applications that are in use still.
+
+    :param view: the view.
+    """
+    known = getattr(view, "__operations__", ())
+    return [one for ref in known if (one := ref()) is not None]
+
+
+def _remember(operation: Operation) -> None:
+    """Have the view know its operation, for the typed client; weakly, as it outlives applications."""
+    view: t.Any = operation.view
+    with contextlib.suppress(AttributeError):  # of an object that takes no attributes
+        known = [ref for ref in getattr(view, "__operations__", ()) if ref() is not None]
+        view.__operations__ = [*known, weakref.ref(operation)]
+
+
 def is_typed(view: t.Any) -> bool:
     """Tell whether a view's annotations ask for anything.
 
@@ -346,7 +360,6 @@ def make_operation(
     same_auth = draft is not None and draft.settings.auth is settings.auth
     if draft is not None and same_auth and variables_of(rule) == variables_of(draft.rules[0]):
         operation._plan, operation._answers = draft._plan, draft._answers
-    OPERATIONS.setdefault(view, []).append(operation)
     return operation
 
 
@@ -389,7 +402,6 @@ def type_view(
 
 def _add_rule(present: Operation, added: Operation) -> t.Any:
     """Register one more rule for a view: what is a variable in one may be an argument in another."""
-    OPERATIONS[present.view].remove(added)
     present.rules += added.rules
     present.methods = tuple(sorted({*present.methods, *added.methods}))
     present._plan = present._answers = None
@@ -402,6 +414,7 @@ def _add_rule(present: Operation, added: Operation) -> t.Any:
 
 def _enter(operation: Operation, app: t.Any, endpoint: str) -> None:
     operation.app, operation.endpoint = app, endpoint
+    _remember(operation)
     operation.prepare()
     operation.function.__operation__ = operation
     for owner in operation.owners:
@@ -494,7 +507,6 @@ class APIBlueprint(Registers, Blueprint):
             view = view_func.handler if isinstance(view_func, WebSocketView) else view_func
             whole = (self.url_prefix or "") + rule
             draft = make_operation((self,), view, whole, methods, dict(options))
-            OPERATIONS[view].remove(draft)
             with contextlib.suppress(NameError):
                 draft.answers  # noqa: B018 (found out here)
             options["draft"] = draft

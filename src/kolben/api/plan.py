@@ -10,6 +10,7 @@ import re
 import sys
 import typing as t
 import uuid
+import weakref
 from dataclasses import dataclass, field
 
 import msgspec
@@ -431,7 +432,7 @@ def _holds_models(kind: t.Any) -> bool:
     )
 
 
-_checked: set[t.Any] = set()
+_checked: weakref.WeakSet[type] = weakref.WeakSet()
 
 
 def check_schema(kind: t.Any, fail: t.Callable[[str], t.NoReturn], what: str, advice: str) -> None:
