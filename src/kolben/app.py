@@ -51,6 +51,7 @@ from .helpers import (
     get_load_dotenv as get_load_dotenv,
     send_from_directory,
 )
+from .logging import printable
 from .sansio.app import App as App
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .signals import (
@@ -700,7 +701,8 @@ class Flask(ServedApp):
 
         request = find_request_context().request
         shown = from_program_on(exc_info)
-        self.logger.error("Exception on %s [%s]", request.path, request.method, exc_info=shown)
+        path, method = printable(request.path), printable(request.method)
+        self.logger.error("Exception on %s [%s]", path, method, exc_info=shown)
 
     # ---- the end of a request ------------------------------------------------------------
 

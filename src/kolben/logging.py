@@ -37,6 +37,18 @@ default_handler.setFormatter(
 )
 
 
+def printable(text: str) -> str:
+    """Return what a client sent, fit for one line of a log.
+
+    :param text: a path, a host, a method, ...
+    :return: the text, with control characters, line ends of every kind and other characters that
+        print nothing as :func:`repr` writes them.
+    """
+    if text.isprintable():
+        return text
+    return "".join([c if c.isprintable() else repr(c)[1:-1] for c in text])
+
+
 def has_level_handler(logger: logging.Logger) -> bool:
     """Say whether a message of the logger's effective level would reach a handler.
 

@@ -290,7 +290,7 @@ class SecureCookieSessionInterface(SessionInterface):
         if not app.secret_key:
             return None
         keys: list[t.Any] = [*(app.config["SECRET_KEY_FALLBACKS"] or ()), app.secret_key]
-        return URLSafeTimedSerializer(
+        return signing.Serializer(
             keys,
             salt=self.salt,
             serializer=self.serializer,
@@ -319,13 +319,20 @@ class SecureCookieSessionInterface(SessionInterface):
             return self.session_class()
         if mac is not None:
             content = signing.read(mac, self.serializer, cookie, prepared.lifetime)
-            if content is not signing.DOUBT:
+            if type(content) is dict:
                 return self.session_class(content)
         signer = t.cast("URLSafeTimedSerializer", self.get_signing_serializer(app))
         try:
             return self.session_class(signer.loads(cookie, max_age=prepared.lifetime))
         except BadSignature:
-            return self.session_class()
+            pass
+        except Exception as error:
+            # Of another version of the program, or written by who has the key.
+            app.logger.warning(
+                "A session cookie with a valid signature cannot be read, so the session is empty: %r",
+                error,
+            )
+        return self.session_class()
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Set the session cookie on the response, delete it where the session was emptied, and

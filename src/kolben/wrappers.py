@@ -14,6 +14,7 @@ from time import time
 
 from werkzeug.datastructures import EnvironHeaders, Headers, ImmutableMultiDict
 from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.sansio.utils import get_host
 from werkzeug.wrappers import Request as RequestBase, Response as ResponseBase
 from werkzeug.wsgi import get_content_length, get_input_stream
 
@@ -39,6 +40,7 @@ from .http.headers import (
 )
 from .http.input import ServerInput, read_on
 from .http.multipart import SMALL_BODY, FormDataParser
+from .http.readers import HeaderReaders, refuse_two_ports, without_impossible_dates
 from .http.streaming import AsyncBody, BodyStream, WholeBody, as_iterable
 from .lazy import lazy, lazy_kept
 from .routing.index import value_names
@@ -91,7 +93,7 @@ def _declared_length(environ: WSGIEnvironment) -> int | None:
     return get_content_length(environ)
 
 
-class Request(RequestBase):
+class Request(HeaderReaders):
     """The incoming request, available as :data:`kolben.request`.
 
     Werkzeug's request with what the application adds: the URL rule that matched, the limits
@@ -181,6 +183,19 @@ class Request(RequestBase):
     def scheme(self) -> str:
         """The URL scheme, ``http`` or ``https``."""
         return t.cast("str", self.environ.get("wsgi.url_scheme", "http"))
+
+    @lazy
+    def host(self) -> str:
+        """The host that the request is for, with its port where that is not the scheme's own.
+
+        Empty where the client names none, or what is none.
+
+        :raises SecurityError: if it is not one of ``trusted_hosts``.
+        """
+        header = self.environ.get("HTTP_HOST")
+        if refuse_two_ports(header, self.trusted_hosts):
+            return ""
+        return get_host(self.scheme, header, self.server, self.trusted_hosts)
 
     @lazy
     def server(self) -> tuple[str, int | None] | None:
@@ -327,12 +342,18 @@ class Request(RequestBase):
                         data = self.get_data()
                 try:
                     value = self.json_module.loads(data)
-                except ValueError:
+                except (ValueError, RecursionError):
                     pass
                 else:
                     self._read_json = value
                     return value
-        return super().get_json(force, silent, cache)
+        try:
+            return super().get_json(force, silent, cache)
+        except RecursionError:
+            # Brackets in brackets, deeper than a parser goes.
+            if silent:
+                return None
+            return self.on_json_loading_failed(ValueError("It is nested too deeply."))
 
     def _read_declared_body(self) -> bytes | None:
         """Read a body of declared length in one go; None if it must be read with care.
@@ -732,6 +753,26 @@ class Response(ResponseBase):
         if environ["REQUEST_METHOD"] == "HEAD":
             return (), self._status, pairs
         return body, self._status, pairs
+
+    def make_conditional(
+        self,
+        request_or_environ: WSGIEnvironment | RequestBase,
+        accept_ranges: bool | str = False,
+        complete_length: int | None = None,
+    ) -> Response:
+        """Answer 304, 206 or 416 where the request's conditions and ranges ask for that.
+
+        :param request_or_environ: the request.
+        :param accept_ranges: whether a part may be sent, or the unit that parts are counted in.
+        :param complete_length: the length of the whole body, in bytes.
+        """
+        given: t.Any = request_or_environ
+        try:
+            super().make_conditional(given, accept_ranges, complete_length)
+        except OverflowError:
+            environ = without_impossible_dates(getattr(given, "environ", given))
+            super().make_conditional(environ, accept_ranges, complete_length)
+        return self
 
     def get_app_iter(self, environ: WSGIEnvironment) -> t.Iterable[bytes]:
         """Return the body to send for this request, which closes the response when closed.

@@ -86,7 +86,7 @@ def build(flask: Any, asynchronous: bool = False, **config: Any) -> Any:  # noqa
     :param asynchronous: each view is an `async def`.
     :param config: further settings.
     """
-    app = flask.Flask("hostile", static_folder=str(STATIC), root_path=str(STATIC.parent))
+    app = flask.Flask("hostile", "/static", static_folder=str(STATIC), root_path=str(STATIC.parent))
     app.secret_key = "a secret"
     app.config.update(config)
     request, session = flask.request, flask.session

@@ -19,6 +19,7 @@ from ..ctx import raise_failures
 from ..engine.lifetime import start_late
 from ..engine.teardown import to_report
 from ..globals import reset_current, set_current
+from ..logging import printable
 from ..sessions import SecureCookieSessionInterface
 from ..signals import (
     appcontext_pushed,
@@ -98,7 +99,7 @@ async def _converse(app: Flask, context: WebSocketContext) -> None:
     except WebSocketDisconnect:
         pass
     except InvalidMessage as error:
-        logger.warning("%s: %s It is closed with 1007.", websocket.path, error)
+        logger.warning("%s: %s It is closed with 1007.", printable(websocket.path), error)
         await websocket.close(1007, "The message is not JSON.")
     except Exception as error:
         await _deal_with(app, context, error)
@@ -144,7 +145,7 @@ def _check_origin(app: Flask, websocket: WebSocket, view: t.Any) -> None:
     if not is_origin_allowed(origin, websocket.host, allowed):
         logger.warning(
             "%s: refused the origin %r; allow it with WEBSOCKET_ORIGINS or origins=[...].",
-            websocket.path,
+            printable(websocket.path),
             origin,
         )
         raise Forbidden("Pages of this origin may not connect.")
@@ -237,7 +238,9 @@ async def _fail(app: Flask, context: WebSocketContext, error: Exception) -> None
         propagate = app.testing or app.debug
     if not propagate:
         exc_info = (type(error), error, error.__traceback__)
-        app.logger.error("Exception on %s [WEBSOCKET]", websocket.path, exc_info=exc_info)
+        app.logger.error(
+            "Exception on %s [WEBSOCKET]", printable(websocket.path), exc_info=exc_info
+        )
     if websocket.accepted:
         await websocket.close(1011)
     else:
@@ -281,7 +284,7 @@ async def _save_late_session(app: Flask, context: WebSocketContext) -> None:
         logger.warning(
             "%s: the session was changed after the WebSocket was accepted, when no cookie can be"
             " sent any more; change it before accept().",
-            context.websocket.path,
+            printable(context.websocket.path),
         )
     else:
         await context.save_session()

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from werkzeug.wsgi import get_host
 
 from ..globals import _cv_app
+from ..http.readers import refuse_two_ports
 
 if t.TYPE_CHECKING:
     from werkzeug.routing import MapAdapter
@@ -40,7 +41,11 @@ def bind_to_request(app: Flask, request: Request) -> MapAdapter:
     server_name: str | None = config["SERVER_NAME"]
     if config["TRUSTED_HOSTS"] is not None:
         request.trusted_hosts = config["TRUSTED_HOSTS"]
-    host = get_host(request.environ, request.trusted_hosts)
+    request.environ.setdefault("wsgi.url_scheme", "http")
+    if refuse_two_ports(request.environ.get("HTTP_HOST"), request.trusted_hosts):
+        host = ""
+    else:
+        host = get_host(request.environ, request.trusted_hosts)
     request.__dict__["host"] = host
     subdomain: str | None = None
     if app.url_map.host_matching:
@@ -51,9 +56,14 @@ def bind_to_request(app: Flask, request: Request) -> MapAdapter:
     elif server_name is not None and not is_below(host, server_name, request.scheme):
         warn_of_other_host(host, server_name)
         subdomain = NO_SUBDOMAIN
-    return app.url_map.bind_to_environ(
+    adapter = app.url_map.bind_to_environ(
         request.environ, server_name=server_name, subdomain=subdomain
     )
+    query = adapter.query_args
+    if isinstance(query, str) and not query.isprintable():
+        # A redirect would put it into a header.
+        adapter.query_args = "".join([c if c.isprintable() else quote(c) for c in query])
+    return adapter
 
 
 def adapter_for(app: Flask, context: RequestContext | None) -> MapAdapter:

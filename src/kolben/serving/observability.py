@@ -101,7 +101,12 @@ class JSONFormatter(logging.Formatter):
             fields["request_id"] = request_id
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(fields)
+        return _to_json(fields)
+
+
+def _to_json(fields: dict[str, t.Any]) -> str:
+    # DEL is the one control character that JSON writes as it is.
+    return json.dumps(fields).replace("\x7f", "\\u007f")
 
 
 def _iso_time(seconds: float) -> str:
@@ -377,7 +382,7 @@ _BEGINNINGS = {
 
 def _json_line(exchange: _Exchange) -> str:
     request = exchange.read_request()
-    return json.dumps(
+    return _to_json(
         {
             "time": _iso_time(exchange.started),
             "client": request.client,
