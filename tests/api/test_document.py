@@ -346,7 +346,11 @@ def test_what_it_says_of_an_operation() -> None:
     assert boxes["deprecated"] is True
     named = {one["name"]: one for one in boxes["parameters"]}
     assert named["page"]["schema"] == {"type": "integer", "minimum": 1, "default": 1}
-    assert named["sort-by"]["schema"] == {"enum": ["down", "up"], "default": "up"}
+    assert named["sort-by"]["schema"] == {
+        "type": "string",
+        "enum": ["down", "up"],
+        "default": "up",
+    }
     assert named["x-id"]["schema"] == {"type": "string", "format": "uuid"}
     assert named["theme"]["in"] == "cookie"
     gone = paths["/gone/{id}"]["put"]

@@ -119,7 +119,7 @@ class Schemas:
         if isinstance(info, ins.UnionType):
             return self._union(info, refuses)
         if isinstance(info, ins.LiteralType):
-            return {"enum": list(info.values)}
+            return _enum(info.values)
         if isinstance(info, ins.CustomType):
             return {}
         if isinstance(info, ins.DictType):
@@ -185,18 +185,18 @@ class Schemas:
 
     def _class(self, info: t.Any, refuses: bool) -> dict[str, t.Any]:
         if isinstance(info, ins.EnumType):
-            return {"enum": [member.value for member in info.cls]}
+            return _enum([member.value for member in info.cls])
         if isinstance(info, ins.NamedTupleType) or getattr(info, "array_like", False):
             items = [self._schema(one.type, refuses) for one in info.fields]
             least = sum(one.required for one in info.fields)
             if (tag := getattr(info, "tag", None)) is not None:
-                items, least = [{"enum": [tag]}, *items], least + 1
+                items, least = [_enum([tag]), *items], least + 1
             is_closed = refuses or getattr(info, "forbid_unknown_fields", True)
             return _tuple(items, least, is_closed)
         properties: dict[str, t.Any] = {}
         required = []
         if getattr(info, "tag", None) is not None:
-            properties[info.tag_field] = {"enum": [info.tag]}
+            properties[info.tag_field] = _enum([info.tag])
         for field in info.fields:
             schema = self._schema(field.type, refuses)
             if field.required:
@@ -270,11 +270,18 @@ def _parts(info: t.Any) -> t.Iterator[t.Any]:
         yield field.type
 
 
+def _enum(values: t.Iterable[t.Any]) -> dict[str, t.Any]:
+    values = list(values)
+    kinds_ = {type(value) for value in values}
+    named = {str: "string", int: "integer"}.get(kinds_.pop()) if len(kinds_) == 1 else None
+    return {"enum": values} if named is None else {"type": named, "enum": values}
+
+
 def _tuple(items: list[t.Any], least: int, is_closed: bool) -> dict[str, t.Any]:
     schema: dict[str, t.Any] = {"type": "array", "minItems": least}
     if items:
         schema["prefixItems"] = items
-    return {**schema, "maxItems": len(items), "items": False} if is_closed else schema
+    return {**schema, "maxItems": len(items)} if is_closed else schema
 
 
 def _lengths(info: t.Any, what: str) -> dict[str, int]:
