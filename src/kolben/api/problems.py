@@ -257,7 +257,9 @@ def as_problem(error: HTTPException) -> t.Any:
     document = {"type": problem_type(error.name), "title": reason(error.code), "status": error.code}
     if error.description is not None and error.description != type(error).description:
         document["detail"] = error.description
-    headers = [pair for pair in error.get_headers() if pair[0] != "Content-Type"]
+    # Of the server: some headers are not for every one.
+    environ = getattr(get_current(None), "environ", None)
+    headers = [pair for pair in error.get_headers(environ) if pair[0] != "Content-Type"]
     return Response(_encode(document), error.code, headers, mimetype=MIMETYPE)
 
 
