@@ -200,3 +200,90 @@ def test_a_denied_websocket_says_so(app):
         assert "Not Found" in caught.value.response.text
 
     asyncio.run(test())
+
+
+# -- piece by piece -------------------------------------------------------------------------
+
+
+def run_to_end(coroutine):
+    asyncio.run(asyncio.wait_for(coroutine, 20))
+
+
+def test_an_endless_answer_is_read_piece_by_piece_and_left():
+    app = kolben.Flask(__name__)
+    ended = []
+
+    @app.get("/")
+    async def endless():
+        async def pieces():
+            try:
+                n = 0
+                while True:
+                    yield f"{n};"
+                    n += 1
+            finally:
+                ended.append(True)
+
+        return pieces(), 201, {"X-A": "b", "Set-Cookie": "a=1"}
+
+    async def test():
+        client = app.async_test_client()
+        async with client.request("/") as connection:
+            assert connection.status_code is None
+            assert await connection.receive() == b"0;"
+            assert connection.status_code == 201
+            assert connection.headers["X-A"] == "b"
+            assert await connection.receive() == b"1;"
+            await connection.disconnect()
+        assert ended == [True]
+        assert client.get_cookie("a").value == "1"
+
+    run_to_end(test())
+
+
+def test_a_body_is_sent_piece_by_piece():
+    app = kolben.Flask(__name__)
+
+    @app.post("/")
+    @kolben.stream_body
+    async def echo():
+        async def pieces():
+            async for piece in body:
+                yield piece.upper()
+
+        body = kolben.request.body
+        return pieces()
+
+    async def test():
+        client = app.async_test_client()
+        async with client.request("/", method="POST") as connection:
+            await connection.send(b"one")
+            assert await connection.receive() == b"ONE"
+            await connection.send(b"two")
+            assert await connection.receive() == b"TWO"
+            await connection.send_complete()
+            assert [piece async for piece in connection] == []
+        async with client.request("/", method="POST", data=b"three") as connection:
+            response = await connection.as_response()
+        assert (response.status_code, response.data) == (200, b"THREE")
+
+    run_to_end(test())
+
+
+def test_what_a_view_raises_reaches_the_block():
+    app = kolben.Flask(__name__)
+    app.testing = True
+
+    @app.get("/")
+    async def fail():
+        raise ValueError("broken")
+
+    async def test():
+        with pytest.raises(ValueError, match="broken"):
+            async with app.async_test_client().request("/") as connection:
+                await connection.receive()
+        with pytest.raises(ValueError, match="broken"):
+            async with app.async_test_client().request("/"):
+                pass
+
+    run_to_end(test())

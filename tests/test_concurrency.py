@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from kolben import Flask
+from kolben import Flask, request, run_sync
 from kolben.concurrency import (
     Workers,
     async_to_sync,
@@ -339,3 +339,17 @@ def test_asgirefs_adapters_see_the_contexts():
 
     assert asyncio.run(ask("/async")) == b"/asyncx"
     assert asyncio.run(ask("/plain")) == b"/plainy"
+
+
+def test_a_plain_function_can_be_awaited_and_sees_the_request(gateway):
+    app = Flask(__name__)
+
+    def slow(word, *, mark):
+        time.sleep(0.01)
+        return f"{word}{mark} {request.path} {threading.current_thread().name[:13]}"
+
+    @app.get("/x")
+    async def view():
+        return await run_sync(slow)("word", mark="!")
+
+    assert gateway.get(app, "/x").text == "word! /x kolben-worker"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import gc
 import threading
 import typing as t
 import weakref
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from werkzeug.test import EnvironBuilder
@@ -633,3 +635,49 @@ def test_g_is_that_of_the_application_context_whoever_looks_first() -> None:
     app.test_client().get("/")
 
     assert seen == [1, 2, None, None, 1, 1]
+
+
+def test_a_copied_context_of_a_coroutine_function_is_awaited_where_a_loop_is_running(gateway):
+    app = kolben.Flask(__name__)
+    torn_down = []
+
+    @app.teardown_appcontext
+    def tear_down(error):
+        torn_down.append(str(error))
+
+    @app.get("/<name>")
+    async def view(name):
+        @kolben.copy_current_request_context
+        async def later(word):
+            await asyncio.sleep(0)
+            kolben.g.word = word
+            if word == "fail":
+                raise ValueError(word)
+            return f"{word} {kolben.request.path}"
+
+        results = await asyncio.gather(
+            later("a"), later("b"), later("fail"), return_exceptions=True
+        )
+        # A context each, which is torn down when its function has ended.
+        assert torn_down == ["None", "None", "fail"]
+        assert not hasattr(kolben.g, "word")
+        task = asyncio.create_task(later("task"))
+        return f"{results[:2]} {await task} {kolben.request.path}"
+
+    assert gateway.get(app, "/x").text == "['a /x', 'b /x'] task /x /x"
+    assert len(torn_down) == 5
+
+
+def test_a_copied_context_of_a_coroutine_function_is_run_in_a_thread():
+    """As on Flask."""
+    app = kolben.Flask(__name__)
+
+    with app.test_request_context("/x"):
+
+        @kolben.copy_current_request_context
+        async def later():
+            await asyncio.sleep(0)
+            return kolben.request.path
+
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(later).result() == "/x"

@@ -116,13 +116,32 @@ class AsyncClient:
             options["method"] = "HEAD"
         return self._client._request_from((path,), options)
 
-    async def _send(self, request: BaseRequest) -> TestResponse:
+    def request(self, path: str, *, method: str = "GET", **kwargs: t.Any) -> AsyncRequest:
+        """Make a request whose body and answer go piece by piece, in an ``async with`` block.
+
+        .. code-block:: python
+
+            async with client.request("/lines") as connection:
+                first = await connection.receive()
+                await connection.disconnect()
+
+        :param path: the path, or a whole URL.
+        :param method: the method.
+        :param kwargs: arguments of :class:`~kolben.testing.EnvironBuilder`. A body given here is sent;
+            without one, it is what is sent with :meth:`AsyncRequest.send`.
+        """
+        return AsyncRequest(self, path, {**kwargs, "method": method})
+
+    def _prepare(self, request: BaseRequest) -> tuple[Scope, bytes]:
         environ = request.environ
         self._client._add_cookies_to_wsgi(environ)
         body = environ["wsgi.input"].read()
         request._sent_body = body  # type: ignore[attr-defined]
+        return _scope_from(environ, "http"), body
+
+    async def _send(self, request: BaseRequest) -> TestResponse:
+        scope, body = self._prepare(request)
         exchange = _Exchange(body)
-        scope = _scope_from(environ, "http")
         await asyncio.create_task(self.application.asgi_app(scope, exchange.receive, exchange.send))
         return self._response(exchange, request)
 
@@ -251,6 +270,133 @@ class _Exchange:
             self.pieces.append(message.get("body", b""))
             if not message.get("more_body", False):
                 self._answered.set()
+
+
+class AsyncRequest:
+    """A request that is being made; by :meth:`AsyncClient.request`.
+
+    :param client: the client.
+    :param path: the path, or a whole URL.
+    :param options: further arguments for the request.
+    """
+
+    #: The status of the answer; None until it has begun.
+    status_code: int | None = None
+    #: The headers of the answer; None until it has begun.
+    headers: Headers | None = None
+
+    def __init__(self, client: AsyncClient, path: str, options: dict[str, t.Any]) -> None:
+        self._client = client
+        self._request = client._client._request_from((path,), options)
+        self._scope, body = client._prepare(self._request)
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._from_app: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._gone = asyncio.Event()
+        self._pieces: list[bytes] = []
+        self._is_complete = self._is_sent = False
+        if body:
+            self._put(body, more=False)
+        else:
+            declared = [pair for pair in self._scope["headers"] if pair[0] != b"content-length"]
+            self._scope["headers"] = declared
+            if self._request.method not in ("GET", "HEAD", "OPTIONS", "DELETE"):
+                # How long it is going to be is not known.
+                declared.append((b"transfer-encoding", b"chunked"))
+
+    async def __aenter__(self) -> t.Self:
+        app = self._client.application
+        self._task: asyncio.Future[None] = asyncio.ensure_future(
+            app.asgi_app(self._scope, self._receive, self._from_app.put)
+        )
+        self._task.add_done_callback(lambda _: self._from_app.put_nowait(None))
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if exc_value is None and not self._gone.is_set():
+            await self.send_complete()
+        await self.disconnect()
+        _, running = await asyncio.wait({self._task}, timeout=_END_TIMEOUT)
+        if running:
+            self._task.cancel()
+            await asyncio.wait(running)
+        if self._task.cancelled():
+            return
+        error = self._task.exception()
+        if exc_value is None and error is not None:
+            raise error  # what a view has raised is for the test to see
+
+    async def _receive(self) -> Message:
+        if self._to_app.empty() and self._gone.is_set():
+            return {"type": "http.disconnect"}
+        return await self._to_app.get()
+
+    def _put(self, body: bytes, *, more: bool) -> None:
+        self._is_sent = not more
+        self._to_app.put_nowait({"type": "http.request", "body": body, "more_body": more})
+
+    async def send(self, data: bytes) -> None:
+        """Send a piece of the body.
+
+        :param data: the piece.
+        """
+        self._put(data, more=True)
+
+    async def send_complete(self) -> None:
+        """End the body."""
+        if not self._is_sent:
+            self._put(b"", more=False)
+
+    async def receive(self) -> bytes:
+        """Wait for the next piece of the answer and return it; empty at its end.
+
+        :raises Exception: what the application has raised.
+        """
+        while not self._is_complete:
+            message = await self._from_app.get()
+            if message is None:
+                self._is_complete = True
+                if not self._task.cancelled():
+                    self._task.result()
+            elif message["type"] == "http.response.start":
+                self.status_code = message["status"]
+                self.headers = _decode_headers(message.get("headers", ()))
+                self._client._keep_cookies(self._request, self.headers)
+            else:
+                self._is_complete = not message.get("more_body", False)
+                if piece := t.cast("bytes", message.get("body", b"")):
+                    self._pieces.append(piece)
+                    return piece
+        return b""
+
+    def __aiter__(self) -> t.AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self.receive()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def disconnect(self) -> None:
+        """Leave, as a client does that closes its connection or loses it."""
+        if not self._gone.is_set():
+            self._gone.set()
+            self._to_app.put_nowait({"type": "http.disconnect"})
+
+    async def as_response(self) -> TestResponse:
+        """End the body, wait for the rest of the answer, and return all of it."""
+        await self.send_complete()
+        async for _ in self:
+            pass
+        exchange = _Exchange(b"")
+        exchange.status, exchange.headers = self.status_code or 0, self.headers or Headers()
+        exchange.pieces = self._pieces
+        return self._client._response(exchange, self._request)
 
 
 class AsyncWebSocket:

@@ -29,6 +29,7 @@ if t.TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Future
 
+P = t.ParamSpec("P")
 R = t.TypeVar("R")
 
 #: The event loop of the server that is handling the current request, where plain code may leave
@@ -80,12 +81,12 @@ def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
     loop = server_loop.get()
     is_elsewhere = loop is not None and loop.is_running()
     try:
-        if not (_is_on_loop() or is_elsewhere):
+        if not (is_on_loop() or is_elsewhere):
             return _run_on_own_loop(coroutine, context)
         error = sys.exception()
         if error is not None:
             coroutine = _await_while_handling(error, coroutine)
-        if _is_on_loop():
+        if is_on_loop():
             return _helper_thread().submit(context, _run_on_own_loop, coroutine, context).result()
         return run_on_loop(t.cast("asyncio.AbstractEventLoop", loop), coroutine, context)
     finally:
@@ -139,7 +140,7 @@ def _pass_on(result: Future[t.Any], task: asyncio.Task[t.Any]) -> None:
         result.set_result(task.result())
 
 
-def _is_on_loop() -> bool:
+def is_on_loop() -> bool:
     """Tell whether an event loop is running in this thread."""
     # Without asyncio there is none, whatever else is (uvloop imports it, too).
     asyncio = sys.modules.get("asyncio")
@@ -358,6 +359,27 @@ async def in_thread(
         return await run_in_thread(context, function, *args, pool=pool, drop=drop)
     finally:
         adopt_context(context)
+
+
+def run_sync(function: t.Callable[P, R]) -> t.Callable[P, t.Coroutine[t.Any, t.Any, R]]:
+    """Wrap a plain function that may block, so that a coroutine can await it: as Quart's ``run_sync``.
+
+    It runs in a worker thread, of which plain views have the others, and sees the request.
+
+    .. code-block:: python
+
+        @app.get("/report")
+        async def report():
+            return await run_sync(make_report)(request.args["month"])
+
+    :param function: the plain function.
+    :return: a coroutine function that takes the same arguments.
+    """
+
+    async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        return await in_thread(partial(function, *args, **kwargs), pool=workers)
+
+    return update_wrapper(run, function)
 
 
 async def run_in_thread(

@@ -14,6 +14,7 @@ from functools import lru_cache, update_wrapper
 
 from werkzeug.exceptions import HTTPException
 
+from .concurrency import in_thread, is_coroutine_function, is_on_loop
 from .globals import (
     _NO_REQUEST,
     _cv_app,
@@ -562,9 +563,11 @@ def after_this_request(
 def copy_current_request_context(f: F) -> F:
     """Wrap *f* so that it sees the current request wherever it is called.
 
-    For a thread or greenlet that works on while the request is still being handled.
+    For a thread or greenlet that works on while the request is still being handled, and for a task
+    that outlives it: where an event loop is running, calling a wrapped coroutine function gives a
+    coroutine to await, which has an application context of its own. Elsewhere the call runs it to its end.
 
-    :param f: the function to wrap.
+    :param f: the function to wrap, plain or ``async def``.
     :raises RuntimeError: outside of a request.
     """
     context = current_request_context()
@@ -576,10 +579,28 @@ def copy_current_request_context(f: F) -> F:
     copied = context.copy()
 
     def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        if is_coroutine_function(f) and is_on_loop():
+            return _run_within(copied.copy(), f(*args, **kwargs))
         with copied:
             return copied.app.ensure_sync(f)(*args, **kwargs)
 
     return t.cast("F", update_wrapper(wrapper, f))
+
+
+async def _run_within(context: RequestContext, coroutine: t.Awaitable[t.Any]) -> t.Any:
+    """Await a coroutine with a context in force that nothing else uses, and tear that down after it."""
+    context.hold()
+    context._left = True
+    failure: BaseException | None = None
+    try:
+        with context.activate():
+            return await coroutine
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        # Its functions may be plain, and this may be a server's event loop.
+        await in_thread(context.release, failure)
 
 
 def has_request_context() -> bool:

@@ -400,6 +400,14 @@ class Request(HeaderReaders):
         """
         return BodyStream(self)
 
+    @property
+    def body(self) -> BodyStream:
+        """The body, for ``async for piece in request.body`` or ``await request.body``, as Quart's.
+
+        What :meth:`body_stream` says holds for it.
+        """
+        return BodyStream(self)
+
     def _limit(self, name: str) -> int | None:
         """A limit as the current application configures it; Werkzeug's default outside one."""
         context = get_current(None)

@@ -12,7 +12,16 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 import kolben
 from gateways import Gateway
-from kolben import Flask, Response, g, has_request_context, request, session, stream_with_context
+from kolben import (
+    Flask,
+    Response,
+    g,
+    has_request_context,
+    request,
+    session,
+    stream_body,
+    stream_with_context,
+)
 from kolben.globals import _current
 from kolben.sse import ServerSentEvent, event_stream
 
@@ -549,3 +558,22 @@ def test_limit_is_an_http_error_for_handlers(app, gateway):
         return str([piece async for piece in request.body_stream()])
 
     assert gateway.post(app, "/", b"123").text == "too much"
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_the_body_can_be_awaited_and_iterated_as_on_quart(gateway, marked):
+    app = kolben.Flask(__name__)
+
+    async def whole():
+        return await request.body
+
+    async def pieces():
+        return b"".join([piece async for piece in request.body])
+
+    for view in (whole, pieces):
+        app.post(f"/{view.__name__}")(stream_body(view) if marked else view)
+    for path in ("/whole", "/pieces"):
+        assert gateway.post(app, path, [b"one", b"two"]).body == b"onetwo"
+    app.config["MAX_CONTENT_LENGTH"] = 3
+    for path in ("/whole", "/pieces"):
+        assert gateway.post(app, path, [b"one", b"two"]).status == 413

@@ -15,7 +15,7 @@ from werkzeug.wsgi import ClosingIterator
 from ..concurrency import run_coroutine
 
 if t.TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
     from ..asgi.body import Body
     from ..wrappers import Request
@@ -64,7 +64,7 @@ def streams_body(view: t.Callable[..., t.Any]) -> bool:
 
 
 class BodyStream:
-    """The body of a request in pieces of bytes, for ``for`` and for ``async for``.
+    """The body of a request in pieces of bytes, for ``for`` and for ``async for``; or all, for ``await``.
 
     What limits the body elsewhere limits it here: ``MAX_CONTENT_LENGTH`` ends it with 413, a client
     that leaves before its end with 400.
@@ -109,6 +109,12 @@ class BodyStream:
         if maximum is not None and self._count > maximum:
             raise RequestEntityTooLarge
         return piece
+
+    def __await__(self) -> Generator[t.Any, None, bytes]:
+        return self._all().__await__()
+
+    async def _all(self) -> bytes:
+        return b"".join([piece async for piece in self])
 
     def _next_there(self) -> bytes:
         try:
