@@ -20,6 +20,7 @@ from werkzeug.test import TestResponse
 
 import kolben
 import kolben.async_testing
+from kolben.api.command import openapi_command
 from kolben.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -270,13 +271,17 @@ def commands(page: str, program: str) -> list[list[str]]:
     return [line.split()[1:] for line in lines if line.split()[:1] == [program]]
 
 
+#: Those of applications with an API.
+API_COMMANDS = {"openapi": openapi_command}
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_each_kolben_command_takes_these_options(page: str) -> None:
     for words in commands(page, "kolben"):
         context = click.Context(cli)
         known = option_names(cli, context)
         for word in words:
-            command = cli.commands.get(word)
+            command = cli.commands.get(word) or API_COMMANDS.get(word)
             if command is not None:
                 known |= option_names(command, context)
             assert not word.startswith("-") or word.split("=")[0] in known, words
