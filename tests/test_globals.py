@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pydoc
+import re
 import threading
 import typing as t
 
@@ -178,3 +180,29 @@ def test_an_error_while_making_the_request_is_the_one_that_is_seen(app: kolben.F
         with app.test_request_context():
             request.path  # noqa: B018
     assert not kolben.has_app_context()
+
+
+FOR_USERS = (
+    "request g session current_app websocket Flask Blueprint Request Response WebSocket"
+).split()
+
+
+@pytest.mark.parametrize("name", FOR_USERS)
+def test_help_says_what_it_is_and_how_it_is_used(name: str) -> None:
+    """Also outside a context, where most who ask are."""
+    text = pydoc.plain(pydoc.render_doc(getattr(kolben, name)))
+    doc = getattr(kolben, name).__doc__
+    first, *rest = doc.split("\n\n")
+    assert first in text
+    assert not re.search(r"PERF|µs|\b(frame|descriptor|lookup|slot|callback)s?\b", first)
+    assert any(".. code-block:: python" in part for part in rest)
+    assert ":meth:`_" not in doc
+
+
+def test_help_inside_a_context_is_about_the_object() -> None:
+    app = kolben.Flask(__name__, static_folder=None)
+    with app.test_request_context():
+        assert kolben.request.__doc__ == kolben.Request.__doc__
+        assert kolben.current_app.__doc__ == kolben.Flask.__doc__
+        assert not hasattr(kolben.request, "__name__")
+    assert "LocalProxy unbound" in repr(kolben.request)

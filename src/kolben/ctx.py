@@ -50,7 +50,16 @@ _unset: t.Any = object()
 
 
 class _AppCtxGlobals:
-    """The plain namespace behind :data:`kolben.g`, new for each application context."""
+    """A place for what belongs to one request, known as :data:`kolben.g`: any attribute can be set.
+
+    .. code-block:: python
+
+        @app.before_request
+        def find_user():
+            g.user = session.get("user")
+
+    It is new for each request, and for each application context outside of one.
+    """
 
     # The values live in __dict__; these tell type checkers that any name may be there.
     if t.TYPE_CHECKING:

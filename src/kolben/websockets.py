@@ -104,7 +104,14 @@ def _may_name_upgrade(environ: WSGIEnvironment) -> bool:
 
 
 class WebSocket(Request):
-    """A WebSocket, available in its handler as :data:`kolben.websocket`.
+    """A WebSocket. Its handler finds it as :data:`kolben.websocket`.
+
+    .. code-block:: python
+
+        @app.websocket("/echo")
+        async def echo():
+            async for message in websocket:
+                await websocket.send(message)
 
     It has what the handshake has, as a :class:`~kolben.Request`: ``headers``, ``args``, ``cookies``,
     ``path``, ``url``, ``view_args``, ... While it is open, `async for` gives its messages until

@@ -94,10 +94,18 @@ def _declared_length(environ: WSGIEnvironment) -> int | None:
 
 
 class Request(HeaderReaders):
-    """The incoming request, available as :data:`kolben.request`.
+    """The incoming request. Views find it as :data:`kolben.request`.
 
-    Werkzeug's request with what the application adds: the URL rule that matched, the limits
-    from the configuration, and JSON errors that explain themselves in debug mode.
+    .. code-block:: python
+
+        @app.post("/notes")
+        def add_note():
+            note = request.get_json()  # or request.form["text"], request.files["picture"]
+            ...
+
+    It is Werkzeug's request with what the application adds: the URL rule that matched (:attr:`url_rule`,
+    :attr:`view_args`, :attr:`endpoint`), the limits of the configuration, and in debug mode JSON errors
+    that explain themselves. A program's own subclass is set as ``app.request_class``.
 
     :param environ: the WSGI environment (PEP 3333).
     :param populate_request: store this object in it as ``werkzeug.request``.
@@ -585,7 +593,18 @@ _get_data: t.Any = Request.get_data
 
 
 class Response(ResponseBase):
-    """The outgoing response; Werkzeug's, with ``text/html`` as the default type.
+    """The outgoing response. Most views return text or a dictionary, and one is made of it.
+
+    .. code-block:: python
+
+        @app.get("/report.csv")
+        def report():
+            response = Response("name,size", mimetype="text/csv")
+            response.headers["Cache-Control"] = "no-store"
+            return response
+
+    It is Werkzeug's response, with ``text/html`` as the default type. :func:`kolben.make_response` makes one
+    of whatever a view may return. A program's own subclass is set as ``app.response_class``.
 
     :param response: the body: text, bytes, or an iterable of pieces.
     :param status: a number, or a number and a phrase.
