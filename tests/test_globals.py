@@ -182,9 +182,18 @@ def test_an_error_while_making_the_request_is_the_one_that_is_seen(app: kolben.F
     assert not kolben.has_app_context()
 
 
-FOR_USERS = (
-    "request g session current_app websocket Flask Blueprint Request Response WebSocket"
-).split()
+FOR_USERS = [
+    "request",
+    "g",
+    "session",
+    "current_app",
+    "websocket",
+    "Flask",
+    "Blueprint",
+    "Request",
+    "Response",
+    "WebSocket",
+]
 
 
 @pytest.mark.parametrize("name", FOR_USERS)

@@ -348,6 +348,8 @@ WORDS = {
     r"\d us\b": "µs",
     r":returns:": ":return:",
     r"^from typing import": "import typing as t",
+    r"\b(?i:somebody|someone|whoever|nobody|anybody|everybody)\b": "the caller, the view, the client, ...",
+    r'"""The same\b': "what it does: a docstring stands alone",
 }
 
 

@@ -345,13 +345,13 @@ async def in_thread(
 ) -> R:
     """Call a plain function in a worker thread, in this context, and wait for its result.
 
-    Where the waiting task is cancelled, the function is still waited for: nobody can stop a
+    Where the waiting task is cancelled, the function is still waited for: nothing can stop a
     thread, and what comes next must not run beside it.
 
     :param function: the function. It must not raise StopIteration, which no future can hold.
     :param args: its arguments.
     :param pool: the threads to use, by default :data:`hook_workers`.
-    :param drop: called in a thread with the result, where nobody can be given it any more.
+    :param drop: called in a thread with the result, where the task that wanted it is gone.
     :raises Exception: whatever the function raises.
     """
     context = contextvars.copy_context()
@@ -389,7 +389,7 @@ async def run_in_thread(
     pool: Workers | None = None,
     drop: t.Callable[[R], object] | None = None,
 ) -> R:
-    """The same in a context that the caller keeps.
+    """Run a plain function in a worker thread, in a context that the caller keeps.
 
     :param context: the context to run it in.
     """
@@ -402,7 +402,7 @@ async def run_in_thread(
         try:
             loop.call_soon_threadsafe(_settle, future, value, error)
         except RuntimeError:
-            pass  # the loop was closed since: nobody waits any more
+            pass  # the loop was closed since: no task waits any more
 
     (hook_workers if pool is None else pool).submit(partial(context.run, function, *args), done)
     try:

@@ -1,6 +1,6 @@
 """The contexts: what is known about the application, and about the request, at this moment.
 
-A request context answers for both: its application context is made when somebody asks for it.
+A request context answers for both: its application context is made when a program asks for it.
 Each context is a real object with a ``__dict__`` and an identity of its own for as long as it is
 pushed, because extensions keep attributes on it, refer to it weakly and use it as a key.
 """
@@ -215,7 +215,7 @@ class RequestContext:
         # of that name (0.02 µs instead of 0.08), so what each request changes is set here.
         self.own_g: _AppCtxGlobals | None = None
         self.routing: Routing = NOT_ROUTED
-        # Somebody has opened the session, or wants something when the view has returned.
+        # The session was opened, or something is to be done when the view has returned.
         self.touched = False
         # Set while the engine has made this the current context without push().
         self.entry_token: Token[AppContext | RequestContext] | None = None
@@ -236,7 +236,7 @@ class RequestContext:
         self.seen_request = request
 
     def make_request(self) -> Request:
-        """Make the request object, which nobody has looked at yet."""
+        """Make the request object, at the first look at it."""
         app = self.app
         kind = app.request_class
         if kind is Request:
@@ -275,7 +275,7 @@ class RequestContext:
         return context
 
     def make_g(self) -> _AppCtxGlobals:
-        """Return the :data:`kolben.g` of this request, which nobody has looked at yet or which
+        """Return the :data:`kolben.g` of this request, at the first look at it or where it
         belongs to its application context.
         """
         context = self._app_context
@@ -393,7 +393,7 @@ class RequestContext:
 
     def _open_session_and_match(self) -> None:
         # A session interface of the user's may do anything, and must find the request not
-        # matched yet; of our own we know that nobody can tell when it reads the cookie.
+        # matched yet; of our own no program can tell when it reads the cookie.
         if not self.app.engine_plan.opens_session_late:
             self._session  # noqa: B018
         if self.url_adapter is not None:

@@ -307,7 +307,7 @@ class SQLStore:
                         connection.execute(table.insert().values(key=key, **row))
                 return
             except self._sql.exc.IntegrityError:
-                continue  # somebody else has written it between the two
+                continue  # another process has written it between the two
         raise RuntimeError("A session could not be stored: its row comes and goes.")
 
     def delete(self, key: str) -> None:

@@ -69,7 +69,7 @@ class SessionMixin(MutableMapping[str, t.Any]):
     def regenerate(self) -> None:
         """Go on under a new id, where the session has one: it is kept on the server.
 
-        To be called where rights change, at log-in above all, so that an id that somebody else has
+        To be called where rights change, at log-in above all, so that an id that another visitor has
         seen or has set is worth nothing afterwards. A session in a cookie has no id, and is just sent
         again. What is in the session stays.
         """
@@ -370,7 +370,7 @@ class SecureCookieSessionInterface(SessionInterface):
         return [_VARY, header] if session.accessed else [header, _VARY]
 
     def needs_refresh(self, cookie: str) -> bool:
-        """Say whether a session cookie that nobody opened may hold a permanent session, which
+        """Say whether a session cookie that was not opened may hold a permanent session, which
         ``SESSION_REFRESH_EACH_REQUEST`` sends again. The signature is not looked at.
 
         :param cookie: the value of the cookie.
@@ -435,7 +435,7 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def _compare_settings(self, app: Flask) -> _Prepared:
         settings = _settings(app.config)
-        # Everything in an entry follows from the settings in it, whoever has the number now.
+        # Everything in an entry follows from the settings in it, whichever application has the number now.
         known = _prepared.get(id(app))
         if known is None or known[0] != settings or not _same_flags(known[0], settings):
             if len(_prepared) >= _MOST_PREPARED:

@@ -45,7 +45,7 @@ def _marks_change(method: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
         try:
             return method(*args, **kwargs)
         finally:
-            # Afterwards: whoever has read the old mark has read the old content, or looks again.
+            # Afterwards: a reader with the old mark has read the old content, or looks again.
             touch()
 
     return change
@@ -74,7 +74,7 @@ class Table(dict[K, V]):
 class HookTable(defaultdict[K, list[V]]):
     """A table of :class:`HookList` by scope, that sets a new mark when it is changed.
 
-    A plain list that somebody puts in stays what it is; nobody is told when it changes.
+    A plain list that a program puts in stays what it is; its changes set no mark.
     """
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:

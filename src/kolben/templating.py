@@ -105,7 +105,7 @@ class DispatchingJinjaLoader(BaseLoader):
         attempts: list[Attempt] = []
         for owner, loader in self._iter_loaders(template):
             attempts.append((loader, owner, _try_source(loader, environment, template)))
-        # Only here: nobody else pays for what is imported to explain.
+        # Only here: a template that is found does not pay for what is imported to explain.
         from .debughelpers import explain_template_loading_attempts
 
         explain_template_loading_attempts(self.app, template, attempts)

@@ -147,7 +147,7 @@ class WebSocket(Request):
         headers: t.Mapping[str, str] | t.Iterable[tuple[str, str]] | None = None,
         subprotocol: str | None = None,
     ) -> None:
-        """Accept the handshake. The first receive or send does it, if nobody has before.
+        """Accept the handshake. The first receive or send does it, if the handler has not.
 
         What was changed in the session until now goes with it.
 
@@ -349,7 +349,7 @@ class WebSocket(Request):
 
     async def _tell(self) -> t.NoReturn:
         if self._told:
-            # Whoever catches this in an endless loop must not stop all others, too.
+            # A handler that catches this in an endless loop must not stop all others, too.
             import asyncio
 
             await asyncio.sleep(0)
@@ -359,7 +359,7 @@ class WebSocket(Request):
     # ---- handlers that do not receive -------------------------------------------------------
 
     def _watch(self) -> None:
-        """See to it that somebody hears of the client's leaving, if the handler does not receive.
+        """See to it that the client's leaving is noticed, if the handler does not receive.
 
         PERF: a handler that waits in receive() needs nothing for this. Reading always, for a handler
         that is at something else, would cost it 1.5 kB.

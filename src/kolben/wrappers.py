@@ -1,6 +1,6 @@
 """The request and response objects: Werkzeug's classes, with the everyday paths made short.
 
-A request does nothing until somebody looks at one of its attributes. A response that is one piece
+A request does nothing until a program looks at one of its attributes. A response that is one piece
 of text with ordinary headers takes a short way to the server; every other takes Werkzeug's.
 """
 
@@ -53,7 +53,7 @@ if t.TYPE_CHECKING:
     from werkzeug.datastructures import FileStorage, MultiDict
     from werkzeug.routing import Rule
 
-#: The rule that matched, the values of its variables (without names until somebody looks at them), or why
+#: The rule that matched, the values of its variables (without names until they are looked at), or why
 #: none did; and what the engine knows of the rule.
 Routing: t.TypeAlias = "tuple[Rule | None, t.Any, HTTPException | None, t.Any]"
 NOT_ROUTED: Routing = (None, None, None, None)
@@ -72,8 +72,8 @@ def _split_blueprint_path(name: str) -> list[str]:
 
 _URLENCODED = "application/x-www-form-urlencoded"
 
-# With a body of this kind, middleware may have put the decoded one in its place, whose length nobody
-# has declared.
+# With a body of this kind, middleware may have put the decoded one in its place, whose length is not
+# declared.
 _ENCODED = "HTTP_CONTENT_ENCODING"
 
 # Bodies up to this many bytes are read in one go: some servers make room for all that is asked for.
@@ -130,7 +130,7 @@ class Request(HeaderReaders):
         # is first read, and most never are.
         self.environ = environ
         # PERF: CPython writes an attribute in 0.02 µs instead of 0.08 where the class has none of
-        # that name, so what is written again by whoever matches or reads the body is set here.
+        # that name, so what is written again at matching or at reading the body is set here.
         self._routing: Routing = NOT_ROUTED
         self._json_module: t.Any = json
         self._cached_data: t.Any = None
@@ -335,7 +335,7 @@ class Request(HeaderReaders):
         :raises UnsupportedMediaType: if its content type does not say that it is.
         """
         # PERF: 1.0 µs of the 2.2 µs that Werkzeug takes around the parser, for the one content
-        # type that everybody sends. It keeps the body, so Werkzeug can tell about an error.
+        # type that clients send. It keeps the body, so Werkzeug can tell about an error.
         if cache:
             value = self._read_json
             if value is not ...:
@@ -740,8 +740,8 @@ class Response(ResponseBase):
     def short_wsgi_response(  # noqa: C901 (a call for each header costs 0.05 µs)
         self, environ: WSGIEnvironment
     ) -> tuple[t.Iterable[bytes], str, list[tuple[str, str]]] | None:
-        """The same for a body in one piece, or one that is handed through as it is, with headers
-        that can be sent as they are; None for others.
+        """Return what :meth:`get_wsgi_response` does, for a body in one piece or one that is handed
+        through as it is, with headers that can be sent as they are; None for others.
 
         PERF: 0.5 µs; Werkzeug copies the headers and looks at each for 7 µs.
         """
@@ -751,7 +751,7 @@ class Response(ResponseBase):
         if self.direct_passthrough:
             if isinstance(body, (list, tuple)) or environ["REQUEST_METHOD"] == "HEAD":
                 return None
-            measured = True  # by whoever made it, or not at all
+            measured = True  # by the function that made it, or not at all
         elif (
             type(body) is not list or len(body) != 1 or type(body[0]) is not bytes or self._on_close
         ):

@@ -136,7 +136,7 @@ def unwind(exits: list[t.Any], error: BaseException | None) -> None:
 
 
 async def unwind_async(exits: list[t.Any], error: BaseException | None) -> None:
-    """The same for a coroutine: plain generators go on in a worker thread.
+    """End providers, as :func:`unwind` does, from a coroutine: plain generators go on in a worker thread.
 
     :param exits: their generators.
     :param error: what the view has raised.
@@ -178,7 +178,7 @@ async def hop(function: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
     :param args: its arguments.
     """
     if type(get_current(None)) is RequestContext:
-        return function(*args)  # a WSGI server's thread, whose loop nobody else waits for
+        return function(*args)  # a WSGI server's thread, whose loop no other request waits for
     return await in_thread(function, *args)
 
 
@@ -363,7 +363,7 @@ class Writer:
     def _refuse(
         self, context: RequestContext, error: Exception, path: t.Any, may_return: bool
     ) -> t.Any:
-        """Return the answer to a request that does not fit; raise it where somebody is to see it.
+        """Return the answer to a request that does not fit; raise it where a handler is to see it.
 
         PERF: what no handler wants is answered without an exception: 4 µs of 30, under ASGI 60 of 90,
         as handlers are called in a thread.

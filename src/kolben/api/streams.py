@@ -110,7 +110,7 @@ class _Pieces:
 
 
 class _AsyncPieces(_Pieces):
-    """The same for an asynchronous generator."""
+    """The pieces of an asynchronous generator."""
 
     def __aiter__(self) -> t.Any:
         return self

@@ -42,7 +42,7 @@ class Body:
     :param patience: for how many seconds to wait for more of it; None for ever.
     """
 
-    #: What went wrong before anybody has looked at the body.
+    #: What went wrong before the view has looked at the body.
     error: HTTPException | None = None
 
     # What most requests never change is a class attribute.
@@ -84,7 +84,7 @@ class Body:
     async def read(self, maximum: int | None) -> None:
         """Read the body, so that :attr:`input` has all of it.
 
-        :param maximum: of a longer one nothing is kept, and whoever looks at it answers 413.
+        :param maximum: of a longer one nothing is kept, and a look at it answers 413.
         :raises ClientDisconnected: if the client leaves before the end.
         :raises RequestTimeout: if nothing comes for too long.
         """
@@ -138,7 +138,7 @@ class Body:
     # ---- piece by piece --------------------------------------------------------------------
 
     async def first(self) -> None:
-        """Receive the first piece. What goes wrong is told to whoever looks at the body."""
+        """Receive the first piece. What goes wrong is raised at the first look at the body."""
         try:
             await self._receive_in_time()
         except HTTPException as error:

@@ -55,7 +55,7 @@ class ASGIRequestContext(RequestContext):
         try:
             self.made_environ = environ = make_environ(self.scope, self.body)
         except Exception as error:
-            # Whoever asks again, as error handlers do, gets one without what the client sent.
+            # Code that asks again, as error handlers do, gets one without what the client sent.
             self.made_environ = make_environ(_bare(self.scope), None)
             logger.warning("Malformed ASGI scope: %r", error)
             raise BadRequest from None
@@ -147,7 +147,7 @@ class WebSocketContext(ASGIRequestContext):
             self._task.cancel()
 
     async def save_session(self) -> list[str]:
-        """Save the session, if somebody has looked at it.
+        """Save the session, if it was looked at.
 
         :return: the cookies to send, each as the value of a ``Set-Cookie`` header.
         """

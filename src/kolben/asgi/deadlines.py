@@ -48,7 +48,7 @@ class TimeLimit:
         except asyncio.CancelledError:
             if task in self._overdue:
                 self._overdue.discard(task)
-                # Somebody else may have cancelled the task as well, and that goes first.
+                # The task may have been cancelled from elsewhere as well, and that goes first.
                 if task.uncancel() <= cancelled:
                     raise TimeoutError from None
             raise

@@ -269,7 +269,7 @@ def _answer_plainly(app: Flask, scope: Scope, body: Body | None) -> Answer:
 
 
 def _is_too_long(app: Flask, body: Body) -> bool:
-    """Tell whether a body is not worth receiving: whoever looks at it answers 413."""
+    """Tell whether a body is not worth receiving: a look at it answers 413."""
     maximum = app.config["MAX_CONTENT_LENGTH"]
     return maximum is not None and body.declared is not None and body.declared > maximum
 
@@ -347,7 +347,7 @@ async def _answer_on_loop(  # noqa: C901 (one piece, from top to bottom, as its 
             await _leave_without(app, context, raised, result if answer is None else answer)
         raise
     request = context.seen_request
-    # Now: somebody may have come to listen while the view waited.
+    # Now: a receiver may have been connected while the view waited.
     is_quiet = tables.mark is plan.quiet_at and not context.holds and PRESERVE not in scope
     if failure is not None or not is_quiet or (request is not None and request._has_files):
         answer = await _leave_with(app, context, failure, answer)
@@ -445,8 +445,8 @@ async def _finalize(
     route: Route,
     result: t.Any,
 ) -> Answer | Response:
-    """Turn what the view returned into what is sent, where somebody sees it before, or somebody's
-    plain code of any length may have to do it.
+    """Turn what the view returned into what is sent, where hooks or signals see it before, or
+    the program's plain code, of any length, may have to do it.
     """
     if _is_wsgi_app(result):
         result = await in_thread(app.make_response, result, pool=workers)
@@ -455,7 +455,7 @@ async def _finalize(
     hooks = route.async_after
     request = context.seen_request
     if request is not None and request.url_rule is not route.rule:
-        hooks = None  # whoever has seen the request has given it another rule
+        hooks = None  # the view or a hook has given the request another rule
     if hooks or context.has_after_functions or (hooks is None and app.after_request_funcs):
         return await _run_after_hooks(app, context, hooks, result)
     if request_finished.receivers:
@@ -483,7 +483,7 @@ async def _run_after_hooks(
 
 
 async def _dispatch(app: Flask, context: ASGIRequestContext) -> t.Any:
-    """The twin of `Flask.dispatch_request`, for a request that somebody has looked at."""
+    """The twin of `Flask.dispatch_request`, for a request that was looked at."""
     request = context.request
     rule: t.Any = request.url_rule
     if request.routing_exception is None and rule is not None:

@@ -73,7 +73,7 @@ class Inbox:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether somebody waits for a message."""
+        """Whether a coroutine waits for a message."""
         return bool(self._waiters)
 
     async def next(self) -> Message:
@@ -137,7 +137,7 @@ class Inbox:
                 waiter.set_result(None)
 
     async def pause(self) -> None:
-        """Stop reading: while somebody waits for a message, Granian sends no close."""
+        """Stop reading: while a coroutine waits for a message, Granian sends no close."""
         self._is_paused = True
         if self._reader is not None:
             await ended(self._reader, cancel=True)

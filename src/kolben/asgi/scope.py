@@ -153,7 +153,7 @@ _NO_SERVER = ("localhost", None)
 class _Protocols(dict[t.Any, str]):
     """The environ's ``SERVER_PROTOCOL`` for each ``http_version``, of which Granian says "1" for 1.0.
 
-    A server must answer versions that nobody has thought of yet (RFC 9110, section 2.5).
+    A server must answer versions that do not exist yet (RFC 9110, section 2.5).
     """
 
     def __missing__(self, version: object) -> str:

@@ -415,8 +415,8 @@ class _Outgoing:
             if piece:
                 await self._pass_piece(piece, more=True)
             if monotonic() - turn > TURN:
-                # Neither the generator nor the server's `send` need ever wait, and then nobody
-                # else would get the loop, nor be heard that the client has left.
+                # Neither the generator nor the server's `send` need ever wait, and then no
+                # other task would get the loop, nor would be heard that the client has left.
                 await asyncio.sleep(0)
                 turn = monotonic()
 

@@ -162,8 +162,8 @@ async def _end(app: Flask, context: WebSocketContext, result: t.Any) -> None:
         response = await in_thread(app.make_response, result, drop=close_body)
     elif result is not None:
         logger.warning(
-            "The handler for %r returned a value after the WebSocket was accepted, when nobody"
-            " gets it any more.",
+            "The handler for %r returned a value after the WebSocket was accepted, when the"
+            " client cannot be sent it any more.",
             websocket.endpoint,
         )
         await drop(result)

@@ -2,13 +2,13 @@
 
     match -> before hooks -> view -> encode or respond -> after hooks -> save the session
 
-What a view returned is *encoded* where nobody wants to see a response object: status, headers and body
+What a view returned is *encoded* where nothing wants to see a response object: status, headers and body
 are made of it directly. Else there is a response, which the *after hooks* see, the session is *saved*
 in it, and the server is *responded* to with its parts. To *finalize* is all of these together.
 
 `Flask.full_dispatch_request` and the methods it calls walk the same way one named step at a time:
-they are the specification, and what runs where somebody has replaced one of them. `answer_request`
-gives the same answer, to the byte, without the objects that nobody looks at on the way. Tests hold the
+they are the specification, and what runs where one of them was replaced. `answer_request`
+gives the same answer, to the byte, without the objects that are not looked at on the way. Tests hold the
 two together.
 
 `answer_request` is one function, longer than others are, so that a request for which nothing but its view is
@@ -68,7 +68,7 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
 ) -> t.Any:
     """Answer a request of a WSGI server (PEP 3333), or serve a connection of an ASGI server.
 
-    Through :attr:`wsgi_app` or :attr:`asgi_app`, where somebody has put something else there.
+    Through :attr:`wsgi_app` or :attr:`asgi_app`, where a program has put something else there.
 
     PERF: servers call this itself; a function in between takes 0.25 µs on FastPySGI.
 
@@ -301,7 +301,7 @@ def _call_with_hooks(
 def _finalize(
     app: Flask, context: RequestContext, found: tuple[t.Any, ...], result: t.Any
 ) -> Sendable:
-    """Turn what the view returned into what is sent, where somebody sees it before.
+    """Turn what the view returned into what is sent, where hooks or signals see it before.
 
     :param found: what the index has found.
     :return: as :func:`_respond`.
@@ -314,7 +314,7 @@ def _finalize(
     after = route.after
     request = context.seen_request
     if request is not None and request.url_rule is not rule:
-        after = None  # whoever has seen the request has given it another rule
+        after = None  # the view or a hook has given the request another rule
     # PERF: identity, as there is one empty tuple (0.02 µs); with another one it is only slower.
     if after is _NO_HOOKS:
         answer = encode_and_save(app, context, environ, result)
@@ -416,7 +416,7 @@ def encode(
     result: t.Any,
     saved: list[tuple[str, str]] | None = None,
 ) -> Answer | Response:
-    """Turn what the view returned into what is sent, where nobody wants to see it before.
+    """Turn what the view returned into what is sent, where no hook or signal sees it before.
 
     PERF: text and JSON need no response object then: 0.35 µs against 1.9 µs with the object.
 

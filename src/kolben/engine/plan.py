@@ -33,8 +33,8 @@ class Plan:
     The others follow from tables that are the user's to change at any time, in any way in which a
     dictionary or a list can be: hooks, views, settings, receivers of signals. Each change of any
     of them sets a new mark, :data:`kolben.tables.mark`: an object that is there for its identity
-    alone. Whoever finds something out notes the mark of that moment in an attribute named
-    ``..._at``, and whoever wants to rely on it compares: *while that mark is the tables' mark,
+    alone. Code that finds something out notes the mark of that moment in an attribute named
+    ``..._at``, and code that wants to rely on it compares: *while that mark is the tables' mark,
     nothing has changed since, and the fact holds*. A fact that does not hold has None there, which
     is never the mark. So one comparison of identities asks two things, whether the fact is true
     and whether it is up to date; and a change need not know what depends on it. The mark is read
@@ -67,7 +67,7 @@ class Plan:
         #: What ``send`` is where nothing around the engine is left to be called: None while nothing is
         #: known to be around ``wsgi_app``, or else :data:`WITHIN`.
         self.entered_by: t.Any = WITHIN
-        #: Whether nobody can tell when the session is opened, so that it is when it is looked at.
+        #: Whether no program can tell when the session is opened, so that it is when it is looked at.
         self.opens_session_late = False
         #: Whether no subclass or program has replaced what chooses and calls error handlers.
         self.handles_errors_itself: bool

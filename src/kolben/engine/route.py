@@ -65,7 +65,7 @@ class Route:
         self.after: tuple[t.Callable[[t.Any], t.Any], ...] | None = ()
         # Holds while the view is all that is called before there is a response.
         self.direct_at: object = None
-        # Holds while nobody sees the response of this or any other route.
+        # Holds while no hook or signal sees the response of this or any other route.
         self.plain_at: object = None
         # What a server that is asynchronous itself has to know of the view, and the hooks where all of
         # them are coroutine functions; None where they are not.

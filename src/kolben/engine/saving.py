@@ -49,7 +49,7 @@ def session_headers(app: Flask, context: RequestContext) -> list[tuple[str, str]
 
 
 def must_resend(app: Flask, environ: WSGIEnvironment) -> bool:
-    """Tell whether a session that nobody has looked at is sent anew, to postpone its end.
+    """Tell whether a session that was not looked at is sent anew, to postpone its end.
 
     :param app: the application.
     :param environ: the WSGI environment.

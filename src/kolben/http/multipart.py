@@ -247,7 +247,7 @@ class _Parts:
             self.fields.append((part.name, b"".join(self._pieces).decode(charset, "replace")))
 
     def close(self) -> None:
-        """Close the files, which nobody will get to see."""
+        """Close the files, which the view will not get to see."""
         for _, storage in self.files:
             storage.close()
         if hasattr(self._stream, "close"):

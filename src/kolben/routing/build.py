@@ -39,7 +39,7 @@ class Rule(werkzeug.routing.Rule):
         """
         converter = super().get_converter(variable_name, converter_name, args, kwargs)
         if not is_werkzeugs(type(converter).to_url):
-            # Set on the instance: the converter keeps its class, for whoever looks at it.
+            # Set on the instance: the converter keeps its class, for programs that look at it.
             setattr(converter, "to_url", partial(_to_text, converter.to_url))  # noqa: B010
         return converter
 

@@ -215,7 +215,7 @@ class Node(t.Generic[T]):
     :ivar static: next node by the exact text of the next segment.
     :ivar variable: the other ways, in the order in which to try them.
     :ivar here: who answers if the path ends here.
-    :ivar lenient: who answers if nothing but a slash is left, and nobody else wants it.
+    :ivar lenient: who answers if nothing but a slash is left, and no other rule takes it.
     :ivar barren: whether a segment that neither *static* nor *first* takes proves that no rule
         matches, if the search never left another way out.
     :ivar first: the first way in *variable*, if it is a single variable that is not empty.
@@ -376,7 +376,7 @@ class Planter(t.Generic[T]):
         if make_other is None:
             endings.add(methods, self._ending(rule, self._make_target))
         elif methods is None:
-            # It takes all methods, which leaves none for whoever comes after it.
+            # It takes all methods, which leaves none for the rules after it.
             endings.add(OTHERS, self._ending(rule, make_other))
             endings.add(None, self._ending(rule, self._make_target))
         else:
@@ -482,7 +482,7 @@ def search(
     :param segments: all segments of the path.
     :param at: the index of the first segment to look at.
     :param texts: the texts of the variables up to there.
-    :return: who answers, with the texts of all variables; or why nobody does.
+    :return: who answers, with the texts of all variables; or why no rule does.
     """
     if at == len(segments):
         return node.here.by_method.get(method) or node.here.other(method), texts

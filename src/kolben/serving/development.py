@@ -44,7 +44,7 @@ RELOAD_STATUS = 3
 
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
-# Kept to tell whether somebody (a test, a profiler) has put another function in its place.
+# Kept to tell whether a test or a profiler has put another function in its place.
 _werkzeug_run_simple = serving.run_simple
 
 

@@ -320,7 +320,7 @@ def _stop_accepting(inode: int) -> None:
     """Leave the listening socket to the other workers.
 
     Granian accepts until it ends, and a connection that it accepts at that moment is lost. So each of
-    this process' descriptors of the socket becomes one of another socket, which nobody knows: to
+    this process' descriptors of the socket becomes one of another socket, which no client knows: to
     accept from it finds no connection.
 
     :param inode: the listening socket's.
