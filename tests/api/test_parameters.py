@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import decimal
 import enum
 import io
 import typing as t
 import uuid
 
+import attrs
+import pydantic
 import pytest
 from werkzeug.datastructures import FileStorage
 
@@ -264,6 +267,97 @@ def test_a_class_is_read_from_headers(gateway: Gateway) -> None:
 def test_variables_of_the_url_are_read_as_their_type(gateway: Gateway) -> None:
     assert gateway.get(api(), "/days/2026-01-02").text == "2026-01-02"
     assert faults(gateway.get(api(), "/days/today")) == [("path", "day")]
+
+
+class PydanticPaging(pydantic.BaseModel):
+    limit: t.Annotated[int, pydantic.Field(ge=1, le=100, alias="max")] = 20
+    tags: list[str] = []
+
+
+@attrs.define
+class AttrsPaging:
+    limit: t.Annotated[int, Meta(ge=1, le=100)] = 20
+    tags: list[str] = attrs.field(factory=list)
+
+
+class NamedPaging(t.NamedTuple):
+    limit: Size = 20
+    tags: list[str] = []
+
+
+class TypedPaging(t.TypedDict):
+    limit: t.NotRequired[Size]
+    tags: t.NotRequired[list[str]]
+
+
+@dataclasses.dataclass
+class DataPaging:
+    limit: Size = 20
+    tags: list[str] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.limit == 13:
+            raise ValueError("Not that one.")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [PydanticPaging, AttrsPaging, NamedPaging, TypedPaging, DataPaging],
+    ids=lambda k: k.__name__,
+)
+def test_classes_of_all_kinds_are_read_field_by_field(gateway: Gateway, kind: t.Any) -> None:
+    api = API("kinds")
+
+    def view(page: t.Any, q: str = "") -> list[t.Any]:
+        given = page if isinstance(page, dict) else {n: getattr(page, n) for n in ("limit", "tags")}
+        return [given.get("limit", 20), given.get("tags", []), q]
+
+    view.__annotations__["page"] = Query[kind]
+    api.get("/")(view)
+    name = "max" if kind is PydanticPaging else "limit"
+    assert gateway.get(api, "/").text == '[20,[],""]'
+    assert gateway.get(api, f"/?{name}=5&tags=a&tags=b&q=c").text == '[5,["a","b"],"c"]'
+    assert faults(gateway.get(api, f"/?{name}=500")) == [("query", name)]
+    assert faults(gateway.get(api, f"/?{name}=x")) == [("query", name)]
+    document = api.test_client().get("/openapi.json").json
+    parameters = {one["name"]: one["schema"] for one in document["paths"]["/"]["get"]["parameters"]}
+    assert parameters[name]["maximum"] == 100
+
+
+def test_what_a_class_refuses_itself_is_a_fault(gateway: Gateway) -> None:
+    api = API("refuses")
+
+    @api.get("/")
+    def view(page: Query[DataPaging]) -> None: ...
+
+    reply = gateway.get(api, "/?limit=13")
+    assert reply.status == 422
+    assert '"errors":[{"in":"query","detail":"Not that one."}]' in reply.text
+
+
+def test_dates_and_texts_of_other_kinds(gateway: Gateway) -> None:
+    api = API("dates")
+
+    @api.get("/")
+    def view(
+        at: dt.datetime,
+        either: int | str = 0,
+        cost: decimal.Decimal = decimal.Decimal(1),
+        colours: set[Colour] = set(),  # noqa: B006
+        x_ids: Header[list[int]] = [],  # noqa: B006
+    ) -> list[t.Any]:
+        return [at.isoformat(), either, str(cost), len(colours), x_ids]
+
+    path = "/?at=2026-01-02T03:04:05Z&either=7&cost=1.50&colours=red&colours=blue&colours=red"
+    reply = gateway.get(api, path, headers=[("x-ids", "1, 2")])
+    assert reply.text == '["2026-01-02T03:04:05+00:00","7","1.50",2,[1,2]]'
+    reply = gateway.get(api, "/?at=now&cost=NaN&colours=green", headers=[("x-ids", "1, x")])
+    assert faults(reply) == [
+        ("query", "at"),
+        ("query", "cost"),
+        ("query", "colours"),
+        ("header", "x-ids"),
+    ]
 
 
 def test_local_names_are_found() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gateways import Asked, Gateway, call_wsgi
 from kolben import Blueprint, Flask, Response, g, jsonify, request, session, signals
-from kolben.api import API, APIBlueprint, Meta, Struct
+from kolben.api import API, APIBlueprint, InvalidRequest, Meta, Struct
 from kolben.views import MethodView, View
 
 
@@ -334,6 +334,75 @@ def test_names_that_are_late_in_a_blueprint_of_a_plain_application() -> None:
     client = app.test_client()
     with pytest.raises(TypeError, match="'Missing' is not defined at run time"):
         client.post("/")
+
+
+def test_variables_may_have_the_names_of_builtins(gateway: Gateway) -> None:
+    def session() -> t.Iterator[str]:
+        yield "db"
+
+    api = API("shadowing")
+    kind = t.Annotated[str, session]
+
+    def view(type, list, map, len, next, db):  # type: ignore[no-untyped-def]
+        return [Item(f"{type} {list} {map} {len} {next} {db}")]
+
+    view.__annotations__.update(db=kind, type=int, **{"return": t.List[Item]})  # noqa: UP006
+    api.get("/<int:type>/<list>/<map>/<len>/<next>")(view)
+    assert gateway.get(api, "/1/l/m/n/x").text == '[{"name":"1 l m n x db"}]'
+
+
+def test_an_own_class_of_responses(gateway: Gateway) -> None:
+    class Own(Response):
+        def get_wsgi_headers(self, environ: t.Any) -> t.Any:
+            headers = super().get_wsgi_headers(environ)
+            headers["X-Own"] = "1"
+            return headers
+
+    api = API("own")
+    api.response_class = Own
+
+    @api.get("/<int:n>")
+    def view(n: int, q: int = 1) -> Item:
+        return Item(str(n))
+
+    reply = gateway.get(api, "/3")
+    assert (reply.text, reply.header("x-own")) == ('{"name":"3"}', "1")
+    assert reply.header("content-type") == "application/json"
+    assert gateway.get(api, "/3?q=x").header("content-type") == "application/problem+json"
+
+
+def test_an_application_that_overrides_a_step(gateway: Gateway) -> None:
+    class Stepping(API):
+        def finalize_request(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+            response = super().finalize_request(*args, **kwargs)
+            response.headers["X-Step"] = "1"
+            return response
+
+    api = Stepping("steps")
+
+    @api.post("/")
+    async def view(body: Item, q: int = 1) -> Item:
+        return body
+
+    headers = [("content-type", "application/json")]
+    reply = gateway.post(api, "/", b'{"name":"x"}', headers=headers)
+    assert (reply.text, reply.header("x-step")) == ('{"name":"x"}', "1")
+    reply = gateway.post(api, "/", b"{}", headers=headers)
+    assert (reply.status, reply.header("x-step")) == (422, "1")
+
+
+def test_handlers_may_be_asynchronous(gateway: Gateway) -> None:
+    api = API("handlers")
+
+    @api.errorhandler(InvalidRequest)
+    async def handle(error: InvalidRequest) -> tuple[str, int]:
+        return error.errors[0].name or "", 400
+
+    @api.get("/")
+    async def view(q: int) -> Item: ...
+
+    reply = gateway.get(api, "/?q=x")
+    assert (reply.status, reply.text) == (400, "q")
 
 
 def test_errors_in_views_are_theirs(gateway: Gateway) -> None:

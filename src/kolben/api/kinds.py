@@ -22,8 +22,6 @@ import msgspec
 from msgspec import NODEFAULT as NODEFAULT, Meta, ValidationError, inspect as ins
 from werkzeug.datastructures import FileStorage
 
-from .markers import In, Name
-
 _NONE = type(None)
 _MAXIMUM_DIGITS = 4300  # what Python itself takes for one integer
 SCALARS = (
@@ -101,19 +99,21 @@ def rewrap(annotation: t.Any, extra: t.Iterable[t.Any]) -> t.Any:
     :param annotation: the type.
     :param extra: what ``Annotated`` adds to it.
     """
-    kept = tuple(one for one in map(_as_meta, extra) if one is not None)
+    # pydantic's Field holds constraints of its own.
+    flat = [inner for one in extra for inner in (one, *getattr(one, "metadata", ()))]
+    kept = tuple(one for one in map(_as_meta, flat) if one is not None)
     return t.Annotated[(annotation, *kept)] if kept else annotation
 
 
-_LIMITS = {"gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length"}
+_LIMITS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern")
 
 
 def _as_meta(extra: t.Any) -> t.Any:
     if isinstance(extra, Meta):
         return extra
-    if isinstance(extra, (In, Name)) or not type(extra).__module__.startswith("annotated_types"):
+    if not type(extra).__module__.startswith(("annotated_types", "pydantic.")):
         return None
-    limits = {name: getattr(extra, name) for name in _LIMITS if getattr(extra, name, None)}
+    limits = {name: limit for name in _LIMITS if (limit := getattr(extra, name, None)) is not None}
     return Meta(**limits) if limits else None
 
 
@@ -233,7 +233,7 @@ def fields_of(kind: t.Any) -> list[Field]:
         return [_attrs_field(one, hints) for one in cls.__attrs_attrs__ if one.init]
     if hasattr(cls, "__required_keys__"):
         return [
-            Field(name, name, unwrap_required(hint), required=name in cls.__required_keys__)
+            Field(name, name, *_unwrap_required(hint, name in cls.__required_keys__))
             for name, hint in hints.items()
         ]
     defaults = cls._field_defaults
@@ -243,13 +243,15 @@ def fields_of(kind: t.Any) -> list[Field]:
     ]
 
 
-def unwrap_required(hint: t.Any) -> t.Any:
-    """Return ``T`` of a TypedDict's ``Required[T]`` or ``NotRequired[T]``.
+def _unwrap_required(hint: t.Any, required: bool) -> tuple[t.Any, t.Any, t.Any, bool]:
+    """Return the type, no default, and whether it is required, of a TypedDict's member.
 
-    :param hint: the annotation.
+    The class does not know where ``NotRequired`` is text still (``from __future__``).
     """
-    is_marked = t.get_origin(hint) in (t.Required, t.NotRequired)
-    return t.get_args(hint)[0] if is_marked else hint
+    marker = t.get_origin(hint)
+    if marker in (t.Required, t.NotRequired):
+        hint, required = t.get_args(hint)[0], marker is t.Required
+    return hint, NODEFAULT, NODEFAULT, required
 
 
 def _field(
@@ -273,12 +275,11 @@ def _attrs_field(attribute: t.Any, hints: dict[str, t.Any]) -> Field:
 def _pydantic_fields(cls: t.Any) -> list[Field]:
     if not cls.__pydantic_complete__:
         cls.model_rebuild()
-    hints = t.get_type_hints(cls, include_extras=True)
     return [
         Field(
             name,
             info.validation_alias if isinstance(info.validation_alias, str) else name,
-            hints.get(name, info.annotation),
+            t.Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation,
             factory=info.default_factory if info.default_factory is not None else NODEFAULT,
             default=NODEFAULT if info.is_required() else info.default,
             required=info.is_required(),
