@@ -11,6 +11,7 @@ Programs that never await pay nothing: :mod:`asyncio` is imported by the first c
 from __future__ import annotations
 
 import atexit
+import contextlib
 import contextvars
 import sys
 import threading
@@ -154,9 +155,22 @@ class _OwnLoop:
         import asyncio
 
         self.loop = asyncio.new_event_loop()
+        _own_loops.add(self)
         if threading.current_thread() is threading.main_thread():
             # A thread drops what it keeps when it ends; the main thread ends too late for that.
             atexit.register(self.close)
+
+    def cancel(self) -> None:
+        """Cancel what runs on the loop now, from another thread."""
+        import asyncio
+
+        def cancel_all() -> None:
+            for task in asyncio.all_tasks():
+                task.cancel()
+
+        if self.loop.is_running():
+            with contextlib.suppress(RuntimeError):  # closed since
+                self.loop.call_soon_threadsafe(cancel_all)
 
     def close(self) -> None:
         """Cancel what is left on the loop, and close it."""
@@ -177,6 +191,15 @@ class _OwnLoop:
     def __del__(self) -> None:
         if not sys.is_finalizing():
             self.close()
+
+
+_own_loops: weakref.WeakSet[_OwnLoop] = weakref.WeakSet()
+
+
+def cancel_coroutines() -> None:
+    """Cancel the coroutines that plain code waits for, in all threads: the process is to end."""
+    for own in list(_own_loops):
+        own.cancel()
 
 
 class _PerThread(threading.local):

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from werkzeug.wsgi import FileWrapper, _RangeWrapper
 
 from ..concurrency import TURN, ended, hook_workers, in_thread, run_in_thread, workers
-from ..http.streaming import AsyncBody, FileBody, WholeBody
+from ..http.streaming import AsyncBody, FileBody, WholeBody, is_event_stream, open_streams
 from ..wrappers import Response
 from .body import Body
 from .scope import logger
@@ -346,7 +346,7 @@ async def send_streamed(
         if isinstance(body, Settled):
             await outgoing.pass_on(whole_message(body.pieces))
         else:
-            await _stream(outgoing, request_body)
+            await _stream(outgoing, request_body, is_event_stream(headers))
     except ClientGoneError:
         pass
     finally:
@@ -357,13 +357,15 @@ async def send_streamed(
                 await request_body.close()
 
 
-async def _stream(outgoing: _Outgoing, request_body: Body) -> None:
+async def _stream(outgoing: _Outgoing, request_body: Body, is_events: bool) -> None:
     """Send a body piece by piece, for as long as the client is there.
 
     The pieces are produced in a task of their own: however long one takes, it can be cancelled
     when the client leaves, and what produces them is closed.
     """
     producer = asyncio.create_task(outgoing.produce())
+    open_streams[producer] = is_events
+    producer.add_done_callback(open_streams.pop)
     leaving = asyncio.create_task(request_body.client_leaves())
     try:
         await asyncio.wait({producer, leaving}, return_when=asyncio.FIRST_COMPLETED)

@@ -21,6 +21,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from ..concurrency import in_thread, is_coroutine_function, server_loop, workers
 from ..globals import current_request_context, reset_current, set_current
+from ..http.streaming import close_streams
 from ..sansio.app import App
 from ..sansio.scaffold import F, require_callable, setupmethod
 from ..signals import (
@@ -254,6 +255,17 @@ class WaitingJobs:
             self._app._launch(job)
 
 
+class StartRefused(RuntimeError):
+    """A function that runs before serving has called :func:`sys.exit`: the server must not start.
+
+    :param code: what it was called with, a status or a message.
+    """
+
+    def __init__(self, code: object) -> None:
+        is_message = isinstance(code, str)
+        super().__init__(code if is_message else f"sys.exit({code!r}) was called before serving.")
+
+
 # Held while an application is being started, so that its first requests wait for that.
 _starting = threading.RLock()
 
@@ -324,6 +336,7 @@ class Lifetime:
         """Call the functions that run before serving, once.
 
         :raises Exception: what one of them raises; what was begun is ended before.
+        :raises StartRefused: where one calls :func:`sys.exit`.
         """
         if self.started:
             return
@@ -340,6 +353,10 @@ class Lifetime:
                 while self._generators:
                     await _close(self._generators.pop())
                 await _announce(app, got_serving_exception, error)
+                if isinstance(error, SystemExit):
+                    # Let through, it would end an event loop with all that waits for it, and be taken by
+                    # some servers for an application without a lifespan.
+                    raise StartRefused(error.code) from error
                 raise
         self.started = True
 
@@ -364,6 +381,8 @@ class Lifetime:
                 except Exception as error:
                     errors.append(error)
                     await _announce(app, got_serving_exception, error)
+                except SystemExit as stop:
+                    errors.append(RuntimeError(f"sys.exit({stop.code!r}) was called."))
         self._generators = []
         for further in errors[1:]:
             app.logger.error("An after_serving step failed, too.", exc_info=further)
@@ -387,7 +406,7 @@ class Lifetime:
         try:
             async with app_context(self.app):
                 await _call(job)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             name = getattr(job.func, "__qualname__", repr(job.func))
             self.app.logger.exception("Exception in the background task %s", name)
             await _announce(self.app, got_background_exception, error)
@@ -557,11 +576,16 @@ async def serve_lifespan(
     while True:
         message = await receive()
         step = message["type"].rpartition(".")[2]
+        if step == "shutdown":
+            await close_streams()
         try:
             await (app.startup() if step == "startup" else app.shutdown())
         except Exception as error:
-            app.logger.exception("The application failed at %s.", step)
-            text = f"{type(error).__name__}: {error}"
+            if isinstance(error, StartRefused):
+                text = str(error)
+            else:
+                app.logger.exception("The application failed at %s.", step)
+                text = f"{type(error).__name__}: {error}"
             await send({"type": f"lifespan.{step}.failed", "message": text})
             return
         await send({"type": f"lifespan.{step}.complete"})

@@ -15,6 +15,7 @@ from werkzeug.wsgi import ClosingIterator
 from ..concurrency import run_coroutine
 
 if t.TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Generator, Iterator
 
     from ..asgi.body import Body
@@ -27,6 +28,52 @@ BODY_KEY = "kolben.body"
 
 _MARK = "_kolben_streams_body"
 _PIECE = 64 * 1024  # bytes
+
+
+#: What sends the bodies that are on their way to clients of an ASGI server; whether each is a stream of events.
+open_streams: dict[asyncio.Task[None], bool] = {}
+
+#: How long those that are ended may take for it, in seconds.
+_END_OF_STREAMS = 1.0
+
+
+def end_streams(*, events_only: bool) -> None:
+    """Cancel what sends the bodies that are still under way on this event loop.
+
+    :param events_only: only streams of events, whose clients ask again where they end.
+    """
+    loop = _running_loop()
+    for task, is_events in list(open_streams.items()):
+        if (is_events or not events_only) and task.get_loop() is loop:
+            task.cancel()
+
+
+async def close_streams() -> None:
+    """Cancel them all, and wait until they have cleaned up: some servers do neither before they end."""
+    end_streams(events_only=False)
+    loop = _running_loop()
+    left = [task for task in open_streams if task.get_loop() is loop]
+    if left:
+        import asyncio
+
+        await asyncio.wait(left, timeout=_END_OF_STREAMS)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    import asyncio
+
+    return asyncio.get_running_loop()
+
+
+def is_event_stream(headers: t.Iterable[tuple[str, str]]) -> bool:
+    """Tell whether a response is a stream of server-sent events.
+
+    :param headers: its headers.
+    """
+    return any(
+        name.lower() == "content-type" and value.startswith("text/event-stream")
+        for name, value in headers
+    )
 
 
 # -- requests -------------------------------------------------------------------------------

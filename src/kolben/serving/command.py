@@ -222,6 +222,7 @@ def serve(target: Target, options: Options) -> None:
         access_log=options.access_log,
         request_id=options.request_id,
         threads=options.threads,
+        grace=options.grace,
     )
     workers = options.workers or count_processors()
     banner = _banner(target, options, facts, workers, listener)

@@ -36,6 +36,10 @@ logger = logging.getLogger("kolben.serve")
 #: For how long a leaving worker still answers, telling each client to close, in seconds.
 FAREWELL = 0.5
 
+#: For how long after the time for requests a worker may shut its application down, in seconds. It ends by
+#: itself; by force does only one whose event loop or interpreter is blocked.
+LAST = 10.0
+
 #: The shortest time between two starts of the same worker, in seconds.
 _RESPAWN_INTERVAL = 1.0
 
@@ -273,7 +277,7 @@ class Supervisor(MPServer):  # type: ignore[misc]
 
     def _dismiss(self, workers: Sequence[Worker], farewell: float = FAREWELL) -> None:
         """Let workers finish what they are at, and end them; by force when the time is up."""
-        deadline = time.monotonic() + self.grace
+        deadline = time.monotonic() + self.grace + LAST
         for worker in workers:
             worker.say_farewell()
         self._wait_gone(workers, time.monotonic() + min(farewell, self.grace))
@@ -283,7 +287,7 @@ class Supervisor(MPServer):  # type: ignore[misc]
         self._wait_gone(workers, deadline)
         for worker in workers:
             if worker.is_alive():
-                logger.warning("Worker %s is stopped in the middle of a request.", worker.inner.pid)
+                logger.warning("Worker %s did not end by itself: killing it.", worker.inner.pid)
                 worker.kill()
             worker.gone.wait()
             worker.control.close()

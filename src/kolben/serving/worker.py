@@ -6,26 +6,19 @@ main process never imports the application: that is why new workers have its new
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
-import socket
 import sys
-import threading
-import time
 import typing as t
 from dataclasses import dataclass
-from itertools import chain
 
 from ..loading.locate import NoAppException
-from .memory import Caretaker
+from .gateways import asgi_gateway, wsgi_gateway
+from .leaving import Link
 from .streams import makes_stream
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
-
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from ..app import Flask
     from .observability import LogFormat
@@ -45,6 +38,8 @@ class Target:
     request_id: bool = False
     #: How many plain views run at a time under ASGI; under WSGI the server sees to that.
     threads: int | None = None
+    #: How long requests in flight may take to finish when a worker leaves, in seconds.
+    grace: float = 10.0
 
 
 class LoadError(Exception):
@@ -235,17 +230,36 @@ def load_gateway(target: Target, listener: int, control: Connection) -> Callable
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        app = wrap(load(target), target)
-        if target.threads is not None:
-            from ..concurrency import workers
-
-            workers.limit = target.threads
+        app = load(target)
+        if target.interface == "wsgi":
+            start(app)
     except LoadError as error:
         control.send(str(error))
         sys.exit(1)
-    link = _Link(control, listener)
-    threading.Thread(target=link.listen, name="kolben-control", daemon=True).start()
-    return _asgi_gateway(app, link) if target.interface == "asgi" else _wsgi_gateway(app, link)
+    if target.threads is not None:
+        from ..concurrency import workers
+
+        workers.limit = target.threads
+    link = Link(control, listener, target.grace)
+    link.watch()
+    outer = wrap(app, target)
+    return asgi_gateway(outer, link) if target.interface == "asgi" else wsgi_gateway(outer, link)
+
+
+def start(app: Flask) -> None:
+    """Call the functions that run before serving, where the server's protocol has no word for it.
+
+    :param app: the application.
+    :raises LoadError: when one of them raises.
+    """
+    from ..engine.lifetime import StartRefused
+
+    try:
+        app._start_serving()
+    except StartRefused as error:
+        raise LoadError(str(error)) from error
+    except Exception as error:
+        raise LoadError(f"The application could not be started: {describe(error)}") from error
 
 
 def wrap(app: t.Any, target: Target) -> t.Any:
@@ -269,242 +283,3 @@ def wrap(app: t.Any, target: Target) -> t.Any:
 
         app = ForwardedMiddleware(app, target.proxy_count)
     return app
-
-
-class _Link:
-    """A worker's side of the connection to the main process."""
-
-    #: How often to look whether there still is a main process, in seconds.
-    LOOK = 1.0
-
-    def __init__(self, control: Connection, listener: int) -> None:
-        self.control = control
-        self.listener = listener
-        self.parent = os.getppid()
-        #: Whether this worker is about to be stopped.
-        self.leaving = False
-        #: Called when it becomes so, in this object's thread.
-        self.on_leave: Callable[[], None] | None = None
-
-    def say_ready(self) -> None:
-        """Tell the main process that requests can come."""
-        try:
-            self.control.send(None)
-        except OSError:
-            pass  # it has ended, which `listen` notices
-
-    def listen(self) -> None:
-        """Wait for the word that this worker is to leave, or for the end of the main process.
-
-        Meanwhile, in this thread because it has time, give back memory that is not used.
-        """
-        caretaker = Caretaker()
-        while os.getppid() == self.parent:
-            try:
-                if self.control.poll(self.LOOK):
-                    self.control.recv()
-                    self._leave()
-                caretaker.look()
-            except (EOFError, OSError):
-                break
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    def _leave(self) -> None:
-        self.leaving = True
-        _stop_accepting(self.listener)
-        if self.on_leave is not None:
-            self.on_leave()
-
-
-def _stop_accepting(inode: int) -> None:
-    """Leave the listening socket to the other workers.
-
-    Granian accepts until it ends, and a connection that it accepts at that moment is lost. So each of
-    this process' descriptors of the socket becomes one of another socket, which no client knows: to
-    accept from it finds no connection.
-
-    :param inode: the listening socket's.
-    """
-    folder = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
-    with socket.create_server(("127.0.0.1", 0)) as unknown:
-        unknown.setblocking(False)
-        for descriptor in map(int, os.listdir(folder)):
-            # That of the listing itself is closed already.
-            with contextlib.suppress(OSError):
-                if os.fstat(descriptor).st_ino == inode:
-                    os.dup2(unknown.fileno(), descriptor, inheritable=False)
-
-
-def _wsgi_gateway(app: t.Any, link: _Link) -> Callable[..., t.Any]:
-    def gateway(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if link.leaving:
-            start_response = _closing(start_response)
-        body: Iterable[bytes] = app(environ, start_response)
-        return body if type(body) is list else _read_ahead(body)
-
-    link.say_ready()
-    return gateway
-
-
-#: How much of a file is read before it is sent, and how much at a time after that, in bytes.
-_AHEAD = 1024 * 1024
-_PIECE = 256 * 1024
-
-
-def _read_ahead(body: t.Any) -> Iterable[bytes]:
-    """Read a file to its end, where that is near; leave everything else to be streamed.
-
-    PERF: for each piece of an iterator, Granian's threads take turns at the interpreter. As a list,
-    which it sends at once, a file of 10 bytes was served 6,800 times a second where it was 2,300,
-    one of 1 MB 700 times where it was 270.
-    """
-    from werkzeug.wsgi import ClosingIterator, FileWrapper, _RangeWrapper
-
-    if not isinstance(body, FileWrapper | _RangeWrapper):
-        return t.cast("Iterable[bytes]", body)
-    file = body.iterable if isinstance(body, _RangeWrapper) else body
-    if isinstance(file, FileWrapper):
-        file.buffer_size = max(file.buffer_size, _PIECE)
-    pieces: list[bytes] = []
-    size = 0
-    for piece in body:
-        pieces.append(piece)
-        size += len(piece)
-        if size >= _AHEAD:
-            return ClosingIterator(chain(pieces, body), [body.close])
-    body.close()
-    return pieces
-
-
-# A client that is told to close its connection sends no request on it at the moment at which the
-# worker ends: this is what makes a change of workers pass unnoticed.
-_CLOSE = "Connection", "close"
-
-
-def _closing(start_response: t.Any) -> t.Any:
-    def start(status: str, headers: list[tuple[str, str]], *exc_info: t.Any) -> t.Any:
-        return start_response(status, [*headers, _CLOSE], *exc_info)
-
-    return start
-
-
-def _asgi_gateway(app: t.Any, link: _Link) -> Callable[..., t.Any]:
-    sockets = _OpenSockets()
-    link.on_leave = sockets.close_all
-
-    def gateway(scope: t.Any, receive: t.Any, send: t.Any) -> t.Any:
-        kind = scope["type"]
-        if kind == "lifespan":
-            receive, send = sockets.before_shutdown(receive), _announcing(send, link)
-        elif kind == "websocket":
-            return sockets.run(app, scope, receive, send)
-        elif link.leaving and scope["http_version"] != "2":
-            send = _asgi_closing(send)
-        return app(scope, receive, send)
-
-    return gateway
-
-
-#: What a WebSocket of a worker that leaves is closed with: Service Restart (IANA's registry of the
-#: close codes of RFC 6455). Its client knows that it can connect again at once.
-_RESTART = {"type": "websocket.close", "code": 1012, "reason": "restarting"}
-
-
-#: How long the handlers of closed WebSockets may take to end when the worker does, in seconds.
-_HANDLERS_END = 2.0
-
-
-class _OpenSockets:
-    """The WebSockets of a worker, which are closed when it leaves."""
-
-    def __init__(self) -> None:
-        self.leaving = False
-        self._open: set[_Socket] = set()
-        self._loop: t.Any = None
-
-    async def run(self, app: t.Any, scope: t.Any, receive: t.Any, send: t.Any) -> None:
-        if self._loop is None:
-            import asyncio
-
-            self._loop = asyncio.get_running_loop()
-        own = _Socket(self, send)
-        self._open.add(own)
-        try:
-            await app(scope, receive, own.send)
-        finally:
-            self._open.discard(own)
-
-    def before_shutdown(self, receive: t.Any) -> t.Any:
-        """Hold back the news of the shutdown until their handlers have come to an end.
-
-        :param receive: the lifespan's; the loop ends when the application has shut down, and what
-            a handler does at its end (``finally``, teardown) would be lost then.
-        """
-
-        async def wait() -> t.Any:
-            message = await receive()
-            if message["type"] == "lifespan.shutdown":
-                import asyncio
-
-                deadline = time.monotonic() + _HANDLERS_END
-                while self._open and time.monotonic() < deadline:  # noqa: ASYNC110 (at the end only)
-                    await asyncio.sleep(0.01)
-            return message
-
-        return wait
-
-    def close_all(self) -> None:
-        """Close them, from another thread."""
-        self.leaving = True
-        if self._loop is not None:
-            import asyncio
-
-            asyncio.run_coroutine_threadsafe(self._close_all(), self._loop)
-
-    async def _close_all(self) -> None:
-        for each in list(self._open):
-            if each.accepted:
-                await each.restart()
-
-
-class _Socket:
-    """One of them. It is closed when it is open and the worker leaves, in whichever order."""
-
-    def __init__(self, sockets: _OpenSockets, send: t.Any) -> None:
-        self._sockets = sockets
-        self._send = send
-        self.accepted = False
-
-    async def send(self, message: t.Any) -> None:
-        await self._send(message)
-        if not self.accepted and message["type"] == "websocket.accept":
-            self.accepted = True
-            if self._sockets.leaving:
-                await self.restart()
-
-    async def restart(self) -> None:
-        # One that was closed already may say so.
-        with contextlib.suppress(Exception):
-            await self._send(_RESTART)
-
-
-def _announcing(send: t.Any, link: _Link) -> t.Any:
-    """Pass messages on; say that the worker is ready when the application has started up."""
-
-    async def announce(message: t.Any) -> None:
-        await send(message)
-        if message["type"] == "lifespan.startup.complete":
-            link.say_ready()
-
-    return announce
-
-
-def _asgi_closing(send: t.Any) -> t.Any:
-    name, value = (part.lower().encode() for part in _CLOSE)
-
-    async def close(message: t.Any) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), (name, value)]}
-        await send(message)
-
-    return close
