@@ -278,6 +278,16 @@ class WebSocket(Request):
         provider = self.json_module
         await self.send(provider.dumps(provider._prepare_response_obj(args, kwargs)))
 
+    async def is_disconnected(self) -> bool:
+        """Tell whether the client has left, without waiting for it."""
+        import asyncio
+
+        if self.accepted and not self._gone:
+            self._context.inbox.read_ahead()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return self._gone
+
     def __aiter__(self) -> WebSocket:
         return self
 

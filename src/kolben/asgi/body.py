@@ -17,15 +17,22 @@ from werkzeug.exceptions import (
 )
 
 from ..concurrency import ended, in_thread, run_on_loop
+from ..http.streaming import BODY_KEY
 from .deadlines import time_limit
 
 if t.TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from .scope import Scope
+
     Receive = Callable[[], Awaitable[t.MutableMapping[str, t.Any]]]
 
 #: Bytes from which on a body is kept on disk rather than in memory.
 SPOOL_SIZE = 500_000
+
+
+# What a server knows already takes so many turns of the loop to arrive.
+_TURNS = 3
 
 
 class TooLong(BadRequest):
@@ -51,6 +58,8 @@ class Body:
     _file: t.IO[bytes] | None = None
     # What waits for the next message; several may wait for it.
     _arrival: asyncio.Task[None] | None = None
+    #: Whether the client's leaving is waited for while the body is read.
+    is_watched = False
     _taken: asyncio.Event | None = None
 
     def __init__(self, receive: Receive, declared: int | None, patience: float | None) -> None:
@@ -158,8 +167,6 @@ class Body:
             if self.gone:
                 raise ClientDisconnected
             await self._arrive(self._patience)
-        if self._taken is not None:
-            self._taken.set()
         return self._take()
 
     def check_length(self) -> None:
@@ -182,6 +189,29 @@ class Body:
             else:
                 await self._arrive(None)
 
+    async def has_left(self) -> bool:
+        """Tell whether the client has left, as far as that is known without waiting.
+
+        While more of the body waits to be read, it is not.
+        """
+        self.is_watched = True
+        if self.gone or (self._buffer and not self.complete):
+            return self.gone
+        arrival = self._arrival
+        if arrival is None:
+            arrival = self._arrival = self.loop.create_task(self._receive_one())
+        for _ in range(_TURNS):
+            if arrival.done():
+                break
+            await asyncio.sleep(0)
+        if arrival.done():
+            if self._arrival is arrival:
+                self._arrival = None
+            error = arrival.exception()
+            if isinstance(error, HTTPException) and not self.gone:
+                self.error = error  # for the view, if it reads on
+        return self.gone
+
     async def close(self) -> None:
         """Stop receiving, and drop what is stored."""
         # What this holds and what holds this would keep each other, and the server's `receive`,
@@ -199,6 +229,8 @@ class Body:
         return self._arrival is not None or self._file is not None or type(self._input) is BodyInput
 
     def _take(self) -> bytes:
+        if self._taken is not None:
+            self._taken.set()
         data, self._buffer = self._buffer, b""
         return data
 
@@ -223,6 +255,9 @@ class Body:
 
     async def _receive_in_time(self) -> None:
         """Receive a message; for as long as the client may take for one."""
+        if self.is_watched:
+            await self._arrive(self._patience)
+            return
         if self._patience is None:
             await self._receive_one()
             return
@@ -251,6 +286,24 @@ class Body:
         if self.declared is not None and self.size > self.declared:
             self.complete = True
             raise TooLong
+
+
+def watched(scope: Scope, body: Body | None, receive: Receive) -> Body:
+    """Return the body of a request, or, where it has none, what stands for it and hears that the
+    client leaves.
+
+    There is one for each request, as only one at a time may call the server's ``receive``. It is
+    kept in the scope until the request ends.
+
+    :param scope: the scope of the request.
+    :param body: its body.
+    :param receive: the server's ``receive``.
+    """
+    if body is None:
+        body = scope.get(BODY_KEY)
+    if body is None:
+        body = scope[BODY_KEY] = Body.empty(receive)
+    return body
 
 
 class BodyInput(io.RawIOBase):

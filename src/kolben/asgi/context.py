@@ -30,13 +30,21 @@ class ASGIRequestContext(RequestContext):
     :param app: the application that handles the request.
     :param scope: the ASGI scope of the connection.
     :param body: the request's body; None where there is none.
+    :param receive: tells when the client leaves.
     """
 
-    def __init__(self, app: Flask, scope: Scope, body: Body | None = None) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        scope: Scope,
+        body: Body | None = None,
+        receive: t.Any = None,
+    ) -> None:
         # As in the class above, without the environ.
         self.app = app
         self.scope = scope
         self.body = body
+        self.receive = receive
         self.made_environ: WSGIEnvironment | None = None
         self.seen_request = None
         self.opened_session = None
@@ -53,7 +61,7 @@ class ASGIRequestContext(RequestContext):
 
     def _make_environ(self) -> WSGIEnvironment:
         try:
-            self.made_environ = environ = make_environ(self.scope, self.body)
+            self.made_environ = environ = make_environ(self.scope, self.body, self.receive)
         except Exception as error:
             # Code that asks again, as error handlers do, gets one without what the client sent.
             self.made_environ = make_environ(_bare(self.scope), None)
@@ -88,8 +96,7 @@ class WebSocketContext(ASGIRequestContext):
     def __init__(self, app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
         import asyncio
 
-        super().__init__(app, scope)
-        self.receive = receive
+        super().__init__(app, scope, None, receive)
         self.send = send
         self.loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()

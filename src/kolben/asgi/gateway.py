@@ -40,6 +40,7 @@ from ..engine.saving import save_session
 from ..engine.teardown import failed_response, preserve_contexts, report, to_report
 from ..engine.urls import is_odd_host
 from ..globals import get_current, reset_current, set_current
+from ..http.streaming import BODY_KEY
 from ..routing.index import NOT_FOUND, Found, NoRoute
 from ..signals import (
     appcontext_pushed,
@@ -48,9 +49,10 @@ from ..signals import (
     request_tearing_down,
 )
 from ..wrappers import Response
-from .body import Body
+from .body import Body, watched
 from .calls import listed, send_signal, tear_down, tear_down_app_context, while_handling
 from .context import ASGIRequestContext
+from .limits import answer_while_there, send_in_time
 from .scope import Scope, logger, make_environ, split_path
 from .send import (
     Send,
@@ -148,10 +150,13 @@ async def serve_http(  # noqa: C901 (the way of each request; a call for a part 
         server_loop.set(loop)
     try:
         found = _PLAIN if has_odd_host else _find(app, path, method, headers)
+        if app.engine_plan.limits is not None:
+            await _serve_within_limits(app, scope, receive, send, (body, headers, found))
+            return
         if found is _PLAIN:
-            answer = await _answer_in_thread(app, scope, body)
+            answer = await _answer_in_thread(app, scope, body, receive)
         else:
-            answer = await _answer_on_loop(app, scope, body, headers, found)
+            answer = await _answer_on_loop(app, scope, body, headers, found, receive)
         status, pairs, pieces = answer
         if type(pieces) is list or type(pieces) is tuple:
             try:
@@ -160,14 +165,35 @@ async def serve_http(  # noqa: C901 (the way of each request; a call for a part 
             except OSError:
                 pass  # the client has left
         else:
-            await send_streamed(send, answer, receive, body)
+            await send_streamed(send, answer, scope, receive, body)
     finally:
+        if BODY_KEY in scope:
+            body = scope.pop(BODY_KEY)
         try:
             if body is not None and body.is_open:
                 await body.close()
         finally:
             if lifespan.JOBS_KEY in scope:
                 scope[lifespan.JOBS_KEY].start()
+
+
+async def _serve_within_limits(
+    app: Flask, scope: Scope, receive: Receive, send: Send, asked: tuple[t.Any, ...]
+) -> None:
+    """Answer and send, where the program has configured what ends that early."""
+    cancels, seconds = t.cast("tuple[bool, float | None]", app.engine_plan.limits)
+    body, headers, found = asked
+    answer: Answer | None
+    if found is _PLAIN:
+        answer = await _answer_in_thread(app, scope, body, receive)
+    elif cancels:
+        answering = _answer_on_loop(app, scope, body, headers, found, receive)
+        answer = await answer_while_there(answering, watched(scope, body, receive))
+    else:
+        answer = await _answer_on_loop(app, scope, body, headers, found, receive)
+    if answer is not None:
+        sending = send_streamed(send, answer, scope, receive, body)
+        await send_in_time(sending, seconds, scope["path"])
 
 
 @lru_cache(maxsize=256)
@@ -249,16 +275,19 @@ def _is_async(app: Flask, route: Route) -> bool:
 # -- the way of a plain view ----------------------------------------------------------------
 
 
-async def _answer_in_thread(app: Flask, scope: Scope, body: Body | None) -> Answer:
+async def _answer_in_thread(
+    app: Flask, scope: Scope, body: Body | None, receive: Receive
+) -> Answer:
     """Answer in a worker thread, by the way of WSGI."""
     if body is not None and not _is_too_long(app, body):
         await body.first()
-    return await in_thread(_answer_plainly, app, scope, body, pool=workers, drop=close_answer)
+    args = app, scope, body, receive
+    return await in_thread(_answer_plainly, *args, pool=workers, drop=close_answer)
 
 
-def _answer_plainly(app: Flask, scope: Scope, body: Body | None) -> Answer:
+def _answer_plainly(app: Flask, scope: Scope, body: Body | None, receive: Receive) -> Answer:
     try:
-        environ = make_environ(scope, body)
+        environ = make_environ(scope, body, receive)
     except Exception as error:
         logger.warning("Malformed ASGI scope: %r", error)
         return "400 BAD REQUEST", [("Content-Length", "0")], []
@@ -286,6 +315,7 @@ async def _answer_on_loop(  # noqa: C901 (one piece, from top to bottom, as its 
     body: Body | None,
     headers: dict[bytes, bytes],
     found: t.Any,
+    receive: Receive,
 ) -> Answer:
     """Answer one request on the event loop; the twin of `kolben.engine.answer.answer_request`.
 
@@ -294,17 +324,17 @@ async def _answer_on_loop(  # noqa: C901 (one piece, from top to bottom, as its 
     :param body: its body, None where there is none.
     :param headers: its headers.
     :param found: what the route index says of its path.
+    :param receive: tells when the client leaves.
     :return: what to send.
     """
-    context = ASGIRequestContext(app, scope, body)
+    context = ASGIRequestContext(app, scope, body, receive)
     context.entry_token = set_current(context)
     # Of the environ, most requests need no more than this.
     environ: WSGIEnvironment = {"REQUEST_METHOD": scope["method"]}
     plan = app.engine_plan
     route = plan.unrouted[0]
     failure: BaseException | None = None
-    answer = result = _NOTHING
-    unmatched: Exception | None = None
+    answer = result = unmatched = _NOTHING
     try:
         try:
             if appcontext_pushed.receivers:

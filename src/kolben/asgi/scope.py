@@ -8,12 +8,12 @@ import sys
 import typing as t
 
 from ..ctx import PRESERVE
-from ..http.streaming import BODY_KEY, FileBody
+from ..http.streaming import BODY_KEY, RECEIVE_KEY, FileBody
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-    from .body import Body
+    from .body import Body, Receive
 
 Scope = t.MutableMapping[str, t.Any]
 
@@ -66,11 +66,14 @@ def disguise(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
-def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
+def make_environ(
+    scope: Scope, body: Body | None, receive: Receive | None = None
+) -> WSGIEnvironment:
     """Make the WSGI environ (PEP 3333) of an HTTP request.
 
     :param scope: the scope, of the type ``http`` or ``websocket``.
     :param body: the request's body, None where there is none.
+    :param receive: tells when the client leaves.
     :raises Exception: if something in the scope is missing or of the wrong type.
     """
     get = scope.get
@@ -91,6 +94,7 @@ def make_environ(scope: Scope, body: Body | None) -> WSGIEnvironment:
     environ["wsgi.errors"] = sys.stderr
     environ["asgi.scope"] = scope
     environ[BODY_KEY] = body
+    environ[RECEIVE_KEY] = receive
     headers = get("headers")
     if type(headers) is not list:
         headers = scope["headers"] = list(headers or ())
@@ -145,6 +149,7 @@ _BLANK_ENVIRON: dict[str, t.Any] = _with_room(
         "wsgi.file_wrapper": FileBody,
         "asgi.scope": None,
         BODY_KEY: None,
+        RECEIVE_KEY: None,
     }
 )
 _NO_SERVER = ("localhost", None)

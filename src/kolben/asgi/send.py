@@ -16,7 +16,7 @@ from werkzeug.wsgi import FileWrapper, _RangeWrapper
 from ..concurrency import TURN, ended, hook_workers, in_thread, run_in_thread, workers
 from ..http.streaming import AsyncBody, FileBody, WholeBody, is_event_stream, open_streams
 from ..wrappers import Response
-from .body import Body
+from .body import watched
 from .scope import logger
 
 if t.TYPE_CHECKING:
@@ -25,7 +25,8 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
     from ..engine.answer import Answer
-    from .body import Receive
+    from .body import Body, Receive
+    from .scope import Scope
 
 Send = t.Callable[[t.MutableMapping[str, t.Any]], t.Awaitable[None]]
 
@@ -326,7 +327,7 @@ def whole_message(pieces: t.Sequence[bytes]) -> dict[str, t.Any]:
 
 
 async def send_streamed(
-    send: Send, answer: Answer, receive: Receive, request_body: Body | None
+    send: Send, answer: Answer, scope: Scope, receive: Receive, request_body: Body | None
 ) -> None:
     """Send a response whose body has to be closed, and may come piece by piece.
 
@@ -334,17 +335,19 @@ async def send_streamed(
 
     :param send: takes the messages.
     :param answer: the response.
+    :param scope: the scope of the request.
     :param receive: tells when the client leaves.
     :param request_body: the body of the request.
     """
     status, headers, body = answer
     outgoing = _Outgoing(send, body)
-    if request_body is None:
-        request_body = Body.empty(receive)
+    request_body = watched(scope, request_body, receive)
     try:
         await outgoing.pass_on(start_message(status, headers))
         if isinstance(body, Settled):
             await outgoing.pass_on(whole_message(body.pieces))
+        elif isinstance(body, (list, tuple)):
+            await outgoing.pass_on(whole_message(body))
         else:
             await _stream(outgoing, request_body, is_event_stream(headers))
     except ClientGoneError:

@@ -51,6 +51,7 @@ class Plan:
         "json_asked_at",
         "json_at",
         "json_type",
+        "limits",
         "opens_session_late",
         "quiet_at",
         "routes",
@@ -71,6 +72,9 @@ class Plan:
         self.opens_session_late = False
         #: Whether no subclass or program has replaced what chooses and calls error handlers.
         self.handles_errors_itself: bool
+        #: Under ASGI, whether an ``async def`` view is cancelled when its client leaves, and for how many
+        #: seconds a response may be sent; None where neither is configured.
+        self.limits: tuple[bool, float | None] | None = None
         #: The URL rules, as the engine looks paths up in them.
         self.routes: RouteIndex[Route]
         #: For requests that match no rule: most, and HEAD and OPTIONS.
@@ -105,6 +109,8 @@ class Plan:
         self.index_routes(app)
         self.unrouted = Route(None), Route(None, is_careful=True)
         self.handles_errors_itself = overrides_none(app, ERROR_STEPS)
+        limits = app.config.get("CANCEL_ON_DISCONNECT", False), app.config.get("RESPONSE_TIMEOUT")
+        self.limits = None if limits == (False, None) else limits
         self.short_way = takes_short_way(app)
         self.entered_by = None if overrides_none(app, ENTRANCE) else WITHIN
 

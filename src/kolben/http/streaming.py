@@ -26,6 +26,9 @@ F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 #: Where the environ of a request from an ASGI server holds its :class:`~kolben.asgi.body.Body`.
 BODY_KEY = "kolben.body"
 
+#: Where it holds the server's ``receive``.
+RECEIVE_KEY = "kolben.receive"
+
 _MARK = "_kolben_streams_body"
 _PIECE = 64 * 1024  # bytes
 
