@@ -248,6 +248,46 @@ def test_values_of_a_prefix_are_those_of_the_url(gateway: Gateway) -> None:
         assert api.url_for("outer.inner.item", shop=1, name="y") == "/shops/1/in/items/y"
 
 
+def test_values_that_a_rule_gives_without_being_in_the_url(gateway: Gateway) -> None:
+    api = API("defaults")
+    v1 = APIBlueprint("v1", __name__, url_prefix="/v1", url_defaults={"version": 1})
+
+    def item(n: int, q: str = "") -> Item:
+        return Item(f"{n} {q}")
+
+    @v1.get("/x")
+    def x(version: int) -> Item:
+        return Item(str(version))
+
+    api.add_url_rule("/items", view_func=item, defaults={"n": 7})
+    api.add_url_rule("/items/<int:n>", view_func=item)
+    api.register_blueprint(v1)
+    assert gateway.get(api, "/items?q=a").text == '{"name":"7 a"}'
+    assert gateway.get(api, "/items/3").text == '{"name":"3 "}'
+    assert gateway.get(api, "/v1/x").text == '{"name":"1"}'
+    paths = api.test_client().get("/openapi.json").json["paths"]
+    assert [one["name"] for one in paths["/items"]["get"]["parameters"]] == ["q"]
+
+
+def test_values_that_a_preprocessor_takes_away(gateway: Gateway) -> None:
+    api = API("languages")
+    site = APIBlueprint("site", __name__, url_prefix="/<lang>")
+
+    @site.url_value_preprocessor
+    def take(endpoint: str | None, values: dict[str, t.Any] | None) -> None:
+        g.lang = (values or {}).pop("lang")
+
+    @site.get("/items/<int:n>")
+    def item(n: int, q: int = 0) -> Item:
+        return Item(f"{g.lang} {n} {q}")
+
+    api.register_blueprint(site)
+    assert gateway.get(api, "/de/items/3?q=1").text == '{"name":"de 3 1"}'
+    paths = api.test_client().get("/openapi.json").json["paths"]
+    (operation,) = paths.values()
+    assert [one["name"] for one in operation["get"]["parameters"]] == ["n", "q", "lang"]
+
+
 def test_plain_blueprints_and_static_files_are_left_alone() -> None:
     api = API("left")
     pages = Blueprint("pages", __name__)

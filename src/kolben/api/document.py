@@ -357,7 +357,7 @@ class _Document:
         for param in operation.plan.reads():
             if param.security is not None:
                 name = param.security.scheme_name
-                self._schemes[name] = param.security.scheme()
+                self._schemes[name] = param.security.scheme
                 found[name] = list(param.security.scopes)
                 is_optional = is_optional or not param.required
         named = operation.settings.security

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import binascii
 import typing as t
 from base64 import b64decode
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 T = t.TypeVar("T")
 
@@ -64,128 +63,83 @@ SyncEventStream = t.Annotated[t.Iterator[T], Streamed()]
 # -- who asks -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Security:
     """A way to show who asks. It reads the credentials, and is a scheme in the document.
 
     :param scheme_name: the scheme's name in the document.
+    :param scheme: the Security Scheme Object (OpenAPI 3.1, section 4.8.27).
+    :param take: returns the credentials of a text, None if these are of another kind.
+    :param challenge: what 401 asks for (RFC 9110, section 11.6.1).
+    :param where: ``header``, ``cookie`` or ``query``.
+    :param wire: the name there.
+    :param scopes: the scopes that are asked for.
     """
 
-    scheme_name: str = ""
-    where: t.ClassVar[str] = "header"
-    challenge: t.ClassVar[str | None] = None
-    scopes: t.Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def wire(self) -> str:
-        """The name of the header, cookie or query parameter."""
-        return "Authorization"
-
-    def take(self, text: str) -> t.Any:
-        """Return the credentials, None if these are of another kind.
-
-        :param text: the header, or whatever holds them.
-        """
-        return text or None
-
-    def scheme(self) -> dict[str, t.Any]:
-        """Return the Security Scheme Object (OpenAPI 3.1, section 4.8.27)."""
-        raise NotImplementedError
+    scheme_name: str
+    scheme: dict[str, t.Any]
+    take: t.Callable[[str], t.Any]
+    challenge: str | None = None
+    where: str = "header"
+    wire: str = "Authorization"
+    scopes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BearerToken(Security):
-    """Reads the token of ``Authorization: Bearer`` (RFC 6750, section 2.1)."""
-
-    scheme_name: str = "bearer"
-    challenge: t.ClassVar[str | None] = "Bearer"
-
-    def take(self, text: str) -> t.Any:  # noqa: D102 (as in the base class)
-        kind, _, token = text.partition(" ")
-        return token.strip() or None if kind.lower() == "bearer" else None
-
-    def scheme(self) -> dict[str, t.Any]:  # noqa: D102
-        return {"type": "http", "scheme": "bearer"}
+def _take_token(text: str) -> str | None:
+    kind, _, token = text.partition(" ")
+    return token.strip() or None if kind.lower() == "bearer" else None
 
 
-@dataclass(frozen=True, slots=True)
-class OAuth2(BearerToken):
-    """Reads a token that was got by OAuth 2 with a password.
+def _take_basic(text: str) -> Basic | None:
+    kind, _, encoded = text.partition(" ")
+    if kind.lower() != "basic":
+        return None
+    try:
+        username, colon, password = b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return Basic(username, password) if colon else None
+
+
+def OAuth2(  # noqa: N802 (a marker, as those above)
+    token_url: str, scopes: t.Mapping[str, str] | None = None
+) -> Security:
+    """Return the marker that reads a token which was got by OAuth 2 with a password.
 
     :param token_url: where the token is got, in the document.
     :param scopes: what each scope allows, in the document.
     """
-
-    scheme_name: str = "oauth2"
-    token_url: str = "/token"  # noqa: S105 (a URL)
-
-    def scheme(self) -> dict[str, t.Any]:  # noqa: D102
-        flow = {"tokenUrl": self.token_url, "scopes": dict(self.scopes)}
-        return {"type": "oauth2", "flows": {"password": flow}}
+    flow = {"tokenUrl": token_url, "scopes": dict(scopes or {})}
+    scheme = {"type": "oauth2", "flows": {"password": flow}}
+    return Security("oauth2", scheme, _take_token, "Bearer", scopes=tuple(scopes or ()))
 
 
-@dataclass(frozen=True, slots=True)
-class _BasicCredentials(Security):
-    scheme_name: str = "basic"
-    challenge: t.ClassVar[str | None] = 'Basic realm="api", charset="UTF-8"'
-
-    def take(self, text: str) -> t.Any:
-        kind, _, encoded = text.partition(" ")
-        if kind.lower() != "basic":
-            return None
-        try:
-            username, colon, password = b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, ValueError):
-            return None
-        return Basic(username, password) if colon else None
-
-    def scheme(self) -> dict[str, t.Any]:
-        return {"type": "http", "scheme": "basic"}
-
-
-@dataclass(frozen=True, slots=True)
-class APIKey(Security):
-    """Reads a key from a header, or from a cookie or the query.
+def APIKey(name: str = "X-API-Key", place: str = "header") -> Security:  # noqa: N802
+    """Return the marker that reads a key.
 
     :param name: the name of the header, cookie or query parameter.
     :param place: ``header``, ``cookie`` or ``query``.
     """
-
-    name: str = "X-API-Key"
-    place: str = "header"
-
-    def __init__(self, name: str = "X-API-Key", place: str = "header") -> None:
-        for attribute, value in (("name", name), ("place", place), ("scopes", {})):
-            object.__setattr__(self, attribute, value)
-        object.__setattr__(self, "scheme_name", f"key-{place}-{name}".lower())
-
-    @property
-    def where(self) -> str:  # type: ignore[override]
-        """The part of the request."""
-        return self.place
-
-    @property
-    def wire(self) -> str:  # noqa: D102
-        return self.name
-
-    def scheme(self) -> dict[str, t.Any]:  # noqa: D102
-        return {"type": "apiKey", "in": self.place, "name": self.name}
+    scheme = {"type": "apiKey", "in": place, "name": name}
+    return Security(f"key-{place}-{name}".lower(), scheme, _take_key, None, place, name)
 
 
-class SessionCookie(APIKey):
-    """Reads the cookie that holds the application's session, as it is.
+def _take_key(text: str) -> str | None:
+    return text or None
+
+
+def SessionCookie(name: str = "session") -> Security:  # noqa: N802
+    """Return the marker that reads the cookie of the session, as it is.
 
     :param name: the cookie's name: ``SESSION_COOKIE_NAME``.
     """
-
-    __slots__ = ()
-
-    def __init__(self, name: str = "session") -> None:
-        super().__init__(name, "cookie")
+    return APIKey(name, "cookie")
 
 
 #: The token of ``Authorization: Bearer``; 401 where there is none.
-Bearer = t.Annotated[str, BearerToken()]
+Bearer = t.Annotated[
+    str, Security("bearer", {"type": "http", "scheme": "bearer"}, _take_token, "Bearer")
+]
 
 
 class Basic(t.NamedTuple):
@@ -196,4 +150,6 @@ class Basic(t.NamedTuple):
 
 
 #: Read where a parameter is annotated with :class:`Basic`.
-BASIC = _BasicCredentials()
+BASIC = Security(
+    "basic", {"type": "http", "scheme": "basic"}, _take_basic, 'Basic realm="api", charset="UTF-8"'
+)

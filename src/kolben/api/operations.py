@@ -229,6 +229,16 @@ def _remember(operation: Operation) -> None:
         view.__operations__ = [*known, weakref.ref(operation)]
 
 
+def with_defaults(rule: str, *defaults: t.Mapping[str, t.Any] | None) -> str:
+    """Return a rule with the values that it gives without being in the URL: Werkzeug's ``defaults``.
+
+    :param rule: the URL rule.
+    :param defaults: the values, by name.
+    """
+    names = {name for given in defaults for name in given or ()} - variables_of(rule).keys()
+    return " ".join([rule, *(f"<given:{name}>" for name in sorted(names))])
+
+
 def is_typed(view: t.Any) -> bool:
     """Tell whether a view's annotations ask for anything.
 
@@ -391,6 +401,7 @@ def type_view(
         for name in _DOCUMENTED:
             options.pop(name, None)
         return view
+    rule = with_defaults(rule, options.get("defaults"))
     methods = options.get("methods") or getattr(view, "methods", None) or ("GET",)
     present = getattr(app.view_functions.get(endpoint), "__operation__", None)
     operation = make_operation(owners, view, rule, methods, options)
@@ -465,6 +476,7 @@ class APISetupState(BlueprintSetupState):
                     f"{self.url_prefix.rstrip('/')}/{rule.lstrip('/')}" if rule else self.url_prefix
                 )
             endpoint = name
+            full = with_defaults(full, self.url_defaults)
             view_func = type_view(self.owners(), self.app, full, whole, view_func, options)
         super().add_url_rule(rule, endpoint, view_func, **options)
 
@@ -506,6 +518,7 @@ class APIBlueprint(Registers, Blueprint):
             methods = options.get("methods") or getattr(view_func, "methods", None) or ("GET",)
             view = view_func.handler if isinstance(view_func, WebSocketView) else view_func
             whole = (self.url_prefix or "") + rule
+            whole = with_defaults(whole, self.url_values_defaults, options.get("defaults"))
             draft = make_operation((self,), view, whole, methods, dict(options))
             with contextlib.suppress(NameError):
                 draft.answers  # noqa: B018 (found out here)
