@@ -324,9 +324,9 @@ bodies = st.one_of(
 )
 statuses = st.one_of(
     st.none(),
-    st.sampled_from([200, 204, 304, 404, 418, 100, 799, 0, 1000]),
+    st.sampled_from([200, 204, 304, 404, 418, 100, 799, 999]),
     st.sampled_from(list(HTTPStatus)),
-    st.sampled_from(["200 OK", "404", "teapot", "299 own"]),
+    st.sampled_from(["200 OK", "404", "299 own"]),
 )
 headers = st.one_of(
     st.none(),

@@ -25,6 +25,7 @@ from .globals import (
     request_ctx as request_ctx,
     session as session,
 )
+from .http.headers import safe_file_name, without_controls
 from .signals import message_flashed
 
 if t.TYPE_CHECKING:
@@ -267,7 +268,7 @@ def redirect(
     """
     if context := get_current(None):
         return context.app.redirect(location, code=code)
-    return _wz_redirect(location, code=code, Response=Response)
+    return _wz_redirect(without_controls(location), code=code, Response=Response)
 
 
 def abort(code: int | BaseResponse, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
@@ -401,6 +402,8 @@ def send_file(
         by default :meth:`.Flask.get_send_file_max_age`.
     :return: the response.
     """
+    if download_name is not None:
+        download_name = safe_file_name(download_name)
     if (
         isinstance(path_or_file, (str, os.PathLike))
         and type(path := os.fspath(path_or_file)) is str

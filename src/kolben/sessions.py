@@ -603,6 +603,10 @@ def _http_date(moment: datetime) -> str:
 
 
 def vary_on_cookie(response: Response) -> None:
+    """Let caches keep the response for requests with the same cookies only.
+
+    :param response: the response.
+    """
     """Say ``Vary: Cookie`` in the response.
 
     :param response: the response.

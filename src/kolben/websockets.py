@@ -18,6 +18,7 @@ from werkzeug.routing import MapAdapter, WebsocketMismatch
 
 from .concurrency import TURN
 from .globals import current_request_context
+from .http.headers import ResponseHeaders
 from .lazy import lazy
 from .wrappers import Request
 
@@ -164,7 +165,7 @@ class WebSocket(Request):
                 f" {self.requested_subprotocols!r}."
             )
         async with self._opening:
-            await self._accept(Headers(headers), subprotocol)
+            await self._accept(ResponseHeaders(headers or ()), subprotocol)
 
     @lazy
     def _opening(self) -> asyncio.Lock:

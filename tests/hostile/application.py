@@ -144,6 +144,10 @@ def build(flask: Any, asynchronous: bool = False, **config: Any) -> Any:  # noqa
         response.headers["X-Name"] = request.args.get("value", "")
         return response
 
+    @route("/status")
+    def status() -> Any:
+        return flask.Response("x", status=request.args.get("status"))
+
     @route("/cookie")
     def cookie() -> Any:
         response = flask.Response("cookie")

@@ -366,6 +366,7 @@ def encode_and_save(
         or context.has_after_functions
         or request_finished.receivers
         or ("HTTP_COOKIE" in environ and must_resend(app, environ))
+        or context.holds
     ) and (saved := _save_alone(app, context, result)) is None:
         return _run_after_hooks(app, context, environ, result, _NO_HOOKS)
     is_ours = app.response_class is Response
@@ -402,6 +403,7 @@ def _run_after_hooks(
             context.opened_session is not None
             or context.has_after_functions  # type: ignore[redundant-expr] # set by a hook
             or "HTTP_COOKIE" in environ
+            or context.holds
             or not app.engine_plan.opens_session_late
         ):
             save_session(app, context, response)

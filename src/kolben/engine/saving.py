@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..sessions import SecureCookieSession
+from ..sessions import SecureCookieSession, vary_on_cookie
 from .lifetime import JOBS_KEY
 
 if t.TYPE_CHECKING:
@@ -28,6 +28,9 @@ def save_session(app: Flask, context: RequestContext, response: Response) -> Non
     if app.engine_plan.opens_session_late and context.opened_session is None:
         environ = context.environ
         if "HTTP_COOKIE" not in environ or not must_resend(app, environ):
+            if context.holds and app.secret_key:
+                # What is streamed may open it, when it is too late to say so.
+                vary_on_cookie(response)
             return
     interface = app.session_interface
     if not interface.is_null_session(context._session):

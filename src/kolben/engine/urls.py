@@ -10,6 +10,7 @@ from urllib.parse import quote
 from werkzeug.wsgi import get_host
 
 from ..globals import _cv_app
+from ..http.headers import without_controls
 from ..http.readers import refuse_two_ports
 
 if t.TYPE_CHECKING:
@@ -59,10 +60,9 @@ def bind_to_request(app: Flask, request: Request) -> MapAdapter:
     adapter = app.url_map.bind_to_environ(
         request.environ, server_name=server_name, subdomain=subdomain
     )
-    query = adapter.query_args
-    if isinstance(query, str) and not query.isprintable():
-        # A redirect would put it into a header.
-        adapter.query_args = "".join([c if c.isprintable() else quote(c) for c in query])
+    if isinstance(adapter.query_args, str):
+        # A redirect puts it into a header.
+        adapter.query_args = without_controls(adapter.query_args)
     return adapter
 
 

@@ -106,3 +106,32 @@ def read_on(stream: t.IO[bytes], data: bytes, length: int) -> bytes:
         pieces.append(piece)
         missing -= len(piece)
     return b"".join(pieces)
+
+
+def read_fields(stream: t.IO[bytes], memory: int | None, parts: int | None) -> bytes:
+    """Read a urlencoded form, as far as the limits of a form allow.
+
+    :param stream: the body.
+    :param memory: the most bytes that a field may have, decoded; None for no limit.
+    :param parts: the most fields; None for no limit.
+    :raises RequestEntityTooLarge: as soon as a limit is passed.
+    """
+    pieces = []
+    fields, size = 1, 0
+    while piece := stream.read(_PIECE):
+        fields += piece.count(b"&")
+        if parts is not None and fields > parts:
+            raise RequestEntityTooLarge
+        if memory is not None:
+            first, *others = piece.split(b"&")
+            sizes = [size + _decoded_size(first), *map(_decoded_size, others)]
+            if max(sizes) > memory:
+                raise RequestEntityTooLarge
+            size = sizes[-1]
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _decoded_size(field: bytes) -> int:
+    # Three bytes for one, at best: a percent sign may also stand for itself.
+    return max(len(field) - 2 * field.count(b"%"), len(field) // 3)

@@ -27,6 +27,7 @@ from werkzeug.sansio.multipart import (
 from werkzeug.wsgi import LimitedStream
 
 from .fields import gather_fields, parse_urlencoded
+from .input import read_fields
 
 
 class FormDataParser(_werkzeug.FormDataParser):
@@ -43,7 +44,8 @@ class FormDataParser(_werkzeug.FormDataParser):
         content_length: int | None,
         options: dict[str, str],
     ) -> _werkzeug.t_parse_result:
-        return stream, parse_urlencoded(stream.read(), self.cls), self.cls()
+        body = read_fields(stream, self.max_form_memory_size, self.max_form_parts)
+        return stream, parse_urlencoded(body, self.cls), self.cls()
 
     def _parse_multipart(
         self,

@@ -7,7 +7,10 @@ import typing as t
 import werkzeug.http
 from werkzeug.datastructures import Authorization, IfRange
 from werkzeug.exceptions import SecurityError
-from werkzeug.wrappers import Request as RequestBase
+from werkzeug.sansio.utils import get_host
+
+from ..lazy import lazy
+from .limits import LimitedRequest
 
 if t.TYPE_CHECKING:
     from datetime import datetime
@@ -70,8 +73,21 @@ def refuse_two_ports(host: str | None, trusted: t.Collection[str] | None) -> boo
     return True
 
 
-class HeaderReaders(RequestBase):
+class HeaderReaders(LimitedRequest):
     """Readers of headers that take what cannot be understood for missing."""
+
+    @lazy
+    def host(self) -> str:
+        """The host that the request is for, with its port where that is not the scheme's own.
+
+        Empty where the client names none, or what is none.
+
+        :raises SecurityError: if it is not one of ``trusted_hosts``.
+        """
+        header = self.environ.get("HTTP_HOST")
+        if refuse_two_ports(header, self.trusted_hosts):
+            return ""
+        return get_host(self.scheme, header, self.server, self.trusted_hosts)
 
     @property
     def authorization(self) -> Authorization | None:

@@ -16,7 +16,7 @@ from .. import typing as ft
 from ..config import Config, ConfigAttribute
 from ..ctx import _AppCtxGlobals
 from ..helpers import _split_blueprint_path, get_debug_flag
-from ..http.headers import is_plain_location
+from ..http.headers import is_plain_location, without_controls
 from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..logging import create_logger
 from ..routing.build import Rule
@@ -480,7 +480,7 @@ class App(Scaffold):
         :param code: HTTP status code, 3xx.
         """
         if code not in _REDIRECTS or not is_plain_location(location):
-            return _redirect(location, code=code, Response=self.response_class)
+            return _redirect(without_controls(location), code=code, Response=self.response_class)
         # PERF: for a URL that needs no escaping the page is known but for two places (1.4 µs,
         # where Werkzeug's takes 4.0 µs).
         before, between, after = _redirect_page()

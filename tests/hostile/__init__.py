@@ -1,0 +1,1 @@
+"""Hostile requests, sent in every way that a request can come."""
