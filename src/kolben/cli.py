@@ -861,6 +861,9 @@ DEFAULT_COMMANDS: tuple[click.Command, ...] = (
     shell_command,
     routes_command,
     LateCommand("new", ".projects.command:new_command", "Begin a project."),
+    LateCommand(
+        "exec", ".serving.program:exec_command", "Run a program with Kolben in place of Flask."
+    ),
     LateCommand("serve", ".serving.command:serve_command", "Run a production server."),
 )
 

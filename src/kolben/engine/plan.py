@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 
 from .. import tables
 from ..http.headers import body_headers
+from ..loading.shadow import warn_of_flask
 from ..sessions import SecureCookieSessionInterface
 from ..signals import (
     appcontext_popped,
@@ -104,6 +106,8 @@ class Plan:
         :param app: the application whose plan this is.
         """
         app._complete_registration()
+        if "flask" in sys.modules:
+            warn_of_flask(app.logger)
         app._got_first_request = True
         self.opens_session_late = type(app.session_interface) is SecureCookieSessionInterface
         self.index_routes(app)

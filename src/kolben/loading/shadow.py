@@ -29,6 +29,7 @@ from ..lazy import lazy, lazy_kept
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.abc import Loader
+    from logging import Logger
 
 _SHADOWED = "flask"
 _OWN = __name__.partition(".")[0]
@@ -83,6 +84,30 @@ def is_installed_as_flask() -> bool:
     :return: True after :func:`install_as_flask`.
     """
     return _finder in sys.meta_path or sys.modules.get(_SHADOWED) is sys.modules[_OWN]
+
+
+_has_warned = False
+
+
+def warn_of_flask(logger: Logger) -> None:
+    """Say once that the real Flask was imported beside an application of Kolben's.
+
+    What imported it, an extension most likely, looks for the request and the application where there are
+    none.
+
+    :param logger: the application's.
+    """
+    global _has_warned
+    flask = sys.modules.get(_SHADOWED)
+    if flask is None or _has_warned or is_installed_as_flask() or flask is sys.modules[_OWN]:
+        return
+    _has_warned = True
+    logger.warning(
+        "The real Flask, %s, was imported beside this application of Kolben: extensions that use it will be"
+        " 'working outside of application context'. Start the program by 'kolben exec -- PROGRAM', or call"
+        " kolben.install_as_flask() before anything imports flask.",
+        getattr(flask, "__file__", None) or "flask",
+    )
 
 
 def _refuse_if_late(own: ModuleType) -> None:
