@@ -12,11 +12,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export PYRIGHT_PYTHON_FORCE_VERSION := $(shell sed -n 's/^pyright==\([0-9.]*\).*/\1/p' requirements/dev.txt)
 LOCKED := run dev suite reference sdist-build $(patsubst requirements/%.in,%,$(wildcard requirements/ecosystem/*.in))
 
-.PHONY: help run scale-out test test-all check format conformance ecosystem reference bench build lock clean
+.PHONY: help run scale-out test test-all coverage check format conformance ecosystem reference bench build lock clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make run, scale-out, test, test-all, check, format, conformance, ecosystem, bench, build, lock, clean"
+	@echo "make run, scale-out, test, test-all, coverage, check, format, conformance, ecosystem, bench, build, lock, clean"
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "kolben needs Python 3.11 or newer; '$(PYTHON)' is not there (make PYTHON=... names another)." >&2; exit 1; }
@@ -57,6 +57,15 @@ test-all:
 	  echo "Python $$version ($$found)"; \
 	  $(MAKE) --no-print-directory test PYTHON=$$found VENV=.venv-$$version || exit 1; \
 	done
+
+# The suite as `make test` runs it, watched: what servers, workers and programs run in processes of their own counts, too.
+coverage: $(VENV)/.dev
+	@rm -rf .cache/coverage
+	@mkdir -p .cache/coverage
+	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage json --quiet -o .cache/coverage/report.json
+	@$(BIN)/python tools/coverage_gate.py .cache/coverage/report.json
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import importlib
 import inspect
@@ -24,7 +25,7 @@ from kolben.api.command import openapi_command
 from kolben.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in PAGES if path.is_file()}
 
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -201,12 +202,61 @@ def test_each_name_exists(page: str) -> None:
         find(name)
 
 
+SOURCE = ROOT / "src" / "kolben"
+ARCHITECTURE = "docs/architecture.md"
+PLACE = re.compile(r"`((?:\w+/)*\w+\.py)(?::([\w.]+))?`")
+
+
+def line_of(file: str, name: str) -> int:
+    """The line on which a file of the package defines a name, such as `Flask.run`."""
+    nodes: list[Any] = ast.parse((SOURCE / file).read_text()).body
+    for part in name.split("."):
+        nodes += [inner for node in nodes if isinstance(node, ast.If) for inner in ast.walk(node)]
+        node = next((node for node in nodes if part in names_of(node)), None)
+        assert node is not None, f"{file} has no {name}"
+        nodes = getattr(node, "body", [])
+    line: int = node.lineno
+    return line
+
+
+def names_of(node: Any) -> list[str]:
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return [target.id for target in targets if isinstance(target, ast.Name)]
+    return [getattr(node, "name", "")]
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_each_place_in_the_source_exists(page: str) -> None:
-    for file, name in re.findall(r"`(\w+)\.py:([\w.]+)`", TEXTS[page]):
-        found: Any = importlib.import_module(f"kolben.{file}")
-        for part in name.split("."):
-            found = getattr(found, part)
+    for file, name in PLACE.findall(TEXTS[page]):
+        if name:
+            line_of(file, name)
+        elif page in {ARCHITECTURE, "CONTRIBUTING.md"}:  # others name users' files
+            assert (SOURCE / file).exists() or (ROOT / file).exists(), file
+
+
+def test_a_reader_of_the_way_of_a_request_never_jumps_back() -> None:
+    steps = TEXTS[ARCHITECTURE].partition("## The way of one request")[2].partition("\n### ")[0]
+    lines: dict[str, list[int]] = {}
+    for file, name in PLACE.findall(steps):
+        if name and file.startswith("engine/"):
+            lines.setdefault(file, []).append(line_of(file, name))
+    assert len(lines["engine/answer.py"]) >= 5
+    assert {file: sorted(found) for file, found in lines.items()} == lines
+
+
+def test_each_package_has_its_sentence() -> None:
+    table = TEXTS[ARCHITECTURE].partition("## The packages")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)/` \| (.*?) \|$", table, re.MULTILINE)
+    packages = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    assert sorted(name for name, _ in rows) == sorted(packages)
+    for name, sentence in rows:
+        assert re.fullmatch(r"[^.]*\.", sentence), name
+
+
+def test_the_glossary_is_short_and_says_where_its_words_are() -> None:
+    words = TEXTS["CONTRIBUTING.md"].partition("## Words")[2]
+    assert 5 <= len(re.findall(r"^\| [a-z ]+ \| (?!means)", words, re.MULTILINE)) <= 15
 
 
 @pytest.mark.parametrize("page", TEXTS)
