@@ -54,7 +54,8 @@ LATE = {
     ("app", "testing"): "Flask.test_client and test_cli_runner",
     ("app", "async_testing"): "Flask.async_test_client",
     ("engine.entry", "asgi.gateway"): "the first scope of an ASGI server",
-    ("wrappers", "asgi.body"): "Request.is_disconnected",
+    ("engine.lifetime", "asgi.mounts"): "ServedApp.mount",
+    ("http.connection", "asgi.body"): "Request.is_disconnected",
     # Where an error is unhandled, and in debug mode.
     ("app", "debugging.frames"): "the log of an unhandled error",
     ("engine.results", "debugging.refusals"): "the pages of 404 and 405",

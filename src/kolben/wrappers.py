@@ -21,6 +21,7 @@ from werkzeug.wsgi import get_content_length, get_input_stream
 from . import json
 from .debughelpers import attach_enctype_error_multidict
 from .globals import current_app as current_app, get_current
+from .http.connection import ConnectionReaders
 from .http.fields import parse_cookies, parse_query, parse_urlencoded
 from .http.headers import (
     BODIES,
@@ -45,8 +46,8 @@ from .http.headers import (
 from .http.input import ServerInput, read_fields, read_on
 from .http.limits import DEFAULT_LIMITS
 from .http.multipart import SMALL_BODY, FormDataParser
-from .http.readers import HeaderReaders, without_impossible_dates
-from .http.streaming import BODY_KEY, RECEIVE_KEY, AsyncBody, BodyStream, WholeBody, as_iterable
+from .http.readers import without_impossible_dates
+from .http.streaming import AsyncBody, WholeBody, as_iterable
 from .lazy import lazy, lazy_kept
 from .routing.index import value_names
 
@@ -101,7 +102,7 @@ def _declared_length(environ: WSGIEnvironment) -> int | None:
     return get_content_length(environ)
 
 
-class Request(HeaderReaders):
+class Request(ConnectionReaders):
     """The incoming request. Views find it as :data:`kolben.request`.
 
     .. code-block:: python
@@ -390,35 +391,6 @@ class Request(HeaderReaders):
             raise ClientDisconnected from error
         self._stream = _READ
         return data
-
-    def body_stream(self) -> BodyStream:
-        """Return the body piece by piece, for ``for`` or, in a coroutine, ``async for``.
-
-        For bodies that are too long to be held. An ``async def`` view that reads it so needs the
-        mark :func:`kolben.stream_body`; otherwise the pieces come from a temporary file.
-        """
-        return BodyStream(self)
-
-    @property
-    def body(self) -> BodyStream:
-        """The body, for ``async for piece in request.body`` or ``await request.body``, as Quart's.
-
-        What :meth:`body_stream` says holds for it.
-        """
-        return BodyStream(self)
-
-    async def is_disconnected(self) -> bool:
-        """Tell whether the client has left, without waiting for it: as Starlette's.
-
-        For views that are long, to end them early. Under WSGI, which does not tell, it is False.
-        """
-        environ = self.environ
-        receive = environ.get(RECEIVE_KEY)
-        if receive is None:
-            return False
-        from .asgi.body import watched
-
-        return await watched(environ["asgi.scope"], environ[BODY_KEY], receive).has_left()
 
     @lazy_kept
     def form(self) -> MultiDict[str, str]:  # type: ignore[override]

@@ -15,8 +15,10 @@ import os
 import sys
 import threading
 import typing as t
+from collections.abc import Mapping
 from functools import partial
 
+from werkzeug.exceptions import abort
 from werkzeug.wsgi import ClosingIterator
 
 from ..concurrency import in_thread, is_coroutine_function, server_loop, workers
@@ -51,6 +53,8 @@ SHUTDOWN_TIMEOUT = 5.0
 #: Where an ASGI scope holds the tasks that wait for the end of its response.
 JOBS_KEY = "kolben.background"
 
+_ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
 # A cancelled task gets this many seconds to clean up.
 _CLEAN_UP_TIMEOUT = 1.0
 
@@ -59,6 +63,7 @@ class ServedApp(App):
     """An application that does something before it serves, after it, and after responses."""
 
     _lifetime: Lifetime | None = None
+    asgi_app: t.Any
 
     def _make_registries(self) -> None:
         super()._make_registries()
@@ -94,7 +99,7 @@ class ServedApp(App):
 
         What is before its ``yield`` runs as :meth:`before_serving` functions do, and after those;
         what is behind it runs after the :meth:`after_serving` functions, in reverse order of
-        registration.
+        registration. A dictionary that it yields is what each request has as ``request.state``.
 
         :raises TypeError: if it is not a generator function.
         """
@@ -105,18 +110,56 @@ class ServedApp(App):
         self.while_serving_gens.append(f)
         return f
 
+    @setupmethod
+    def mount(self, path: str, app: t.Any) -> None:
+        """Serve what is below a path by another ASGI application, WebSockets included.
+
+        .. code-block:: python
+
+            app.mount("/api", fastapi_app)
+
+        It gets the path as its ``root_path``, is started and stopped with this application, and none
+        of the hooks here are called for it. Under WSGI the path answers 501.
+
+        :param path: where it is mounted, such as ``/api``.
+        :param app: the ASGI 3 application.
+        :raises ValueError: if the path does not begin with a slash, or is nothing else.
+        """
+        from ..asgi.mounts import Mount
+
+        path = path.rstrip("/")
+        if not path.startswith("/"):
+            raise ValueError(f"A path to mount at begins with a slash, as '/api' does: {path!r}.")
+        self.asgi_app = mounted = Mount(self.asgi_app, path, app)
+        self.while_serving(mounted.serve_lifespan)
+
+        def refuse(rest: str = "") -> t.NoReturn:
+            abort(
+                501,
+                f"{path} is an ASGI application: it needs an ASGI server, such as"
+                " 'kolben serve --interface asgi'.",
+            )
+
+        for rule in (path, f"{path}/", f"{path}/<path:rest>"):
+            self.add_url_rule(rule, f"mount {path}", refuse, methods=_ALL_METHODS)
+
     # ---- start and end ----------------------------------------------------------------------
 
-    async def startup(self) -> None:
+    async def startup(self, state: t.MutableMapping[str, t.Any] | None = None) -> None:
         """Call the functions that run before serving, unless they were called before.
 
         The gateway does this when the server starts.
+
+        :param state: takes what the :meth:`while_serving` functions yield: the server's, which it
+            gives to each request.
         """
         lifetime = self._lifetime
         if lifetime is None or not lifetime.is_alive():
             import asyncio
 
             lifetime = self._lifetime = Lifetime(self, asyncio.get_running_loop())
+        if state is not None:
+            lifetime.state = state
         await lifetime.run(lifetime.start)
 
     async def shutdown(self) -> None:
@@ -285,6 +328,7 @@ class Lifetime:
         self.app = t.cast("Flask", app)
         self.loop = loop
         self.started = False
+        self.state: t.MutableMapping[str, t.Any] = {}
         self._process = os.getpid()
         self._generators: list[t.Any] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -347,7 +391,9 @@ class Lifetime:
                     await _call(function)
                 for make in app.while_serving_gens:
                     generator = make()
-                    await _continue(generator)
+                    given = await _continue(generator)
+                    if isinstance(given, Mapping):
+                        self.state.update(given)
                     self._generators.append(generator)
             except BaseException as error:
                 while self._generators:
@@ -527,14 +573,15 @@ async def _call(function: Callable[[], t.Any]) -> None:
 _END: t.Any = object()
 
 
-async def _continue(generator: t.Any) -> None:
-    """Run a generator to its yield."""
+async def _continue(generator: t.Any) -> t.Any:
+    """Run a generator to its yield, and return what it gives there."""
     if hasattr(generator, "__anext__"):
-        ended = await anext(generator, _END) is _END
+        given = await anext(generator, _END)
     else:
-        ended = await in_thread(next, generator, _END) is _END
-    if ended:
+        given = await in_thread(next, generator, _END)
+    if given is _END:
         raise RuntimeError(f"The while_serving function {generator.__name__!r} did not yield.")
+    return given
 
 
 async def _finish(generator: t.Any) -> None:
@@ -579,7 +626,7 @@ async def serve_lifespan(
         if step == "shutdown":
             await close_streams()
         try:
-            await (app.startup() if step == "startup" else app.shutdown())
+            await (app.startup(scope.get("state")) if step == "startup" else app.shutdown())
         except Exception as error:
             if isinstance(error, StartRefused):
                 text = str(error)
