@@ -26,14 +26,14 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         # What everything stands on; knows nothing of requests and applications.
-        "tables lazy globals typing concurrency signals",
+        "tables lazy globals typing concurrency signals limits",
         # Paths and rules; bytes and headers; programs.
         "routing http loading",
         "config logging debughelpers json signing",
         # What users touch.
         "wrappers",
         "files ctx",
-        "sessions server_sessions helpers templating views websockets sse",
+        "sessions server_sessions protection helpers templating views websockets sse",
         # Registration, which knows no server.
         "listing cli sansio blueprints",
         # The way of a request.

@@ -10,7 +10,7 @@ from . import json as json
 from .app import Flask as Flask
 from .blueprints import Blueprint as Blueprint
 from .concurrency import run_sync as run_sync
-from .config import Config as Config
+from .config import Config as Config, secure_defaults as secure_defaults
 from .ctx import (
     after_this_request as after_this_request,
     copy_current_request_context as copy_current_request_context,

@@ -25,7 +25,7 @@ from werkzeug.wsgi import get_host as get_host
 
 from . import cli, typing as ft
 from .concurrency import async_to_sync, is_coroutine_function
-from .config import DEFAULTS
+from .config import DEFAULTS, HEADER_SETTINGS
 from .ctx import AppContext, RequestContext, _unset, hook_scopes, raise_failures
 from .debughelpers import FormDataRoutingRedirect
 from .engine.answer import answer_request
@@ -51,6 +51,7 @@ from .helpers import (
     get_load_dotenv as get_load_dotenv,
     send_from_directory,
 )
+from .limits import limit_time
 from .logging import printable
 from .sansio.app import App as App
 from .sessions import SecureCookieSessionInterface, SessionInterface
@@ -541,7 +542,7 @@ class Flask(ServedApp):
         rule = t.cast("t.Any", request.url_rule)
         if getattr(rule, "provide_automatic_options", False) and request.method == "OPTIONS":
             return self.make_default_options_response()
-        view = self.ensure_sync(self.view_functions[rule.endpoint])
+        view = self.ensure_sync(limit_time(self, self.view_functions[rule.endpoint]))
         return t.cast("ft.ResponseReturnValue", view(**(request.view_args or {})))
 
     def raise_routing_exception(self, request: Request) -> t.NoReturn:
@@ -781,9 +782,17 @@ class Flask(ServedApp):
     def _complete_registration(self) -> None:
         """Do what is left to be done before requests are answered."""
         self._use_session_store()
+        if not _PROTECTION.isdisjoint(self.config):
+            # PERF: here, because it takes 1 ms to import what few applications need.
+            from .protection import protect
+
+            protect(self)
 
     def _report_failed_teardown(self, context: RequestContext, error: Exception) -> None:
         report(self, context, error)
 
+
+#: Settings that take hooks.
+_PROTECTION = frozenset({*HEADER_SETTINGS, "CSRF_PROTECTION"})
 
 know_ours(Flask)

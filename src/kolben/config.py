@@ -61,6 +61,42 @@ DEFAULTS: ImmutableDict[str, t.Any] = ImmutableDict(
 )
 
 
+#: What ``SECURITY_CSP`` is in :data:`secure_defaults`: scripts and styles of this site's own files, and those
+#: in the page that have the nonce.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}';"
+    " img-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self';"
+    " frame-ancestors 'none'"
+)
+
+#: Settings for a site that is served over HTTPS. Each can be turned off by its name.
+secure_defaults: t.Mapping[str, t.Any] = ImmutableDict(
+    {
+        "SESSION_COOKIE_SECURE": True,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "PREFERRED_URL_SCHEME": "https",
+        "MAX_CONTENT_LENGTH": 16 * 1024 * 1024,
+        "VIEW_TIMEOUT": 60.0,
+        "SECURITY_HSTS": "max-age=31536000",
+        "SECURITY_CSP": CONTENT_SECURITY_POLICY,
+        "SECURITY_NOSNIFF": True,
+        "SECURITY_FRAME": "DENY",
+        "SECURITY_REFERRER": "strict-origin-when-cross-origin",
+        "CSRF_PROTECTION": True,
+    }
+)
+
+#: Settings that ask for a header in each response.
+HEADER_SETTINGS = (
+    "SECURITY_HSTS",
+    "SECURITY_CSP",
+    "SECURITY_NOSNIFF",
+    "SECURITY_FRAME",
+    "SECURITY_REFERRER",
+)
+
+
 class ConfigAttribute(t.Generic[T]):
     """An attribute of the application that stands for a key of its configuration.
 

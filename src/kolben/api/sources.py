@@ -105,6 +105,7 @@ def read_body(context: RequestContext) -> bytes:
         or "HTTP_TRANSFER_ENCODING" in environ
         or "HTTP_CONTENT_ENCODING" in environ
         or app.request_class is not Request
+        or context.routing[3].has_limits
     ):
         return context.request.get_data()  # type: ignore[return-value] # bytes, as it is not asked for text
     length = int(declared)

@@ -17,7 +17,7 @@ from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.routing import RoutingException
 from werkzeug.wrappers import Response as BaseResponse
 
-from .. import tables
+from .. import limits, tables
 from ..concurrency import (
     all_async,
     hook_workers,
@@ -434,8 +434,12 @@ async def _read_body(app: Flask, context: ASGIRequestContext, body: Body, route:
         route.prepare(app)
     if route.streams_body:
         return
-    if not _is_too_long(app, body):
-        await body.read(app.config["MAX_CONTENT_LENGTH"])
+    maximum = app.config["MAX_CONTENT_LENGTH"]
+    if route.has_limits:
+        own = limits.limit_of(app.view_functions.get(route.endpoint), "max_content_length")
+        maximum = maximum if own is limits.UNSET else own
+    if maximum is None or body.declared is None or body.declared <= maximum:
+        await body.read(maximum)
     if context.made_environ is not None:  # made to find the route
         context.made_environ["wsgi.input"] = body.input
 
@@ -517,7 +521,7 @@ async def _dispatch(app: Flask, context: ASGIRequestContext) -> t.Any:
     request = context.request
     rule: t.Any = request.url_rule
     if request.routing_exception is None and rule is not None:
-        view = app.view_functions[rule.endpoint]
+        view = limits.limit_time(app, app.view_functions[rule.endpoint])
         answers_options = getattr(rule, "provide_automatic_options", False)
         if is_coroutine_function(view) and not (request.method == "OPTIONS" and answers_options):
             return await t.cast("t.Any", view)(**(request.view_args or {}))

@@ -11,6 +11,7 @@ from ..concurrency import all_async, is_coroutine_function
 from ..ctx import hook_scopes
 from ..globals import get_current
 from ..http.streaming import streams_body
+from ..limits import has_limits, limit_time
 from ..routing.index import RouteIndex, value_names
 from ..signals import request_finished, request_started
 from ..wrappers import Response
@@ -38,6 +39,7 @@ class Route:
         "call",
         "direct_at",
         "endpoint",
+        "has_limits",
         "is_async",
         "is_careful",
         "names",
@@ -70,6 +72,8 @@ class Route:
         # What a server that is asynchronous itself has to know of the view, and the hooks where all of
         # them are coroutine functions; None where they are not.
         self.is_async = False
+        #: Whether the view has limits of its own, which the request is to ask for.
+        self.has_limits = False
         self.streams_body = False
         self.async_before: tuple[t.Any, ...] | None = ()
         self.async_after: tuple[t.Any, ...] | None = ()
@@ -83,6 +87,8 @@ class Route:
         if view is None:
             self.call = self.view = _missing_view(self.endpoint)
         else:
+            self.has_limits = has_limits(view)
+            view = limit_time(app, view)
             self.view = by_position(view, self.names)
             self.call = by_position(app.ensure_sync(view), self.names)
             self.is_async = is_coroutine_function(view)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from werkzeug.wrappers import Request as RequestBase
 
+from .. import limits
 from ..globals import get_current
 
 #: The limits of a form outside of an application, which are Werkzeug's.
@@ -20,8 +23,24 @@ class LimitedRequest(RequestBase):
     _max_form_memory_size: int | None = None
     _max_form_parts: int | None = None
 
+    # As :class:`kolben.Request` has them.
+    _routing: t.Any
+    url_rule: t.Any
+
+    def _route_limit(self, name: str) -> t.Any:
+        """A limit that the view has of its own, else ``UNSET``."""
+        context, rule = get_current(None), self.url_rule
+        if context is None or rule is None:
+            return limits.UNSET
+        return limits.limit_of(context.app.view_functions.get(rule.endpoint), name)
+
     def _limit(self, name: str) -> int | None:
-        """A limit as the current application configures it; Werkzeug's default outside one."""
+        """A limit as the view has it, or else the current application; Werkzeug's default outside one."""
+        route = self._routing[3]
+        if route is None or route.has_limits:
+            own = self._route_limit(name.lower())
+            if own is not limits.UNSET:
+                return t.cast("int | None", own)
         context = get_current(None)
         limit: int | None = (
             getattr(RequestBase, name.lower()) if context is None else context.app.config[name]
@@ -32,13 +51,16 @@ class LimitedRequest(RequestBase):
     def max_content_length(self) -> int | None:
         """The most bytes that are read of the body; None for no limit.
 
-        ``MAX_CONTENT_LENGTH`` of the configuration, unless it is set for this request. A longer
-        body is answered with 413.
+        ``MAX_CONTENT_LENGTH`` of the configuration, unless it is set for this request, or the view has
+        its own (:func:`kolben.limits.limits`). A longer body is answered with 413.
         """
         own = self._max_content_length
         if own is not None:
             return own
         # PERF: what _limit() does, asked for each body (0.05 µs).
+        route = self._routing[3]
+        if route is None or route.has_limits:
+            return self._limit("MAX_CONTENT_LENGTH")
         context = get_current(None)
         if context is None:
             return RequestBase.max_content_length
