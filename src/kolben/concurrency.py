@@ -15,6 +15,7 @@ import contextlib
 import contextvars
 import sys
 import threading
+import time
 import typing as t
 import weakref
 from functools import partial, update_wrapper
@@ -29,6 +30,8 @@ except ImportError:  # another interpreter than CPython
 if t.TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Future
+
+    from .greenlets import RealThread
 
 P = t.ParamSpec("P")
 R = t.TypeVar("R")
@@ -82,6 +85,12 @@ def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
     loop = server_loop.get()
     is_elsewhere = loop is not None and loop.is_running()
     try:
+        call = _call_of_greenlets()
+        if call is not None and not is_elsewhere:
+            value, failure = call(_run_in_turn, coroutine, context)
+            if failure is not None:
+                raise failure
+            return t.cast("R", value)
         if not (is_on_loop() or is_elsewhere):
             return _run_on_own_loop(coroutine, context)
         error = sys.exception()
@@ -92,6 +101,70 @@ def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
         return run_on_loop(t.cast("asyncio.AbstractEventLoop", loop), coroutine, context)
     finally:
         adopt_context(context)
+
+
+def _call_of_greenlets() -> t.Callable[..., t.Any] | None:
+    """How to call a function in a real thread, where gevent or eventlet has made threads greenlets.
+
+    All greenlets are one thread, of which asyncio says that its loop is running as soon as one of them runs
+    one; and to wait in a way that their hub does not know stops them all.
+
+    :return: takes the function and its arguments, and lets other greenlets go on; None for true threads.
+    """
+    modules = sys.modules
+    if "gevent.monkey" in modules and modules["gevent.monkey"].is_module_patched("threading"):
+        from .greenlets import call_by_gevent
+
+        return call_by_gevent
+    if "eventlet.patcher" in modules and modules["eventlet.patcher"].is_monkey_patched("thread"):
+        from .greenlets import call_by_eventlet
+
+        return call_by_eventlet
+    return None
+
+
+def wait_for(future: Future[R]) -> R:
+    """Wait for what another thread is going to set, in a way that stops no greenlets.
+
+    :param future: the future.
+    :return: its result.
+    """
+    if _call_of_greenlets() is not None:
+        while not future.done():
+            time.sleep(0.002)  # gevent's or eventlet's
+    return future.result()
+
+
+def make_thread(
+    target: t.Callable[..., t.Any], args: tuple[t.Any, ...], name: str
+) -> threading.Thread | RealThread:
+    """Make a thread that is a real one under gevent and eventlet, too; a daemon.
+
+    :param target: what it runs.
+    :param args: with which arguments.
+    :param name: its name.
+    """
+    if _call_of_greenlets() is None:
+        return threading.Thread(target=target, args=args, name=name, daemon=True)
+    from .greenlets import RealThread
+
+    return RealThread(target, args)
+
+
+def _run_in_turn(
+    coroutine: t.Coroutine[t.Any, t.Any, R], context: contextvars.Context
+) -> tuple[R | None, BaseException | None]:
+    """Run a coroutine in a real thread; return its result, or what it has raised, which gevent would print."""
+    if is_on_loop():
+        coroutine.close()
+        return None, RuntimeError(
+            "Under gevent and eventlet, plain code that a coroutine has called cannot run another"
+            " coroutine: make it 'async def', and await it."
+        )
+    try:
+        return _run_on_own_loop(coroutine, context), None
+    except BaseException as error:
+        return None, error
 
 
 async def _await_while_handling(error: BaseException, coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
@@ -286,7 +359,7 @@ class Workers:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._threads: list[threading.Thread | RealThread] = []
         # One entry for each thread that waits for a job.
         self._idle: list[None] = []
         _pools.add(self)
@@ -306,12 +379,8 @@ class Workers:
 
     def _start_thread(self) -> None:
         # A daemon: a view that never ends must not keep the process from ending.
-        thread = threading.Thread(
-            target=_work,
-            args=(self._jobs, self._idle),
-            name=f"kolben-worker-{len(self._threads)}",
-            daemon=True,
-        )
+        name = f"kolben-worker-{len(self._threads)}"
+        thread = make_thread(_work, (self._jobs, self._idle), name)
         try:
             thread.start()
         except RuntimeError:

@@ -14,6 +14,7 @@ import inspect
 import os
 import sys
 import threading
+import time
 import typing as t
 from collections.abc import Mapping
 from functools import partial
@@ -21,7 +22,14 @@ from functools import partial
 from werkzeug.exceptions import abort
 from werkzeug.wsgi import ClosingIterator
 
-from ..concurrency import in_thread, is_coroutine_function, server_loop, workers
+from ..concurrency import (
+    in_thread,
+    is_coroutine_function,
+    make_thread,
+    server_loop,
+    wait_for,
+    workers,
+)
 from ..globals import current_request_context, reset_current, set_current
 from ..http.streaming import close_streams
 from ..sansio.app import App
@@ -41,6 +49,7 @@ if t.TYPE_CHECKING:
     from blinker import NamedSignal
 
     from ..app import Flask
+    from ..greenlets import RealThread
     from ..wrappers import Response
 
     Message = t.MutableMapping[str, t.Any]
@@ -321,7 +330,7 @@ class Lifetime:
     """
 
     #: The thread of the loop, if it is our own.
-    thread: threading.Thread | None = None
+    thread: threading.Thread | RealThread | None = None
 
     def __init__(self, app: ServedApp, loop: asyncio.AbstractEventLoop | None) -> None:
         assert loop is not None
@@ -355,7 +364,8 @@ class Lifetime:
 
         context = _clean_context()
         context.run(server_loop.set, self.loop)
-        context.run(asyncio.run_coroutine_threadsafe, coroutine, self.loop).result()
+        future = context.run(asyncio.run_coroutine_threadsafe, coroutine, self.loop)
+        wait_for(future)
 
     def end(self) -> None:
         """End the loop's own thread, if there is one."""
@@ -481,16 +491,16 @@ class Lifetime:
 
 def _lifetime_of_process(app: ServedApp) -> Lifetime:
     """Make a lifetime with a loop in a thread of its own, which ends with the process."""
-    import asyncio
 
-    loop = asyncio.new_event_loop()
-    lifetime = Lifetime(app, loop)
-    running = threading.Event()
-    loop.call_soon(running.set)
-    # A daemon: otherwise the interpreter would wait for it before it calls atexit functions.
-    lifetime.thread = threading.Thread(target=_run_loop, args=(loop,), name="kolben", daemon=True)
-    lifetime.thread.start()
-    running.wait()
+    made: list[asyncio.AbstractEventLoop] = []
+    # A daemon: otherwise the interpreter would wait for it before it calls atexit functions. The loop is made
+    # there: with gevent, what it waits by belongs to the thread that has made it.
+    thread = make_thread(_run_loop, (made,), "kolben")
+    thread.start()
+    while not (made and made[0].is_running()):
+        time.sleep(0.001)
+    lifetime = Lifetime(app, made[0])
+    lifetime.thread = thread
     # At the end, when no thread can be started any more, plain functions need one that is there.
     workers.submit(bool, lambda value, error: None)
     _call_at_exit(lifetime.stop_at_exit)
@@ -511,9 +521,11 @@ def _call_at_exit(function: Callable[[], None]) -> None:
         Finalize(None, function, exitpriority=10)
 
 
-def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+def _run_loop(made: list[asyncio.AbstractEventLoop]) -> None:
     import asyncio
 
+    loop = asyncio.new_event_loop()
+    made.append(loop)
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
