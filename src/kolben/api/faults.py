@@ -431,11 +431,14 @@ def _pydantic_errors(error: t.Any) -> list[t.Any]:
     return errors
 
 
+_EMAIL = "value is not a valid email address"
 # What of pydantic's messages holds a part of what was sent.
 _ECHOES = {
     "union_tag_invalid": "Expected another value of the tag",
     "uuid_parsing": "Input should be a valid UUID",
     "url_parsing": "Input should be a valid URL",
+    "bytes_invalid_encoding": "Input should be valid base64",
+    "json_invalid": "Input should be JSON",
     "missing": "Required, but missing",
 }
 
@@ -445,7 +448,10 @@ def pydantic_message(error: t.Mapping[str, t.Any]) -> str:
 
     :param error: one of its errors.
     """
-    return _ECHOES.get(error["type"]) or t.cast("str", error["msg"])
+    said: str = error["msg"]
+    if said.startswith(_EMAIL):
+        return _EMAIL  # what follows may name characters of it
+    return _ECHOES.get(error["type"]) or said
 
 
 def _place_of(location: t.Iterable[t.Any], value: t.Any, kind: str) -> str:
