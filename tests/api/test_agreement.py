@@ -190,7 +190,7 @@ SECRET = "s3cr3t-v4lue"
 def test_nothing_that_was_sent_is_sent_back(kind: t.Any, value: t.Any) -> None:
     if kind is str:
         return  # which takes it
-    api = API("echo")
+    api = API("api_echo")
 
     def view(body: t.Any, q: int = 0) -> None: ...
 
@@ -229,7 +229,7 @@ def _body() -> t.Any:
 
 def test_both_gateways_send_the_same_bytes() -> None:
     for is_async in (False, True):
-        api = API("same")
+        api = API("api_same")
 
         def plain(body: Node, n: int = 0) -> Node:
             return body

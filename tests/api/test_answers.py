@@ -48,7 +48,7 @@ class Whole(Struct):
 
 
 def ask(view: t.Any, gateway: Gateway | None = None, **config: t.Any) -> t.Any:
-    api = API("answers")
+    api = API("api_answers")
     api.config.update(config)
     api.get("/")(view)
     return (gateway or Gateway("wsgi")).get(api, "/")
@@ -92,7 +92,7 @@ def test_no_member_leaves_that_the_annotation_lacks(checked: bool) -> None:
 
 
 def test_a_class_that_is_defined_after_the_first_answer_counts_too() -> None:
-    api = API("later")
+    api = API("api_later")
     held = [Part("a")]
 
     @api.get("/")
@@ -175,7 +175,7 @@ def test_a_status_that_is_not_annotated_is_told_in_tests() -> None:
 
 
 def test_pages_name_the_next() -> None:
-    api = API("pages")
+    api = API("api_pages")
     users = [User(str(n), n) for n in range(1, 6)]
 
     @api.get("/users")
@@ -193,7 +193,7 @@ def test_pages_name_the_next() -> None:
 
 
 def test_pages_of_rows_are_filtered() -> None:
-    api = API("pages")
+    api = API("api_pages")
 
     @api.get("/users")
     def view(page: Query[Paging]) -> Page[User]:
@@ -203,7 +203,7 @@ def test_pages_of_rows_are_filtered() -> None:
 
 
 def test_hooks_see_a_response() -> None:
-    api = API("hooks")
+    api = API("api_hooks")
     seen = []
 
     @api.get("/")

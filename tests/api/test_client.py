@@ -183,6 +183,6 @@ def test_errors_are_raised_as_themselves(client: t.Any) -> None:
 
 def test_what_is_not_registered_cannot_be_called() -> None:
     with pytest.raises(TypeError, match="not registered"):
-        API("other").client().call(add, Add(1, 2))
+        API("api_other").client().call(add, Add(1, 2))
     with pytest.raises(ValueError, match="no URL"):
         Remote("shop.example")

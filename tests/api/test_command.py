@@ -23,7 +23,7 @@ class Order(Struct):
 
 
 def make() -> API:
-    api = API("shop", title="Shop")
+    api = API("api_shop", title="Shop")
 
     @api.post("/orders")
     def order(body: Order, dry: bool = False) -> Created[Order]: ...

@@ -302,7 +302,7 @@ def test_two_classes_of_one_name_have_components_of_their_own() -> None:
 
         return Cat
 
-    api = API("names")
+    api = API("api_names")
     for number, kind in enumerate((Cat, local(), local())):
         api.post(f"/{number}", endpoint=str(number))(echo(kind))
     made = document(api)
@@ -422,7 +422,7 @@ def test_it_has_an_entity_tag() -> None:
 
 
 def test_a_scheme_that_is_not_defined_is_told() -> None:
-    api = API("schemes")
+    api = API("api_schemes")
 
     @api.get("/", security="session")
     def view(q: int) -> None: ...
@@ -434,7 +434,7 @@ def test_a_scheme_that_is_not_defined_is_told() -> None:
 
 
 def test_blueprints_of_one_application_have_documents_of_their_own() -> None:
-    api = API("two")
+    api = API("api_two")
     first = APIBlueprint("first", __name__, url_prefix="/first")
 
     @first.get("/<int:n>")
@@ -449,7 +449,7 @@ def test_blueprints_of_one_application_have_documents_of_their_own() -> None:
 
 
 def test_streams_need_3_2() -> None:
-    api = API("streams")
+    api = API("api_streams")
 
     @api.get("/")
     async def view() -> EventStream[Cat | Dog]:

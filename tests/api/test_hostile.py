@@ -24,7 +24,7 @@ class Model(pydantic.BaseModel):
 
 
 def api() -> API:
-    api = API("hostile")
+    api = API(__name__)
 
     @api.post("/item")
     def item(body: Item) -> None: ...

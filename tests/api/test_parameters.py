@@ -56,7 +56,7 @@ class Login(Struct):
 
 
 def api() -> API:
-    api = API("parameters")
+    api = API("api_parameters")
 
     @api.get("/shops/<int:shop>")
     def shop(
@@ -306,7 +306,7 @@ class DataPaging:
     ids=lambda k: k.__name__,
 )
 def test_classes_of_all_kinds_are_read_field_by_field(gateway: Gateway, kind: t.Any) -> None:
-    api = API("kinds")
+    api = API("api_kinds")
 
     def view(page: t.Any, q: str = "") -> list[t.Any]:
         given = page if isinstance(page, dict) else {n: getattr(page, n) for n in ("limit", "tags")}
@@ -325,7 +325,7 @@ def test_classes_of_all_kinds_are_read_field_by_field(gateway: Gateway, kind: t.
 
 
 def test_what_a_class_refuses_itself_is_a_fault(gateway: Gateway) -> None:
-    api = API("refuses")
+    api = API("api_refuses")
 
     @api.get("/")
     def view(page: Query[DataPaging]) -> None: ...
@@ -336,7 +336,7 @@ def test_what_a_class_refuses_itself_is_a_fault(gateway: Gateway) -> None:
 
 
 def test_dates_and_texts_of_other_kinds(gateway: Gateway) -> None:
-    api = API("dates")
+    api = API("api_dates")
 
     @api.get("/")
     def view(
@@ -361,7 +361,7 @@ def test_dates_and_texts_of_other_kinds(gateway: Gateway) -> None:
 
 
 def test_local_names_are_found() -> None:
-    api = API("local")
+    api = API("api_local")
 
     class Local(Struct):
         number: int

@@ -21,7 +21,7 @@ class Order(Struct):
 
 
 def api() -> API:
-    api = API("problems")
+    api = API("api_problems")
 
     @api.post("/orders", raises=[OutOfStock])
     def order(body: Order) -> Order:

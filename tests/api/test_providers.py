@@ -75,7 +75,7 @@ def nothing_seen() -> None:
 
 
 def api() -> API:
-    api = API("providers")
+    api = API("api_providers")
 
     @api.get("/plain")
     def plain(user: Me, db: DB) -> User:
@@ -148,7 +148,7 @@ def test_nothing_is_provided_for_a_request_that_is_refused(gateway: Gateway) -> 
 
 
 def test_who_asks_comes_before_what_is_asked(gateway: Gateway) -> None:
-    app = API("first")
+    app = API("api_first")
 
     @app.get("/")
     def view(n: int, user: Me) -> User: ...
@@ -170,7 +170,7 @@ def test_stand_ins_for_tests(gateway: Gateway) -> None:
 
 
 def test_credentials_are_read() -> None:
-    app = API("credentials")
+    app = API("api_credentials")
 
     @app.get("/basic")
     def basic(who: Basic) -> list[str]:

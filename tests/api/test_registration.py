@@ -25,7 +25,7 @@ class Session:
 
 def refused(register: t.Callable[[API], object]) -> str:
     with pytest.raises(TypeError) as caught:
-        register(API("mistakes"))
+        register(API("api_mistakes"))
     place, _, text = str(caught.value).partition("(): ")
     assert re.fullmatch(re.escape(__file__) + r":\d+ view", place)
     line = int(place.split(":")[-1].split()[0])
@@ -191,7 +191,7 @@ def test_names_that_are_defined_later_are_resolved_before_the_first_request() ->
 
 
 def test_names_that_are_never_defined_are_told_at_the_first_client() -> None:
-    api = API("never")
+    api = API("api_never")
 
     def view(order): ...  # type: ignore[no-untyped-def]
 
@@ -202,7 +202,7 @@ def test_names_that_are_never_defined_are_told_at_the_first_client() -> None:
 
 
 def test_views_without_annotations_are_left_alone() -> None:
-    api = API("plain")
+    api = API("api_plain")
 
     def view():  # type: ignore[no-untyped-def]
         return "x"
@@ -212,7 +212,7 @@ def test_views_without_annotations_are_left_alone() -> None:
 
 
 def test_the_decorator_returns_the_function_itself() -> None:
-    api = API("same")
+    api = API("api_same")
 
     def view(q: int) -> int:
         return q
@@ -223,7 +223,7 @@ def test_the_decorator_returns_the_function_itself() -> None:
 
 
 def test_marked_parameters_may_stand_beside_a_body() -> None:
-    api = API("marked")
+    api = API("api_marked")
 
     @api.post("/")
     def view(a: Order, b: Query[Filter], token: Bearer = "") -> list[t.Any]:
@@ -234,7 +234,7 @@ def test_marked_parameters_may_stand_beside_a_body() -> None:
 
 
 def test_a_body_may_be_left_out_where_it_has_a_default() -> None:
-    api = API("optional")
+    api = API("api_optional")
 
     @api.post("/")
     def view(body: Body[Order | None] = None) -> bool:

@@ -152,7 +152,7 @@ def waiting(view: t.Any) -> t.Any:
 
 
 def make(is_async: bool) -> API:
-    api = API("requests")
+    api = API("api_requests")
     api.config["API_CHECK_RESPONSES"] = True
     wrap = waiting if is_async else (lambda view: view)
     api.get("/shops/<int:shop>/items")(wrap(shop))

@@ -19,7 +19,7 @@ class Item(Struct):
 
 
 def typed() -> Flask:
-    api = API("typed")
+    api = API("api_typed")
 
     @api.post("/items/<int:n>")
     def item(n: int, body: Item, q: int = 1) -> Item:
@@ -112,7 +112,7 @@ def test_signals(gateway: Gateway) -> None:
 
 
 def test_head_options_and_url_for() -> None:
-    api = API("methods")
+    api = API("api_methods")
 
     @api.get("/items/<int:n>")
     def item(n: int) -> Item:
@@ -127,7 +127,7 @@ def test_head_options_and_url_for() -> None:
 
 
 def test_views_may_be_wrapped_after_registration(gateway: Gateway) -> None:
-    api = API("wrapped")
+    api = API("api_wrapped")
     told = []
 
     @api.get("/items/<int:n>")
@@ -148,7 +148,7 @@ def test_views_may_be_wrapped_after_registration(gateway: Gateway) -> None:
 def test_decorators_around_a_view_get_its_values_by_name() -> None:
     import functools
 
-    api = API("decorated")
+    api = API("api_decorated")
 
     def loud(view: t.Any) -> t.Any:
         @functools.wraps(view)
@@ -167,7 +167,7 @@ def test_decorators_around_a_view_get_its_values_by_name() -> None:
 
 
 def test_classes_of_views(gateway: Gateway) -> None:
-    api = API("classes")
+    api = API("api_classes")
     v1 = APIBlueprint("v1", __name__, url_prefix="/v1")
 
     class Items(MethodView):
@@ -218,7 +218,7 @@ def test_classes_of_views(gateway: Gateway) -> None:
 
 
 def test_one_view_under_several_rules(gateway: Gateway) -> None:
-    api = API("several")
+    api = API("api_several")
 
     @api.get("/items")
     @api.get("/items/<int:n>")
@@ -233,7 +233,7 @@ def test_one_view_under_several_rules(gateway: Gateway) -> None:
 
 
 def test_values_of_a_prefix_are_those_of_the_url(gateway: Gateway) -> None:
-    api = API("prefix")
+    api = API("api_prefix")
     inner = APIBlueprint("inner", __name__)
     outer = APIBlueprint("outer", __name__, url_prefix="/shops/<int:shop>")
 
@@ -249,7 +249,7 @@ def test_values_of_a_prefix_are_those_of_the_url(gateway: Gateway) -> None:
 
 
 def test_values_that_a_rule_gives_without_being_in_the_url(gateway: Gateway) -> None:
-    api = API("defaults")
+    api = API("api_defaults")
     v1 = APIBlueprint("v1", __name__, url_prefix="/v1", url_defaults={"version": 1})
 
     def item(n: int, q: str = "") -> Item:
@@ -270,7 +270,7 @@ def test_values_that_a_rule_gives_without_being_in_the_url(gateway: Gateway) -> 
 
 
 def test_values_that_a_preprocessor_takes_away(gateway: Gateway) -> None:
-    api = API("languages")
+    api = API("api_languages")
     site = APIBlueprint("site", __name__, url_prefix="/<lang>")
 
     @site.url_value_preprocessor
@@ -289,7 +289,7 @@ def test_values_that_a_preprocessor_takes_away(gateway: Gateway) -> None:
 
 
 def test_plain_blueprints_and_static_files_are_left_alone() -> None:
-    api = API("left")
+    api = API("api_left")
     pages = Blueprint("pages", __name__)
 
     @pages.get("/page/<int:n>")
@@ -302,7 +302,7 @@ def test_plain_blueprints_and_static_files_are_left_alone() -> None:
 
 
 def test_the_written_function_can_be_read() -> None:
-    api = API("written")
+    api = API("api_written")
 
     @api.get("/<int:n>")
     def view(n: int, q: int) -> Item:
@@ -315,7 +315,7 @@ def test_the_written_function_can_be_read() -> None:
 
 def test_the_first_requests_may_come_at_once() -> None:
     for _ in range(100):
-        api = API("race")
+        api = API("api_race")
 
         @api.get("/<int:n>")
         def view(n: int, q: int) -> Item:
@@ -336,7 +336,7 @@ def test_an_application_that_is_no_longer_used_is_freed() -> None:
         return Item(str(q))
 
     def use() -> t.Any:
-        api = API("freed")
+        api = API("api_freed")
         api.get("/")(view)
         assert api.test_client().get("/?q=1").status_code == 200
         return weakref.ref(api)
@@ -348,7 +348,7 @@ def test_an_application_that_is_no_longer_used_is_freed() -> None:
 
 @pytest.mark.parametrize("debug", [True, False])
 def test_errors_are_problems_in_debug_mode_too(debug: bool) -> None:
-    api = API("debug")
+    api = API("api_debug")
     api.debug = debug
 
     @api.get("/")
@@ -380,7 +380,7 @@ def test_variables_may_have_the_names_of_builtins(gateway: Gateway) -> None:
     def session() -> t.Iterator[str]:
         yield "db"
 
-    api = API("shadowing")
+    api = API("api_shadowing")
     kind = t.Annotated[str, session]
 
     def view(type, list, map, len, next, db):  # type: ignore[no-untyped-def]
@@ -398,7 +398,7 @@ def test_an_own_class_of_responses(gateway: Gateway) -> None:
             headers["X-Own"] = "1"
             return headers
 
-    api = API("own")
+    api = API("api_own")
     api.response_class = Own
 
     @api.get("/<int:n>")
@@ -432,7 +432,7 @@ def test_an_application_that_overrides_a_step(gateway: Gateway) -> None:
 
 
 def test_handlers_may_be_asynchronous(gateway: Gateway) -> None:
-    api = API("handlers")
+    api = API("api_handlers")
 
     @api.errorhandler(InvalidRequest)
     async def handle(error: InvalidRequest) -> tuple[str, int]:
@@ -446,7 +446,7 @@ def test_handlers_may_be_asynchronous(gateway: Gateway) -> None:
 
 
 def test_errors_in_views_are_theirs(gateway: Gateway) -> None:
-    api = API("theirs")
+    api = API("api_theirs")
     api.testing = True
 
     @api.get("/")
@@ -464,7 +464,7 @@ def test_errors_in_constructors_that_are_no_refusals_are_500() -> None:
         def __post_init__(self) -> None:
             raise KeyError("lost")
 
-    api = API("broken")
+    api = API("api_broken")
 
     def view(page: t.Any) -> None: ...
 

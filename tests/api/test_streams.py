@@ -46,7 +46,7 @@ DB = t.Annotated[str, session]
 
 def api() -> API:
     seen.clear()
-    api = API("streams")
+    api = API("api_streams")
 
     @api.get("/lines")
     def lines(db: DB, n: int = 2) -> t.Iterator[Price]:
