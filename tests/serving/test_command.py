@@ -617,6 +617,33 @@ def test_a_worker_that_leaves_tells_its_websockets(serve: Callable[..., Server])
         assert socket.recv(timeout=10) == "again"
 
 
+HEADERS = """
+from flask import Flask, websocket
+app = Flask(__name__)
+
+@app.websocket("/")
+async def handler():
+    await websocket.accept(headers={"X-Own": "1"})
+    await websocket.close(4001, "because")
+"""
+
+
+def test_headers_that_the_server_leaves_out_are_warned_of_once(
+    serve: Callable[..., Server],
+) -> None:
+    websockets = pytest.importorskip("websockets")
+    client = pytest.importorskip("websockets.sync.client")
+    server = serve(HEADERS, "--workers", "1")
+    for _ in range(2):
+        with client.connect(f"ws://127.0.0.1:{server.port}/") as socket:
+            with pytest.raises(websockets.exceptions.ConnectionClosed):
+                socket.recv(timeout=10)
+            assert (socket.close_code, socket.close_reason) == (4001, "because")
+            assert "X-Own" not in socket.response.headers, "then the warning can go"
+    server.wait_for("do not reach the client")
+    assert sum("do not reach the client" in line for line in server.lines) == 1
+
+
 def _pid_or_none(server: Server) -> str | None:
     try:
         return server.text("/pid")

@@ -128,10 +128,20 @@ class _Stream:
 _warned: set[str] = set()
 
 
+def _warn_of_lost_headers() -> None:
+    """Say once that the server does not pass on what a WebSocket is accepted with."""
+    if "headers" not in _warned:
+        _warned.add("headers")
+        logger.warning(
+            "Headers of websocket.accept(), and with them the session cookie, do not reach the client:"
+            " Granian leaves them out. uvicorn, hypercorn and gunicorn's asgi worker pass them on."
+        )
+
+
 def _warn_of_thread(environ: WSGIEnvironment) -> None:
     path = environ.get("PATH_INFO", "")
-    if not _warned:
-        _warned.add(path)
+    if "thread" not in _warned:
+        _warned.add("thread")
         logger.warning(
             "The answer for %r is made by an asynchronous generator: over WSGI it holds a thread for as"
             " long as it lasts. '--interface asgi' needs none.",
@@ -333,6 +343,8 @@ class _Socket:
         self.accepted = False
 
     async def send(self, message: t.Any) -> None:
+        if message["type"] == "websocket.accept" and message.get("headers"):
+            _warn_of_lost_headers()
         await self._send(message)
         if not self.accepted and message["type"] == "websocket.accept":
             self.accepted = True
