@@ -893,6 +893,44 @@ def test_files_ranges_and_conditional_requests(app, gateway, is_async, tmp_path)
     assert gateway.get(app, "/", headers=[("if-none-match", etag)]).comparable[::2] == (304, b"")
 
 
+def test_async_views_with_plain_hooks_do_not_wait_for_plain_views(app, tmp_path):
+    """However many threads those hold: hooks, error handlers, teardown functions and files."""
+    go_on = threading.Event()
+    (tmp_path / "file").write_bytes(b"x" * 300_000)
+    app.before_request(lambda: None)
+    app.after_request(lambda response: response)
+    app.teardown_request(lambda error: None)
+    app.teardown_appcontext(lambda error: None)
+    app.errorhandler(ValueError)(lambda error: "handled")
+
+    @app.get("/wait")
+    def wait():
+        return str(go_on.wait(20))
+
+    @app.get("/fail")
+    async def fail():
+        raise ValueError
+
+    @app.get("/file")
+    async def file():
+        return kolben.send_file(tmp_path / "file")
+
+    async def test():
+        client = app.async_test_client(use_cookies=False)
+        waiting = [asyncio.create_task(client.get("/wait")) for _ in range(60)]
+        await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(10):
+                assert (await client.get("/fail")).text == "handled"
+                assert len((await client.get("/file")).data) == 300_000
+            assert not any(task.done() for task in waiting)
+        finally:
+            go_on.set()
+        assert {response.text for response in await asyncio.gather(*waiting)} == {"True"}
+
+    asyncio.run(test())
+
+
 # -- the application as an object -----------------------------------------------------------
 
 

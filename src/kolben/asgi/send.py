@@ -246,7 +246,7 @@ async def _close_async(body: AsyncBody) -> None:
     finally:
         on_close, body.on_close = body.on_close, None
         if on_close is not None:
-            await in_thread(on_close, pool=workers)
+            await in_thread(on_close)
 
 
 async def drop(result: t.Any) -> None:
@@ -457,4 +457,4 @@ class _Outgoing:
         if isinstance(body, AsyncBody):
             await _close_async(body)
         else:
-            await run_in_thread(self._context, close_body, body, pool=workers)
+            await run_in_thread(self._context, close_body, body)
