@@ -12,11 +12,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export PYRIGHT_PYTHON_FORCE_VERSION := $(shell sed -n 's/^pyright==\([0-9.]*\).*/\1/p' requirements/dev.txt)
 LOCKED := run dev suite reference sdist-build $(patsubst requirements/%.in,%,$(wildcard requirements/ecosystem/*.in))
 
-.PHONY: help run scale-out test test-all coverage check format conformance ecosystem reference bench build lock clean
+.PHONY: help run scale-out test test-all coverage check format conformance ecosystem fuzz reference bench build lock clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make run, scale-out, test, test-all, coverage, check, format, conformance, ecosystem, bench, build, lock, clean"
+	@echo "make run, scale-out, test, test-all, coverage, check, format, conformance, ecosystem, fuzz, bench, build, lock, clean"
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "kolben needs Python 3.11 or newer; '$(PYTHON)' is not there (make PYTHON=... names another)." >&2; exit 1; }
@@ -80,6 +80,11 @@ format: $(VENV)/.dev
 
 conformance: $(VENV)/.run
 	@$(BIN)/python tools/conformance.py $(ARGS)
+
+# Random requests to Kolben and to real Flask: `make fuzz EXAMPLES=1000` is short.
+EXAMPLES ?= 100000
+fuzz: $(VENV)/.dev
+	@FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/hostile/test_fuzz.py -m suite $(ARGS)
 
 ecosystem: $(VENV)/.run
 	@$(BIN)/python tools/ecosystem.py $(ARGS)

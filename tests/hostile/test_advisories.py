@@ -1,0 +1,311 @@
+"""A test for each published advisory of a web framework that could be true of this one.
+
+Named by the number; docs/security.md lists them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+import kolben
+from hostile.test_forms import MULTIPART, URLENCODED, part
+from hostile.test_session_cookies import signer
+from hostile.ways import Case, application, by_environ, by_scope
+from kolben import Response
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def upload(body: bytes, **config: object) -> int:
+    return by_environ(
+        Case("/form", method="POST", headers=MULTIPART, body=body, config=config)
+    ).status
+
+
+# -- Flask ------------------------------------------------------------------------------------
+
+
+def test_cve_2018_1000656_json_in_other_encodings() -> None:
+    """And CVE-2019-1010083: text in an encoding that is guessed takes much memory."""
+    kind = [("Content-Type", "application/json; charset=utf-7")]
+    for encoding in ("utf-16", "utf-32", "utf-8-sig"):
+        body = json.dumps({"a": "ü"}).encode(encoding)
+        answer = by_environ(Case("/json", method="POST", headers=kind, body=body))
+        assert answer.status in {200, 400}
+    body = b"\x00" * 100_000
+    assert by_environ(Case("/json", method="POST", headers=kind, body=body)).status == 400
+
+
+def test_cve_2023_30861_a_refreshed_session_varies_on_the_cookie() -> None:
+    app = application()
+    cookie = signer().dumps({"_permanent": True, "user": "ada"})
+    for ask in (by_environ, by_scope):
+        answer = ask(Case(headers=[("Cookie", f"session={cookie}")]), app=app)
+        assert answer.all("Set-Cookie")
+        assert answer.header("Vary") == "Cookie"
+
+
+def test_cve_2025_47278_the_newest_key_signs() -> None:
+    app = kolben.Flask("program")
+    app.config.update(SECRET_KEY="new", SECRET_KEY_FALLBACKS=["old", "older"])
+    serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
+    assert signer(key="new").loads(serializer.dumps({"a": 1})) == {"a": 1}
+    assert serializer.loads(signer(key="older").dumps({"a": 2})) == {"a": 2}
+
+
+@pytest.mark.parametrize("look", ["in", "len", "iter", "bool", "get"])
+def test_cve_2026_27205_any_look_at_the_session_varies_on_the_cookie(look: str) -> None:
+    ways = {
+        "in": lambda: "a" in kolben.session,
+        "len": lambda: len(kolben.session),
+        "iter": lambda: list(kolben.session),
+        "bool": lambda: bool(kolben.session),
+        "get": lambda: kolben.session.get("a"),
+    }
+    app = kolben.Flask("program")
+    app.secret_key = "key"
+    app.add_url_rule("/", "index", lambda: str(ways[look]()))
+    assert by_environ(Case(), app).header("Vary") == "Cookie"
+    assert by_scope(Case(), app=app).header("Vary") == "Cookie"
+
+
+# -- Werkzeug, Quart --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["C:/windows/win.ini", "C:\\windows\\win.ini", "\\\\host\\share", "//host/share", "c:x"]
+)
+def test_cve_2019_14322_and_2024_49766_drives_and_shares(path: str) -> None:
+    assert by_environ(Case(f"/static/{path}")).status in {308, 404}
+    assert by_environ(Case(f"/download/{path}")).status in {308, 404}
+
+
+@pytest.mark.parametrize(
+    "path", ["CON", "NUL", "COM1", "aux.txt", "sub/NUL", "CON.txt.html", "lpt1 .x"]
+)
+def test_cve_2025_66221_and_2026_21860_and_2026_27199_names_of_devices(path: str) -> None:
+    assert by_environ(Case(f"/static/{path}")).status == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.org/slash", "//evil.org/..", "///evil.org", "//path//evil.org"]
+)
+def test_cve_2020_28724_double_slashes_do_not_redirect_elsewhere(path: str) -> None:
+    location = by_environ(Case(path)).header("Location")
+    assert location is None or urlsplit(location).netloc == "localhost"
+
+
+def test_cve_2023_23934_a_cookie_without_a_name_is_no_other_cookie() -> None:
+    answer = by_environ(Case("/read/cookies", headers=[("Cookie", "=__Host-test=bad; a=1; =x")]))
+    assert eval(answer.body) == [("a", ["1"])]
+
+
+def test_cve_2023_25577_and_2023_30798_and_2023_24580_parts_are_counted() -> None:
+    """Also Starlette's and Django's."""
+    assert upload(part("a", b"1") * 1001 + b"--b--\r\n") == 413
+    assert upload(part("f", b"", "f") * 1001 + b"--b--\r\n") == 413
+
+
+def test_cve_2023_46136_a_part_of_line_ends_is_read_in_linear_time() -> None:
+    for content in (b"\r" * 2_000_000, b"\n" * 2_000_000, b"\r\n" * 1_000_000, b"\r\n--" * 500_000):
+        assert upload(part("f", content, "f") + b"--b--\r\n") == 200
+
+
+def test_cve_2024_49767_and_2024_47874_a_field_has_a_limit() -> None:
+    """Of Werkzeug and Quart; Starlette's is the same."""
+    assert upload(part("a", b"x" * 500_001) + b"--b--\r\n") == 413
+    assert upload(b"--b\r\nX: " + b"x" * 500_001) == 413
+
+
+# -- Starlette --------------------------------------------------------------------------------
+
+
+def test_cve_2023_29159_a_folder_of_a_longer_name_is_not_below(tmp_path: Path) -> None:
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static_secret").mkdir()
+    (tmp_path / "static_secret" / "file").write_text("secret")
+    app = kolben.Flask("program", "/static", static_folder=str(tmp_path / "static"))
+    assert by_environ(Case("/static/../static_secret/file"), app).status == 404
+
+
+def test_cve_2025_62727_ranges_without_number_are_read_in_linear_time() -> None:
+    for ranges in (
+        "0-1," * 100_000 + "2-3",
+        "0-0," * 100_000,
+        ",".join(f"{n}-{n}" for n in range(100_000)),
+    ):
+        answer = by_environ(Case("/static/file.txt", headers=[("Range", f"bytes={ranges}")]))
+        assert answer.status in {200, 206, 416}
+
+
+# -- Django -----------------------------------------------------------------------------------
+
+
+def test_cve_2018_14574_and_2021_21330_and_2023_28370_no_redirect_to_another_host() -> None:
+    """Of Django, aiohttp and Tornado."""
+    for path in (
+        "//evil.org/slash",
+        "/\\evil.org",
+        "//static",
+        "/static//evil.org",
+        "//evil.org%2f..",
+    ):
+        location = by_environ(Case(path)).header("Location")
+        assert location is None or urlsplit(location).netloc == "localhost"
+
+
+def test_cve_2019_3498_a_page_about_a_missing_path_does_not_repeat_it() -> None:
+    assert b"visit-evil" not in by_environ(Case("/visit-evil.org")).body
+
+
+def test_cve_2021_28658_a_name_of_an_upload_is_made_safe() -> None:
+    from werkzeug.utils import secure_filename
+
+    for name in ("../../etc/passwd", "..\\..\\x", "/abs", "C:\\x", "\x00", "..", "a/../b"):
+        safe = secure_filename(name)
+        assert not set(safe) & set("/\\:\x00")
+        assert safe not in {".", ".."}
+
+
+def test_cve_2022_36359_a_file_name_cannot_end_its_quotes() -> None:
+    answer = by_environ(Case("/attachment", query='name=a.bat";dummy=".txt'))
+    value = answer.header("Content-Disposition") or ""
+    assert value.replace('\\"', "").count('"') == 2
+
+
+def test_cve_2025_48432_a_path_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    app = kolben.Flask("program")
+    app.before_request(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    by_environ(Case("/\n\x1b[1mERROR fake"), app)
+    (record,) = caplog.records
+    assert record.getMessage().isprintable()
+    caplog.clear()
+
+
+# -- Bottle -----------------------------------------------------------------------------------
+
+
+def test_cve_2014_3137_only_the_type_itself_is_json() -> None:
+    for kind in (
+        "text/plain;application/json",
+        "text/plain; x=application/json",
+        "application/jsonx",
+    ):
+        case = Case("/json", method="POST", headers=[("Content-Type", kind)], body=b"{}")
+        assert by_environ(case).status == 415
+
+
+def test_cve_2016_9964_a_redirect_has_one_line() -> None:
+    answer = by_environ(Case("/redirect", query="to=/%0d%0aX:y"))
+    assert (answer.header("X"), answer.status) == (None, 302)
+
+
+def test_cve_2020_28473_a_semicolon_separates_nothing() -> None:
+    assert eval(by_environ(Case("/read/args", query="a=1;b=2")).body) == [("a", ["1;b=2"])]
+    form = Case("/read/form", method="POST", headers=URLENCODED, body=b"a=1;b=2")
+    assert eval(by_environ(form).body) == [("a", ["1;b=2"])]
+
+
+def test_cve_2022_31799_a_request_that_cannot_be_begun_is_answered() -> None:
+    for host in ("\xff", "a" * 100_000, ".." * 1000):
+        assert by_environ(Case("/read/url", headers=[("Host", host)])).status < 500
+
+
+# -- Tornado ----------------------------------------------------------------------------------
+
+
+def test_cve_2012_2374_a_header_has_one_line() -> None:
+    with pytest.raises(ValueError, match="newline"):
+        Response("x").headers["X"] = "a\r\nb: c"
+
+
+def test_cve_2024_52804_cookies_are_read_in_linear_time() -> None:
+    for cookie in (
+        'a="' + "\\" * 200_000,
+        'a="' + '\\"' * 100_000 + '"',
+        "\\" * 200_000,
+        '"' * 200_000,
+    ):
+        assert by_environ(Case("/read/cookies", headers=[("Cookie", cookie)])).status == 200
+
+
+def test_cve_2025_47287_a_broken_form_is_not_logged_in_each_part(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG")
+    upload(b"--b\r\nX: y\r\n\r\n1\r\n" * 500 + b"--b--\r\n")
+    assert len([r for r in caplog.records if r.name.startswith(("kolben", "hostile"))]) <= 1
+
+
+def test_cve_2025_67724_a_reason_has_one_line() -> None:
+    for status in ("200 a\r\nX: y", "200 a\x00", "404 <b>\n<i>"):
+        with pytest.raises(ValueError, match="status"):
+            Response("x", status=status)
+
+
+def test_cve_2025_67725_and_2025_67726_repeated_headers_and_parameters_are_read_in_linear_time() -> (
+    None
+):
+    many = [("X-A", "x" * 10)] * 20_000
+    assert by_scope(Case("/read/headers", headers=many)).status == 200
+    for kind in (
+        "a; " + "b=c; " * 20_000,
+        'a; b="' + "\\" * 100_000,
+        "a" + ";" * 100_000,
+        'a; b="' + ";" * 100_000,
+    ):
+        assert by_environ(Case("/read/mimetype", headers=[("Content-Type", kind)])).status == 200
+
+
+# -- aiohttp, python-multipart ----------------------------------------------------------------
+
+
+def test_cve_2024_23334_a_link_out_of_a_folder_needs_no_dots(tmp_path: Path) -> None:
+    """What leads out by dots is refused; a link that the program's owner has made is his own."""
+    (tmp_path / "static").mkdir()
+    (tmp_path / "secret").write_text("secret")
+    app = kolben.Flask("program", "/static", static_folder=str(tmp_path / "static"))
+    for path in ("../secret", "/../secret", "x/../../secret", str(tmp_path / "secret")):
+        assert by_environ(Case(f"/static/{path}"), app).status in {308, 404}
+
+
+def test_cve_2024_24762_a_content_type_is_read_in_linear_time() -> None:
+    for kind in (
+        'application/x-www-form-urlencoded; !="' + "\\" * 100_000,
+        'multipart/form-data; boundary="' + "\\" * 100_000,
+    ):
+        case = Case("/read/form", method="POST", headers=[("Content-Type", kind)], body=b"a=1")
+        assert by_environ(case).status in {200, 400}
+
+
+def test_cve_2024_30251_a_form_that_is_cut_ends() -> None:
+    whole = part("f", b"x" * 100, "f") + part("a", b"1") + b"--b--\r\n"
+    for end in range(len(whole)):
+        assert upload(whole[:end]) in {200, 400}
+
+
+def test_cve_2024_53981_what_stands_before_and_behind_a_form_is_passed_over() -> None:
+    form = part("a", b"1") + b"--b--\r\n"
+    assert upload(b"\r\n" * 100_000 + form) in {200, 400, 413}
+    assert upload(form + b"\r\n" * 500_000) in {200, 400, 413}
+
+
+# -- the list ---------------------------------------------------------------------------------
+
+
+def test_the_documentation_lists_each() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    numbers = {
+        f"CVE-{name.split('_')[at]}-{name.split('_')[at + 1]}"
+        for name in globals()
+        if name.startswith("test_cve_")
+        for at in range(len(name.split("_")) - 1)
+        if name.split("_")[at].startswith("20")
+        and name.split("_")[at + 1].isdigit()
+        and len(name.split("_")[at]) == 4
+    }
+    assert {number for number in numbers if number not in page} == set()
