@@ -36,7 +36,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@touch $@
 
 run: $(VENV)/.run
-	@$(BIN)/kolben run examples.tutorial:app --reload --host $(HOST) --port $(PORT)
+	@$(BIN)/kolben run examples.everything:app --reload --host $(HOST) --port $(PORT)
 
 # nginx, Redis and two processes; see examples/scale-out/README.md.
 scale-out: $(VENV)/.run

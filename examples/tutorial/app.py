@@ -200,7 +200,8 @@ for each in CHAPTERS:
 
 @app.context_processor
 def menu() -> dict[str, object]:
-    return {"chapters": CHAPTERS}
+    # Of the programs beside the tutorial, `examples.everything` has the shop.
+    return {"chapters": CHAPTERS, "shop": "shop" in app.blueprints}
 
 
 @app.get("/")
