@@ -42,7 +42,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         # Gateways, servers, clients.
         "asgi testing async_testing debugging",
         "api",
-        "serving projects",
+        "serving checking projects",
         "observability __init__ __main__",
     )
 )

@@ -860,6 +860,7 @@ DEFAULT_COMMANDS: tuple[click.Command, ...] = (
     run_command,
     shell_command,
     routes_command,
+    LateCommand("check", ".checking:check_command", "Find what a deployment misses."),
     LateCommand("new", ".projects.command:new_command", "Begin a project."),
     LateCommand(
         "exec", ".serving.program:exec_command", "Run a program with Kolben in place of Flask."

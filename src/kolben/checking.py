@@ -1,0 +1,271 @@
+"""``kolben check``: what a deployment of an application misses, one line for each.
+
+Each finding says what is missing, why that matters, and the setting that mends it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+import typing as t
+
+import click
+
+from .cli import ScriptInfo
+from .serving.worker import LoadError, Target, choose_interface, load
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .app import Flask
+
+#: Keys that stand in tutorials, and what people type in their place.
+_GUESSED = frozenset(
+    [
+        "dev",
+        "development",
+        "secret",
+        "secretkey",
+        "secret_key",
+        "secret-key",
+        "mysecret",
+        "key",
+        "test",
+        "testing",
+        "changeme",
+        "password",
+        "supersecret",
+        "s3cr3t",
+        "abc",
+        "123",
+        "1234",
+        "12345",
+        "123456",
+        "hunter2",
+    ]
+)
+#: Bytes from which on a key is too long to be tried out.
+_KEY_LENGTH = 16
+
+#: Extensions that do not work, each with the reason and what to use.
+BROKEN_EXTENSIONS = {
+    "flask_script": ("it needs a Flask older than 2", "commands: @app.cli.command()"),
+    "flask_sockets": ("it needs a gevent server of its own", "WebSockets: @app.websocket()"),
+    "flask_uploads": ("it needs a Werkzeug older than 1", "flask-reuploaded"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that is missing.
+
+    :param id: its name, for ``--ignore``.
+    :param level: ``error`` or ``warning``.
+    :param what: what is missing.
+    :param why: why that matters.
+    :param mend: the setting that mends it.
+    """
+
+    id: str
+    level: str
+    what: str
+    why: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.level} [{self.id}] {self.what}: {self.why}. {self.mend}"
+
+
+def check(app: Flask, interface: str = "auto", proxy_count: int | None = None) -> list[Finding]:
+    """Find what a deployment of an application misses.
+
+    :param app: the application.
+    :param interface: ``wsgi`` or ``asgi``, as the server has it; ``auto`` for what suits.
+    :param proxy_count: how many proxies are in front; None if that is not known.
+    """
+    found = (
+        *_modes(app),
+        *_keys(app),
+        *_cookies(app),
+        *_requests(app, proxy_count),
+        *_websockets(app, interface),
+        *_other_flask(),
+        *_routes(app),
+        *_extensions(),
+    )
+    return [Finding(*one) for one in found]
+
+
+_Found: t.TypeAlias = "Iterator[tuple[str, str, str, str, str]]"
+
+
+def _modes(app: Flask) -> _Found:
+    if app.debug:
+        yield (
+            "debug", "error", "Debug mode is on", "a visitor who causes an error may run code",
+            "Unset FLASK_DEBUG, DEBUG = False.",
+        )  # fmt: skip
+    if app.testing:
+        yield (
+            "testing", "error", "TESTING is on", "errors end requests instead of being answered",
+            "TESTING = False.",
+        )  # fmt: skip
+
+
+def _keys(app: Flask) -> _Found:
+    keys = [app.secret_key, *(app.config["SECRET_KEY_FALLBACKS"] or ())]
+    mend = "SECRET_KEY = what python -c 'import secrets; print(secrets.token_hex())' prints."
+    if not app.secret_key:
+        yield (
+            "secret-key-missing", "error", "There is no secret key",
+            "sessions, flashes and signed cookies do not work", mend,
+        )  # fmt: skip
+    for key in filter(None, keys):
+        text = key.decode("latin-1") if isinstance(key, bytes) else str(key)
+        if text.lower() in _GUESSED or len(set(text)) < 6:
+            yield (
+                "secret-key-guessable", "error", "The secret key can be guessed",
+                "one who guesses it can make any session", mend,
+            )  # fmt: skip
+        elif len(text) < _KEY_LENGTH:
+            yield (
+                "secret-key-short", "error", f"The secret key has {len(text)} characters only",
+                "it can be tried out on one cookie", mend,
+            )  # fmt: skip
+
+
+def _cookies(app: Flask) -> _Found:
+    config = app.config
+    if not config["SESSION_COOKIE_SECURE"]:
+        yield (
+            "cookie-secure", "warning", "The session cookie is not Secure",
+            "it is sent over plain HTTP, too, where it can be read", "SESSION_COOKIE_SECURE = True.",
+        )  # fmt: skip
+    if not config["SESSION_COOKIE_SAMESITE"]:
+        yield (
+            "cookie-samesite", "warning", "The session cookie has no SameSite",
+            "some browsers send it with other sites' forms", 'SESSION_COOKIE_SAMESITE = "Lax".',
+        )  # fmt: skip
+    if not config["SESSION_COOKIE_HTTPONLY"]:
+        yield (
+            "cookie-httponly", "warning", "The session cookie is not HttpOnly",
+            "an injected script can read it", "SESSION_COOKIE_HTTPONLY = True.",
+        )  # fmt: skip
+
+
+def _requests(app: Flask, proxy_count: int | None) -> _Found:
+    if not app.config["TRUSTED_HOSTS"]:
+        yield (
+            "trusted-hosts", "warning", "Any Host header is believed",
+            "URLs in pages and mails may lead to a host of the sender's choice",
+            'TRUSTED_HOSTS = ["www.example.com"].',
+        )  # fmt: skip
+    if app.config["MAX_CONTENT_LENGTH"] is None:
+        yield (
+            "body-limit", "warning", "Bodies have no limit", "one request can fill memory and disk",
+            "MAX_CONTENT_LENGTH = 16 * 1024 * 1024.",
+        )  # fmt: skip
+    if proxy_count is None and not _has_proxy_middleware(app):
+        yield (
+            "proxies", "warning", "Nothing says whether proxies are in front",
+            "behind one, scheme, host and client address are the proxy's",
+            "kolben serve --proxy-count N, or ProxyFix; check --proxy-count 0 if there is none.",
+        )  # fmt: skip
+
+
+def _has_proxy_middleware(app: Flask) -> bool:
+    layer: t.Any = app.wsgi_app
+    for _ in range(20):
+        if type(layer).__name__ in {"ProxyFix", "ForwardedMiddleware"}:
+            return True
+        layer = getattr(layer, "app", None) or getattr(layer, "wsgi_app", None)
+        if layer is None or layer is app:
+            break
+    return False
+
+
+def _websockets(app: Flask, interface: str) -> _Found:
+    if interface == "auto":
+        interface = choose_interface(app)[0]
+    rules = [rule.rule for rule in app.url_map.iter_rules() if rule.websocket]
+    if rules and interface == "wsgi":
+        yield (
+            "websocket-on-wsgi", "error", f"The WebSocket {rules[0]} is served over WSGI",
+            "WSGI has no WebSockets", "kolben serve --interface asgi, or another ASGI server.",
+        )  # fmt: skip
+
+
+def _other_flask() -> _Found:
+    flask = sys.modules.get("flask")
+    own = __name__.partition(".")[0]
+    kind = getattr(flask, "Flask", None)
+    if kind is not None and not getattr(kind, "__module__", own).startswith(own):
+        yield (
+            "real-flask", "error", "Flask itself is loaded beside Kolben",
+            "its request, session and current_app know nothing of this application",
+            "kolben.install_as_flask() before anything imports flask, or kolben serve.",
+        )  # fmt: skip
+
+
+def _routes(app: Flask) -> _Found:
+    seen: dict[t.Any, t.Any] = {}
+    for rule in app.url_map.iter_rules():
+        shape = re.sub(r"<(?:([^:<>]*):)?[^<>]*>", lambda m: f"<{m[1] or 'default'}>", rule.rule)
+        for method in sorted((rule.methods or {"GET"}) - {"HEAD", "OPTIONS"}):
+            key = shape, rule.subdomain, rule.host, rule.websocket, method
+            first = seen.setdefault(key, rule)
+            if first is not rule and first.endpoint != rule.endpoint and not rule.redirect_to:
+                yield (
+                    "hidden-route", "error", f"{method} {rule.rule} never reaches {rule.endpoint!r}",
+                    f"{first.rule} of {first.endpoint!r} is the same", "Give one another path.",
+                )  # fmt: skip
+
+
+def _extensions() -> _Found:
+    for name, (why, instead) in BROKEN_EXTENSIONS.items():
+        if name in sys.modules:
+            yield ("extension", "error", f"{name} does not work", why, f"Use {instead}.")
+
+
+@click.command("check", short_help="Find what a deployment misses.")
+@click.argument("target", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Write the findings as JSON.")
+@click.option("--ignore", multiple=True, metavar="ID", help="Leave out findings of this name.")
+@click.option(
+    "--interface",
+    type=click.Choice(("auto", "wsgi", "asgi")),
+    default="auto",
+    show_default=True,
+    help="How the server calls the application.",
+)
+@click.option("--proxy-count", type=click.IntRange(0), help="How many proxies are in front.")
+@click.pass_context
+def check_command(
+    ctx: click.Context,
+    /,
+    target: str | None,
+    as_json: bool,
+    ignore: tuple[str, ...],
+    interface: str,
+    proxy_count: int | None,
+) -> None:
+    """Find what a deployment of an application misses.
+
+    TARGET is the application, in the forms that '--app' takes. The exit status is 0 if nothing is
+    found, 1 if anything is, and 2 if the application cannot be loaded.
+    """
+    info = ctx.ensure_object(ScriptInfo)
+    place = Target(target) if target else Target(info.app_import_path, info.create_app)
+    try:
+        app = load(place)
+    except LoadError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    findings = [one for one in check(app, interface, proxy_count) if one.id not in ignore]
+    if as_json:
+        click.echo(json.dumps({"findings": [dataclasses.asdict(one) for one in findings]}))
+    else:
+        click.echo("\n".join(map(str, findings)) or "Nothing is missing.")
+    sys.exit(1 if findings else 0)
