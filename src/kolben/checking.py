@@ -13,13 +13,12 @@ import typing as t
 
 import click
 
+from .app import Flask
 from .cli import ScriptInfo
 from .serving.worker import LoadError, Target, choose_interface, load
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from .app import Flask
 
 #: Keys that stand in tutorials, and what people type in their place.
 _GUESSED = frozenset(
@@ -199,9 +198,8 @@ def _websockets(app: Flask, interface: str) -> _Found:
 
 def _other_flask() -> _Found:
     flask = sys.modules.get("flask")
-    own = __name__.partition(".")[0]
-    kind = getattr(flask, "Flask", None)
-    if kind is not None and not getattr(kind, "__module__", own).startswith(own):
+    # Its name says nothing: standing in for Flask's, our class has the name of Flask's module.
+    if getattr(flask, "Flask", Flask) is not Flask:
         yield (
             "real-flask", "error", "Flask itself is loaded beside Kolben",
             "its request, session and current_app know nothing of this application",
