@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from werkzeug.test import EnvironBuilder, run_wsgi_app
+from werkzeug.test import EnvironBuilder, create_environ, run_wsgi_app
 
 import kolben
 from kolben.globals import _cv_app, _cv_request
@@ -98,13 +98,26 @@ def test_async_views_of_a_thread_share_a_loop(app: kolben.Flask) -> None:
     assert client.get("/").text == client.get("/").text
 
 
+def test_a_patch_of_the_class_counts_at_once_for_test_clients(
+    app: kolben.Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.add_url_rule("/", "index", lambda: "view")
+    client = app.test_client()
+    assert client.get("/").text == "view"
+    with monkeypatch.context() as patch:
+        patch.setattr(kolben.Flask, "dispatch_request", lambda self: "patched")
+        assert client.get("/").text == "patched"
+    assert client.get("/").text == "view"
+
+
 def test_a_patch_of_the_class_counts_for_new_applications(
     app: kolben.Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = kolben.Flask(__name__)
     for each in (app, fresh):
         each.add_url_rule("/", "index", lambda: "view")
-    app.test_client().get("/")
+    environ = create_environ("/")
+    assert b"".join(app(environ.copy(), lambda *args: None)) == b"view"  # type: ignore[arg-type, return-value]
     monkeypatch.setattr(kolben.Flask, "dispatch_request", lambda self: "patched")
-    assert app.test_client().get("/").text == "view"
-    assert fresh.test_client().get("/").text == "patched"
+    assert b"".join(app(environ.copy(), lambda *args: None)) == b"view"  # type: ignore[arg-type, return-value]
+    assert b"".join(fresh(environ.copy(), lambda *args: None)) == b"patched"  # type: ignore[arg-type, return-value]

@@ -31,7 +31,7 @@ from .debughelpers import FormDataRoutingRedirect
 from .engine.answer import answer_request
 from .engine.entry import asgi_entry
 from .engine.lifetime import ServedApp
-from .engine.plan import DECIDES, WITHIN, Plan, know_ours
+from .engine.plan import DECIDES, WITHIN, Plan, know_ours, overrides_none
 from .engine.results import wrap_result
 from .engine.saving import save_session
 from .engine.teardown import is_same_fault, report
@@ -169,6 +169,9 @@ class Flask(ServedApp):
         def static(**values: t.Any) -> Response:
             return t.cast("Flask", weak_self()).send_static_file(**values)
 
+        # Extensions keep views by their names, and programs name this one to them.
+        static.__module__, static.__name__ = "flask.app", "<lambda>"
+        static.__qualname__ = "Flask.__init__.<locals>.<lambda>"
         self.add_url_rule(
             f"{self.static_url_path}/<path:filename>",
             endpoint="static",
@@ -348,7 +351,10 @@ class Flask(ServedApp):
 
     def app_context(self) -> AppContext:
         """Make an application context, for ``with app.app_context():`` outside a request."""
-        return AppContext(self)
+        context = AppContext(self)
+        if not overrides_none(self, ("create_url_adapter",)):
+            context.url_adapter  # noqa: B018 (one of the program's own is asked as on Flask)
+        return context
 
     def request_context(self, environ: WSGIEnvironment) -> RequestContext:
         """Make a request context for a WSGI environment (PEP 3333).
@@ -796,3 +802,7 @@ class Flask(ServedApp):
 _PROTECTION = frozenset({*HEADER_SETTINGS, "CSRF_PROTECTION"})
 
 know_ours(Flask)
+
+# Tools that ask for the name of an application's call are told this one.
+answer_request.__module__, answer_request.__name__ = __name__, "__call__"
+answer_request.__qualname__ = "Flask.__call__"

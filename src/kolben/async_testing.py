@@ -85,6 +85,8 @@ class AsyncClient:
         :param follow_redirects: follow redirects; ``history`` of the response lists them.
         :param kwargs: arguments of :class:`~kolben.testing.EnvironBuilder`.
         """
+        app = self._client.application
+        app.engine_plan.look_for_patches(app)
         request = self._client._request_from(args, kwargs)
         self._client._context_stack.close()
         response = await self._send(request)

@@ -99,6 +99,9 @@ class Blueprint(SansioBlueprint):
         max_age = self.get_send_file_max_age(filename)
         return send_from_directory(folder, filename, max_age=max_age)
 
+    # A view that extensions keep by its name, and that programs name to them.
+    send_static_file.__module__ = "flask.blueprints"
+
     def open_resource(
         self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
     ) -> t.IO[t.AnyStr]:

@@ -890,3 +890,8 @@ def main() -> None:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
     cli.main()
+
+
+# To tools that ask for their names, and in pickles, they are part of this module.
+for _part in (NoAppException, find_app_by_string, find_best_app, locate_app, prepare_import):
+    _part.__module__ = __name__

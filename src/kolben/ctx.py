@@ -199,6 +199,7 @@ class RequestContext:
     _pushed: list[tuple[Token[AppContext | RequestContext], bool]] | tuple[()] = ()
     _left = False  # popped while held: the last release() has to tear down
     _owns_app_context = True
+    _has_no_request = False
 
     def __init__(
         self,
@@ -235,11 +236,23 @@ class RequestContext:
     def request(self, request: Request) -> None:
         self.seen_request = request
 
+    @request.deleter
+    def request(self) -> None:
+        self.seen_request = None
+        self._has_no_request = True
+
     def make_request(self) -> Request:
-        """Make the request object, at the first look at it."""
+        """Make the request object, at the first look at it.
+
+        :raises AttributeError: if it was deleted.
+        """
+        if self._has_no_request:
+            raise AttributeError(
+                "the request of this context was deleted", name="request", obj=self
+            )
         app = self.app
         kind = app.request_class
-        if kind is Request:
+        if kind is Request and app.engine_plan.short_way:
             # PERF: with all its arguments CPython calls our initialiser directly (0.1 µs).
             request = Request(self.environ, True, False)
             request._json_module = app.json

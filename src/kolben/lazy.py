@@ -51,3 +51,29 @@ else:
 
         def __get__(self, instance: t.Any, owner: type | None = None) -> t.Any:
             return self if instance is None else self.compute(instance)
+
+
+def replace(owner: t.Any, name: str, value: t.Any) -> None:
+    """Set what a property of a program's object keeps; :func:`put_back` undoes it.
+
+    :param owner: the object.
+    :param name: the attribute in which it is kept.
+    :param value: the new value.
+    """
+    owner.__dict__.setdefault("_replaced", []).append((name, getattr(owner, name)))
+    setattr(owner, name, value)
+
+
+def put_back(owner: t.Any, name: str) -> None:
+    """Undo the last :func:`replace`: ``mock.patch.object`` deletes from an object what it has set.
+
+    :param owner: the object.
+    :param name: the attribute in which the value is kept.
+    :raises AttributeError: if nothing was set.
+    """
+    replaced: list[tuple[str, t.Any]] = owner.__dict__.get("_replaced", [])
+    for at in reversed(range(len(replaced))):
+        if replaced[at][0] == name:
+            setattr(owner, name, replaced.pop(at)[1])
+            return
+    raise AttributeError(name)

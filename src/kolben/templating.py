@@ -122,7 +122,7 @@ class DispatchingJinjaLoader(BaseLoader):
         raise self._not_found(template)
 
     def _iter_loaders(self, template: str) -> Iterator[tuple[Scaffold, BaseLoader]]:
-        for owner in (self.app, *self.app.iter_blueprints()):
+        for owner in (self.app, *self.app.blueprints.values()):
             if owner.jinja_loader is not None:
                 yield owner, owner.jinja_loader
 

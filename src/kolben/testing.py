@@ -202,6 +202,7 @@ class FlaskClient(Client):
         :param kwargs: arguments of :class:`EnvironBuilder`.
         :return: the response.
         """
+        self.application.engine_plan.look_for_patches(self.application)
         request = self._request_from(args, kwargs)
         # The contexts of the last request end where the next request begins.
         self._context_stack.close()

@@ -48,7 +48,7 @@ from .http.limits import DEFAULT_LIMITS
 from .http.multipart import SMALL_BODY, FormDataParser
 from .http.readers import without_impossible_dates
 from .http.streaming import AsyncBody, WholeBody, as_iterable
-from .lazy import lazy, lazy_kept
+from .lazy import lazy, lazy_kept, put_back, replace
 from .routing.index import value_names
 
 if t.TYPE_CHECKING:
@@ -125,7 +125,6 @@ class Request(ConnectionReaders):
 
     shallow = False
 
-    _query_string: bytes | None = None
     _has_files = False  # which are closed with the request
 
     def __init__(
@@ -153,7 +152,11 @@ class Request(ConnectionReaders):
 
     @json_module.setter
     def json_module(self, value: t.Any) -> None:
-        self._json_module = value
+        replace(self, "_json_module", value)
+
+    @json_module.deleter
+    def json_module(self) -> None:
+        put_back(self, "_json_module")
 
     @property
     def url_rule(self) -> Rule | None:
@@ -162,7 +165,11 @@ class Request(ConnectionReaders):
 
     @url_rule.setter
     def url_rule(self, rule: Rule | None) -> None:
-        self._routing = (rule, *self._routing[1:])
+        replace(self, "_routing", (rule, *self._routing[1:]))
+
+    @url_rule.deleter
+    def url_rule(self) -> None:
+        put_back(self, "_routing")
 
     @property
     def view_args(self) -> dict[str, t.Any] | None:
@@ -175,7 +182,11 @@ class Request(ConnectionReaders):
 
     @view_args.setter
     def view_args(self, values: dict[str, t.Any] | None) -> None:
-        self._routing = (self._routing[0], values, *self._routing[2:])
+        replace(self, "_routing", (self._routing[0], values, *self._routing[2:]))
+
+    @view_args.deleter
+    def view_args(self) -> None:
+        put_back(self, "_routing")
 
     @property
     def routing_exception(self) -> HTTPException | None:
@@ -184,7 +195,11 @@ class Request(ConnectionReaders):
 
     @routing_exception.setter
     def routing_exception(self, error: HTTPException | None) -> None:
-        self._routing = (*self._routing[:2], error, self._routing[3])
+        replace(self, "_routing", (*self._routing[:2], error, self._routing[3]))
+
+    @routing_exception.deleter
+    def routing_exception(self) -> None:
+        put_back(self, "_routing")
 
     @lazy
     def method(self) -> str:
@@ -219,19 +234,6 @@ class Request(ConnectionReaders):
         """The path of the URL, below ``root_path``."""
         return "/" + decode_wsgi(self.environ.get("PATH_INFO") or "").lstrip("/")
 
-    @property
-    def query_string(self) -> bytes:
-        """What follows the ``?`` of the URL, as the client sent it."""
-        given = self._query_string
-        if given is None:
-            sent: str = self.environ.get("QUERY_STRING", "")
-            return sent.encode("latin1")
-        return given
-
-    @query_string.setter
-    def query_string(self, value: bytes) -> None:
-        self._query_string = value
-
     @lazy
     def headers(self) -> Headers:
         """The request's headers, read only."""
@@ -260,9 +262,10 @@ class Request(ConnectionReaders):
                     values[name] = [value]
             elif field:
                 values[name].append(value)
-        self.args = args = new_dict(ImmutableMultiDict)
+        args = new_dict(ImmutableMultiDict)
         update_dict(args, values)
-        return args
+        self.args = args
+        return args  # type: ignore[no-any-return] # made by the name of its class
 
     @lazy
     def cookies(self) -> ImmutableMultiDict[str, str]:
@@ -298,6 +301,10 @@ class Request(ConnectionReaders):
     @stream.setter
     def stream(self, value: t.IO[bytes]) -> None:
         self._stream = value
+
+    @stream.deleter
+    def stream(self) -> None:
+        self._stream = None
 
     def _open_stream(self) -> t.IO[bytes]:
         if self.shallow:
@@ -353,11 +360,12 @@ class Request(ConnectionReaders):
                     if type(self).get_data is _get_data:
                         data = self._cached_data = self._read_declared_body()
                     if data is None:
-                        data = self.get_data()
+                        data = self.get_data(cache=cache)
                 try:
                     value = self.json_module.loads(data)
-                except (ValueError, RecursionError):
-                    pass
+                except (ValueError, RecursionError) as error:
+                    if not silent and type(error) is not RecursionError:
+                        return self.on_json_loading_failed(t.cast("ValueError", error))
                 else:
                     self._read_json = value
                     return value
@@ -496,9 +504,10 @@ class Request(ConnectionReaders):
 
         PERF: 2 µs for five fields, where the form parser and its stream take 9 µs.
         """
-        if self.form_data_parser_class is not FormDataParser or (
-            self.environ.get("CONTENT_TYPE") != _URLENCODED and self.mimetype != _URLENCODED
-        ):
+        if (
+            self.form_data_parser_class is not FormDataParser
+            or type(self).make_form_data_parser is not _make_form_data_parser
+        ) or (self.environ.get("CONTENT_TYPE") != _URLENCODED and self.mimetype != _URLENCODED):
             return None
         body = self._cached_data
         if body is None and (
@@ -541,6 +550,7 @@ class Request(ConnectionReaders):
 
 
 _get_data: t.Any = Request.get_data
+_make_form_data_parser: t.Any = Request.make_form_data_parser
 
 
 class Response(ResponseBase):
@@ -572,11 +582,13 @@ class Response(ResponseBase):
     direct_passthrough = False
 
     # Whether the short ways below mean the same as Werkzeug's for this class.
-    _short_ways = True
+    has_short_ways = True
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._short_ways = all(getattr(cls, name) is getattr(Response, name) for name in _SHORTENED)
+        cls.has_short_ways = all(
+            getattr(cls, name) is getattr(Response, name) for name in _SHORTENED
+        )
 
     def __init__(
         self,
@@ -591,7 +603,7 @@ class Response(ResponseBase):
             headers
             or content_type is not None
             or (status is not None and type(status) is not int)
-            or not self._short_ways
+            or not self.has_short_ways
         ):
             if isinstance(headers, Headers):
                 check_headers(headers)
@@ -703,7 +715,7 @@ class Response(ResponseBase):
 
         :param environ: the request's environment: HEAD, for one, has no body.
         """
-        if self._short_ways:
+        if self.has_short_ways:
             short = self.short_wsgi_response(environ)
             if short is not None:
                 return short
@@ -734,7 +746,10 @@ class Response(ResponseBase):
         else:
             measured = False
         headers = self.headers
-        pairs = headers._list[:]
+        try:
+            pairs = headers._list[:]
+        except AttributeError:  # the program has put a dictionary or a list there
+            return None
         # Those of another class were not checked when they were set.
         is_checked = type(headers) is ResponseHeaders
         located = False
@@ -798,7 +813,7 @@ class Response(ResponseBase):
             # As it is, so that an ASGI server can iterate it asynchronously.
             body.on_close = self.close
             return body
-        if isinstance(body, (list, tuple)) and self._short_ways:
+        if isinstance(body, (list, tuple)) and self.has_short_ways:
             return WholeBody(self.iter_encoded(), self.close)
         return super().get_app_iter(environ)
 
@@ -806,7 +821,7 @@ class Response(ResponseBase):
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> t.Iterable[bytes]:
         """Send this response as a WSGI application."""
-        answer = self.short_wsgi_response(environ) if self._short_ways else None
+        answer = self.short_wsgi_response(environ) if self.has_short_ways else None
         body, status, headers = answer or self.get_wsgi_response(environ)
         start_response(status, headers)
         return body
@@ -818,7 +833,11 @@ def text_response(text: str, status: int | None = None) -> Response:
     PERF: 0.6 µs, where the initialiser that allows for everything else takes 1.0.
     """
     mimetype = Response.default_mimetype
-    if mimetype is None or not Response.automatically_set_content_length:
+    if (
+        mimetype is None
+        or not Response.automatically_set_content_length
+        or not Response.has_short_ways
+    ):
         return Response(text, status)
     body = text.encode()
     response: t.Any = _new_response(Response)

@@ -91,7 +91,13 @@ def agreed(body: bytes, **options: t.Any) -> t.Any:
         return result
     ours, theirs = Factory(), Factory()
     result = parse_form(multipart, body, stream_factory=ours, **options)
-    assert result == parse_form(werkzeug_formparser, body, stream_factory=theirs, **options)
+    expected = parse_form(werkzeug_formparser, body, stream_factory=theirs, **options)
+    if result != expected and options.get("sizes"):
+        # Where a read ends inside the line of a boundary, Werkzeug takes a line break for data, and
+        # counts it.
+        at_once = {**options, "sizes": None, "max_form_memory_size": None}
+        expected = parse_form(werkzeug_formparser, body, stream_factory=Factory(), **at_once)
+    assert result == expected
     if isinstance(result, tuple):
         assert ours.asked == theirs.asked
     # After an error Werkzeug leaves its files open; the test makes up for that.
@@ -439,3 +445,40 @@ def test_a_url_encoded_body_is_parsed_as_werkzeug_does(text):
 
 def test_a_url_encoded_body_that_is_no_utf8_is_an_empty_form():
     assert parse_form(multipart, b"a=\xff", URLENCODED) == ([], [], b"")
+
+
+CONTENTS = st.lists(
+    st.sampled_from([b"\r", b"\n", b"\r\n", b"-", b"--", b"--xy", b"abc", b" ", b"x" * 70]),
+    max_size=8,
+).map(b"".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    contents=st.lists(CONTENTS, min_size=1, max_size=3),
+    sizes=SIZES,
+    padding=st.sampled_from([b"", b" ", b"\t "]),
+)
+def test_files_are_the_bytes_that_were_sent_wherever_a_read_ends(
+    contents: list[bytes], sizes: list[int], padding: bytes
+) -> None:
+    head = b'Content-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+    body = b"".join(b"--xyz" + padding + b"\r\n" + head + content + b"\r\n" for content in contents)
+    body += b"--xyz--" + padding + b"\r\n"
+    for pieces in (sizes or [1], [len(body) - cut for cut in (1, 2, 3, 4, 5)]):
+        _, files, _ = parse_form(multipart, body, sizes=pieces)
+        assert [file[-1] for _, named in files for file in named] == contents
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+@pytest.mark.parametrize("content", [b"abc", b"abc\r", b"abc\r\n", b""])
+def test_a_file_gains_nothing_where_a_read_ends_inside_the_last_boundary(
+    content: bytes, cut: int
+) -> None:
+    body = (
+        b'--xyz\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+        + content
+        + b"\r\n--xyz--\r\n"
+    )
+    _, files, _ = parse_form(multipart, body, sizes=[len(body) - cut, cut])
+    assert files[0][1][0][-1] == content

@@ -126,6 +126,11 @@ class WebSocketContext(ASGIRequestContext):
     def request(self, request: t.Any) -> None:
         self.__dict__["websocket"] = request
 
+    @request.deleter
+    def request(self) -> None:
+        self.__dict__.pop("websocket", None)
+        self.seen_request = None
+
     @property
     def leave_timeout(self) -> float:
         """For how many seconds a handler may fail to notice that the client has left."""

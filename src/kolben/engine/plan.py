@@ -15,6 +15,7 @@ from ..signals import (
     appcontext_tearing_down,
     request_tearing_down,
 )
+from ..wrappers import Request, Response
 from .route import Route, index_routes
 
 if t.TYPE_CHECKING:
@@ -109,14 +110,44 @@ class Plan:
         if "flask" in sys.modules:
             warn_of_flask(app.logger)
         app._got_first_request = True
-        self.opens_session_late = type(app.session_interface) is SecureCookieSessionInterface
         self.index_routes(app)
         self.unrouted = Route(None), Route(None, is_careful=True)
-        self.handles_errors_itself = overrides_none(app, ERROR_STEPS)
         limits = app.config.get("CANCEL_ON_DISCONNECT", False), app.config.get("RESPONSE_TIMEOUT")
         self.limits = None if limits == (False, None) else limits
-        self.short_way = takes_short_way(app)
-        self.entered_by = None if overrides_none(app, ENTRANCE) else WITHIN
+        Response.has_short_ways = not is_patched(Response)
+        (
+            self.short_way,
+            self.entered_by,
+            self.handles_errors_itself,
+            self.opens_session_late,
+        ) = self._find_out(app)
+
+    def _find_out(self, app: Flask) -> tuple[bool, t.Any, bool, bool]:
+        return (
+            takes_short_way(app),
+            None if overrides_none(app, ENTRANCE) else WITHIN,
+            overrides_none(app, ERROR_STEPS),
+            type(app.session_interface) is SecureCookieSessionInterface
+            and not is_patched(SecureCookieSessionInterface),
+        )
+
+    def look_for_patches(self, app: Flask) -> None:
+        """Find out whether a class was patched since it was decided, of which no message comes.
+
+        Test clients call it for each request: tests patch classes at any time.
+
+        :param app: the application whose plan this is.
+        """
+        if self.short_way is None:
+            return
+        known = (
+            self.short_way,
+            self.entered_by,
+            self.handles_errors_itself,
+            self.opens_session_late,
+        )
+        if known != self._find_out(app) or Response.has_short_ways is is_patched(Response):
+            self.look_again()
 
     def index_routes(self, app: Flask) -> RouteIndex[Route]:
         """Prepare the URL rules as they are now.
@@ -227,6 +258,18 @@ DECIDES = frozenset(
 _ours: dict[str, t.Any] = {}
 
 
+# The documented members of the classes that the engine takes short ways around.
+_members: dict[type, dict[str, t.Any]] = {}
+
+
+def is_patched(kind: type) -> bool:
+    """Tell whether an agent or a test has put something in the place of a documented member.
+
+    :param kind: the class of our requests, responses or session interfaces.
+    """
+    return any(getattr(kind, name) != member for name, member in _members[kind].items())
+
+
 def know_ours(application_class: type[Flask]) -> None:
     """Take the steps of the class as those that the engine may skip.
 
@@ -234,6 +277,12 @@ def know_ours(application_class: type[Flask]) -> None:
     """
     for name in (*STEPS, *ERROR_STEPS, *ENTRANCE):
         _ours[name] = getattr(application_class, name)
+    for kind in (Request, Response, SecureCookieSessionInterface):
+        _members[kind] = {
+            name: getattr(kind, name)
+            for name in dir(kind)
+            if not name.startswith("_") or name in {"__init__", "__call__"}
+        }
 
 
 def takes_short_way(app: Flask) -> bool:
@@ -244,6 +293,7 @@ def takes_short_way(app: Flask) -> bool:
     return (
         not app.subdomain_matching
         and overrides_none(app, STEPS)
+        and not any(map(is_patched, _members))
         and all(type(getattr(app, name)) is table for name, table in TABLES.items())
     )
 

@@ -263,6 +263,9 @@ _PLAIN_HEADERS = re.compile(
 ).match
 _NO_HEADERS = Headers()
 
+# What the end of a read can leave of the line of a boundary, behind the boundary itself.
+_is_cut = re.compile(rb"-?\Z|[^\S\n\r]{0,80}\r?\Z").match
+
 
 def _split(
     body: bytes, boundary: bytes, max_parts: int | None
@@ -401,8 +404,23 @@ class _Decoder(MultipartDecoder):
             return _copy(data, begin, end), end, True
         after = self._plain_end(data, index)
         if after < 0:
-            return super()._parse_data(data, start=start)
+            end = self._begin_of_cut(data, index)
+            if end < 0:
+                return super()._parse_data(data, start=start)
+            return _copy(data, begin, max(begin, end)), end, True
         return _copy(data, begin, index - 2), after, False
+
+    def _begin_of_cut(self, data: bytes | bytearray, index: int) -> int:
+        """Tell where a boundary begins whose line the data ends in, or -1 if it does not.
+
+        The line break before it belongs to the boundary (RFC 2046, section 5.1.1); Werkzeug takes a
+        part of it for data.
+        """
+        if self.complete or _is_cut(data, index + len(self._delimiter)) is None:
+            return -1
+        if data.startswith(b"\r\n", max(0, index - 2), index):
+            return index - 2
+        return index - 1 if data[max(0, index - 1) : index] in (b"\n", b"\r") else -1
 
     def _plain_end(self, data: bytes | bytearray, index: int) -> int:
         """Tell where the boundary at *index* ends, or -1 if it takes Werkzeug to say."""

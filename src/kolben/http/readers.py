@@ -8,6 +8,7 @@ import werkzeug.http
 from werkzeug.datastructures import Authorization, IfRange
 from werkzeug.exceptions import SecurityError
 from werkzeug.sansio.utils import get_host
+from werkzeug.utils import cached_property
 
 from ..lazy import lazy
 from .limits import LimitedRequest
@@ -76,6 +77,25 @@ def refuse_two_ports(host: str | None, trusted: t.Collection[str] | None) -> boo
 class HeaderReaders(LimitedRequest):
     """Readers of headers that take what cannot be understood for missing."""
 
+    _query_string: bytes | None = None
+
+    @property
+    def query_string(self) -> bytes:
+        """What follows the ``?`` of the URL, as the client sent it."""
+        given = self._query_string
+        if given is None:
+            sent: str = self.environ.get("QUERY_STRING", "")
+            return sent.encode("latin1")
+        return given
+
+    @query_string.setter
+    def query_string(self, value: bytes) -> None:
+        self._query_string = value
+
+    @query_string.deleter
+    def query_string(self) -> None:
+        self._query_string = None
+
     @lazy
     def host(self) -> str:
         """The host that the request is for, with its port where that is not the scheme's own.
@@ -89,7 +109,7 @@ class HeaderReaders(LimitedRequest):
             return ""
         return get_host(self.scheme, header, self.server, self.trusted_hosts)
 
-    @property
+    @cached_property
     def authorization(self) -> Authorization | None:
         """The ``Authorization`` header; None where there is none, or none of a known form."""
         try:
@@ -102,17 +122,17 @@ class HeaderReaders(LimitedRequest):
         """When the request was made, if the client says so."""
         return parse_date(self.headers.get("Date"))
 
-    @property
+    @cached_property
     def if_modified_since(self) -> datetime | None:
         """The ``If-Modified-Since`` header (RFC 9110, section 13.1.3)."""
         return parse_date(self.headers.get("If-Modified-Since"))
 
-    @property
+    @cached_property
     def if_unmodified_since(self) -> datetime | None:
         """The ``If-Unmodified-Since`` header (RFC 9110, section 13.1.4)."""
         return parse_date(self.headers.get("If-Unmodified-Since"))
 
-    @property
+    @cached_property
     def if_range(self) -> IfRange:
         """The ``If-Range`` header (RFC 9110, section 13.1.5)."""
         try:
@@ -120,7 +140,7 @@ class HeaderReaders(LimitedRequest):
         except OverflowError:
             return IfRange()
 
-    @property
+    @cached_property
     def full_path(self) -> str:
         """The path with the query string, and with a ``?`` where there is none. Bytes that are no
         UTF-8 are percent-encoded.

@@ -242,7 +242,8 @@ def load_gateway(target: Target, listener: int, control: Connection) -> Callable
         workers.limit = target.threads
     link = Link(control, listener, target.grace)
     link.watch()
-    outer = wrap(app, target)
+    # Tools for WSGI replace `Flask.__call__` by a function of WSGI's two arguments.
+    outer = wrap(app.asgi_app if target.interface == "asgi" else app, target)
     return asgi_gateway(outer, link) if target.interface == "asgi" else wsgi_gateway(outer, link)
 
 
