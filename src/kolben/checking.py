@@ -92,12 +92,26 @@ def check(app: Flask, interface: str = "auto", proxy_count: int | None = None) -
         *_websockets(app, interface),
         *_other_flask(),
         *_routes(app),
+        *_typed_views(app),
         *_extensions(),
     )
     return [Finding(*one) for one in found]
 
 
 _Found: t.TypeAlias = "Iterator[tuple[str, str, str, str, str]]"
+
+
+def _typed_views(app: Flask) -> _Found:
+    """What an API's document cannot be made of; names that are resolved late are among it."""
+    for published in app.extensions.get("kolben.api", ()):
+        try:
+            published.document()
+        except TypeError as error:
+            yield (
+                "api-document", "error", str(error).rstrip("."),
+                "the view cannot be served, and the API has no document",
+                "Mend the signature, or import what it names.",
+            )  # fmt: skip
 
 
 def _modes(app: Flask) -> _Found:

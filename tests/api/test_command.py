@@ -9,6 +9,7 @@ import pytest
 
 from kolben.api import API, APIBlueprint, Created, Meta, Struct
 from kolben.api.compare import compare
+from kolben.checking import check
 
 
 class Line(Struct):
@@ -69,6 +70,18 @@ def test_a_file_that_cannot_be_read_is_2(tmp_path: Path, content: str | None) ->
     if content is not None:
         file.write_text(content)
     assert run(make(), "--check", str(file)).exit_code == 2
+
+
+def test_kolben_check_resolves_what_could_not_be_at_registration() -> None:
+    app = make()
+    assert "api-document" not in {one.id for one in check(app)}
+
+    def view(order): ...  # type: ignore[no-untyped-def]
+
+    view.__annotations__["order"] = "Missing"
+    app.post("/late")(view)
+    (found,) = [one for one in check(app) if one.id == "api-document"]
+    assert "view(): 'Missing' is not defined at run time" in found.what
 
 
 def test_the_blueprint_is_named() -> None:
