@@ -32,7 +32,8 @@ class Inventory:
             parts = [self.package, *path.relative_to(root).with_suffix("").parts]
             if parts[-1] == "__init__":
                 parts.pop()
-            if not any(part.startswith("_") for part in parts):
+            # Python imports that one at the start of a program, for its effect.
+            if parts[-1] != "sitecustomize" and not any(part.startswith("_") for part in parts):
                 yield ".".join(parts)
 
     def text(self, value: object) -> str:
