@@ -76,6 +76,13 @@ class Debugger(DebuggedApplication):
             ]
         return self._pin_cookie
 
+    def check_host_trust(self, environ: WSGIEnvironment) -> bool:
+        """Tell whether a request may use the console or the PIN: from this machine's own pages alone.
+
+        :param environ: the environment.
+        """
+        return super().check_host_trust(environ) and not _is_foreign(environ)
+
     def debug_application(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterator[bytes]:
@@ -159,6 +166,14 @@ class _Anchor:
 
     __module__ = "kolben.app"
     __name__ = "Flask"
+
+
+def _is_foreign(environ: WSGIEnvironment) -> bool:
+    """Tell whether the browser says that a page of another origin has sent the request."""
+    if environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in {"same-origin", "none"}:
+        return True
+    origin: str | None = environ.get("HTTP_ORIGIN")
+    return origin is not None and origin.partition("://")[2] != environ.get("HTTP_HOST")
 
 
 def _page_of(error: Exception, app: Flask | None, request: Request | None) -> Page:
