@@ -210,11 +210,12 @@ def _lines_run(call: Any) -> int:
         count += 1
         return trace
 
+    before = sys.gettrace()  # that of a coverage run goes on afterwards
     sys.settrace(trace)
     try:
         call()
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return count
 
 
