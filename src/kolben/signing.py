@@ -1,8 +1,8 @@
 """Signing session cookies: the short way, for cookies in their everyday form.
 
 A cookie's value, in the format of :mod:`itsdangerous`, is ``content.time.signature``, each in URL-safe Base64.
-What is written here is the same to the byte. What is read here is surely valid; every doubt, and so every
-refusal and every error, is left to itsdangerous.
+What is written here itsdangerous reads, and writes the same but for short texts that repeat themselves, which it
+compresses. What is read here is surely valid; every doubt, and so every refusal and every error, is left to it.
 """
 
 from __future__ import annotations
