@@ -14,5 +14,6 @@ def test_both_kinds_of_context_begin_alike() -> None:
     assert plain.pop("environ") == {}
     assert other.pop("scope")["path"] == "/"
     assert other.pop("body") is None
+    assert other.pop("receive") is None
     assert [other.pop(name) for name in sorted(other) if name.endswith("environ")] == [None]
     assert other == plain
