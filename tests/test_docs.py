@@ -53,7 +53,7 @@ def run(code: str, name: str) -> dict[str, Any]:
     module = types.ModuleType(name)
     sys.modules[name] = module
     try:
-        exec(compile(code, f"{name}.py", "exec"), module.__dict__)
+        exec(compile(code, f"{name}.py", "exec", dont_inherit=True), module.__dict__)
     finally:
         del sys.modules[name]
     return vars(module)

@@ -161,3 +161,26 @@ def test_a_blueprint_on_a_plain_application() -> None:
         assert reply.headers["Content-Type"] == "application/problem+json"
     assert "text/html" in client.get("/nowhere").headers["Content-Type"]
     assert client.get("/v1/openapi.json").json["paths"].keys() == {"/v1/items"}
+
+
+def test_a_member_may_be_called_as_a_property_of_werkzeugs_is() -> None:
+    class Taken(Problem, status=409, title="Taken"):
+        name: str
+
+    api = API("members")
+
+    @api.post("/", raises=[Taken])
+    def add() -> None:
+        raise Taken(name="lamp")
+
+    assert api.test_client().post("/").json == {
+        "type": "about:blank",
+        "title": "Taken",
+        "status": 409,
+        "name": "lamp",
+    }
+    with pytest.raises(Taken) as raised:
+        api.client().call(add)
+    assert raised.value.name == "lamp"
+    with pytest.raises(TypeError, match="needs its member 'name'"):
+        Taken()

@@ -25,6 +25,13 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _OWN = frozenset({"detail", "instance"})
 
 
+class _Hidden:
+    """Hides a property of a base class, so that a member of that name is the instance's own."""
+
+    def __get__(self, instance: t.Any, owner: t.Any) -> t.Any:
+        raise AttributeError("The problem has no such member.")
+
+
 @t.dataclass_transform(kw_only_default=True)
 class _Typed:
     """Makes type checkers see the annotated members of a problem in its constructor."""
@@ -73,6 +80,10 @@ class Problem(_Typed, HTTPException):
         if type is not None:
             cls.type = type
         own = inspect.get_annotations(cls)
+        for name in own:
+            # `name` and the like are properties of Werkzeug's class, which would hide the member.
+            if isinstance(getattr(cls, name, None), property):
+                setattr(cls, name, _Hidden())
         cls.members = {
             **{name: one for parent in cls.__bases__ for name, one in _members(parent).items()},
             **{name: one for name, one in own.items() if not _is_of_class(name, one)},
