@@ -180,11 +180,12 @@ def _requests(app: Flask, proxy_count: int | None) -> _Found:
             "body-limit", "warning", "Bodies have no limit", "one request can fill memory and disk",
             "MAX_CONTENT_LENGTH = 16 * 1024 * 1024.",
         )  # fmt: skip
-    if proxy_count is None and not _has_proxy_middleware(app):
+    known = app.config.get("PROXY_COUNT", proxy_count)
+    if known is None and not _has_proxy_middleware(app):
         yield (
             "proxies", "warning", "Nothing says whether proxies are in front",
             "behind one, scheme, host and client address are the proxy's",
-            "kolben serve --proxy-count N, or ProxyFix; check --proxy-count 0 if there is none.",
+            "PROXY_COUNT = N, which kolben serve heeds; 0 if there is none. Or ProxyFix.",
         )  # fmt: skip
 
 

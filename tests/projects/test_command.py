@@ -42,6 +42,8 @@ def test_the_tests_of_a_new_project_pass(runner, kind):
     routes = in_project("web-shop", "kolben", "routes")
     assert routes.returncode == 0, routes.stderr
     assert "static" in routes.stdout
+    check = in_project("web-shop", "kolben", "check", "wsgi:app")
+    assert check.returncode == 0, check.stdout
     left = [path for path in Path("web-shop").rglob("*") if path.is_file()]
     texts = [path.read_text() for path in left if path.suffix != ".pyc"]
     assert not any("@@" in text for text in texts)

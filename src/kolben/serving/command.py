@@ -211,6 +211,11 @@ def serve(target: Target, options: Options) -> None:
     _check_tls(options)
     listener = _listen(options.host, options.port)
     facts = _examine(target)
+    while facts.problem is not None and options.reload:
+        click.echo(f"Error: {facts.problem}", err=True)
+        click.echo(" * It is tried again when a file is saved; press CTRL+C to quit.", err=True)
+        _wait_for_change()
+        facts = _examine(target)
     if facts.problem is not None:
         _fail(facts.problem, 2)
     if options.interface != "auto":
@@ -228,6 +233,16 @@ def serve(target: Target, options: Options) -> None:
     banner = _banner(target, options, facts, workers, listener)
 
     _start(target, options, workers, listener, banner)
+
+
+def _wait_for_change() -> None:
+    """Return when a file below the current folder was saved."""
+    from watchfiles import watch
+
+    try:
+        next(watch(Path.cwd(), raise_interrupt=True))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _examine(target: Target) -> Facts:

@@ -270,6 +270,7 @@ def wrap(app: t.Any, target: Target) -> t.Any:
     :param target: says which middleware.
     :return: the application, or the outermost middleware.
     """
+    proxy_count = target.proxy_count or app.config.get("PROXY_COUNT") or 0
     if target.access_log is not None:
         from .observability import AccessLogMiddleware, log_to_stdout
 
@@ -279,8 +280,8 @@ def wrap(app: t.Any, target: Target) -> t.Any:
         from .observability import RequestIdMiddleware
 
         app = RequestIdMiddleware(app)
-    if target.proxy_count:
+    if proxy_count:
         from .forwarded import ForwardedMiddleware
 
-        app = ForwardedMiddleware(app, target.proxy_count)
+        app = ForwardedMiddleware(app, proxy_count)
     return app
