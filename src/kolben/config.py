@@ -77,7 +77,6 @@ secure_defaults: t.Mapping[str, t.Any] = ImmutableDict(
         "SESSION_COOKIE_SAMESITE": "Lax",
         "PREFERRED_URL_SCHEME": "https",
         "MAX_CONTENT_LENGTH": 16 * 1024 * 1024,
-        "VIEW_TIMEOUT": 60.0,
         "SECURITY_HSTS": "max-age=31536000",
         "SECURITY_CSP": CONTENT_SECURITY_POLICY,
         "SECURITY_NOSNIFF": True,
