@@ -10,13 +10,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The wrapper on PyPI runs exactly the pyright of its own version.
 export PYRIGHT_PYTHON_FORCE_VERSION := $(shell sed -n 's/^pyright==\([0-9.]*\).*/\1/p' requirements/dev.txt)
-LOCKED := run dev suite reference sdist-build $(patsubst requirements/%.in,%,$(wildcard requirements/ecosystem/*.in))
+LOCKED := run dev docs suite reference sdist-build $(patsubst requirements/%.in,%,$(wildcard requirements/ecosystem/*.in))
 
-.PHONY: help run scale-out test test-all coverage check format conformance ecosystem fuzz reference bench build lock clean endurance
+.PHONY: help run scale-out test test-all coverage check format conformance ecosystem fuzz reference bench build docs docs-serve lock clean endurance
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make run, scale-out, test, test-all, coverage, check, format, conformance, ecosystem, fuzz, bench, build, lock, clean"
+	@echo "make run, scale-out, test, test-all, coverage, check, format, conformance, ecosystem, fuzz, bench, build, docs, docs-serve, lock, clean"
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "kolben needs Python 3.11 or newer; '$(PYTHON)' is not there (make PYTHON=... names another)." >&2; exit 1; }
@@ -107,6 +107,23 @@ build: $(VENV)/.dev
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation --outdir dist .
 
+# The manual, into docs/_build/html; a warning is an error. Its environment is its own, as are its pins.
+DOCS_VENV ?= .venv-docs
+SPHINX := -d docs/_build/doctrees docs docs/_build/html
+$(DOCS_VENV)/.docs: requirements/docs.txt pyproject.toml
+	@echo "Setting up $(DOCS_VENV) for the manual"
+	@$(PYTHON) -m venv $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements/docs.txt
+	@$(DOCS_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+	@touch $@
+
+docs: $(DOCS_VENV)/.docs
+	@$(DOCS_VENV)/bin/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going $(SPHINX)
+
+# Built anew, and shown anew in the browser, when a page or the package changes.
+docs-serve: $(DOCS_VENV)/.docs
+	@$(DOCS_VENV)/bin/sphinx-autobuild --host $(HOST) --port $(PORT) --watch src --ignore 'docs/_build/*' $(SPHINX)
+
 # New pins for all requirements; needs uv.
 lock:
 	@for name in $(LOCKED); do \
@@ -117,4 +134,4 @@ lock:
 	  --python-version 3.11 $(if $(UPGRADE),--upgrade) examples/scale-out/requirements.in -o examples/scale-out/requirements.txt
 
 clean:
-	rm -rf .venv .venv-* .cache dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .cache docs/_build dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
