@@ -27,7 +27,7 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "tasklist"]
 # Headings as deep as the pages link to.
 myst_heading_anchors = 3
 

@@ -22,6 +22,7 @@ from werkzeug.test import TestResponse
 import kolben
 import kolben.async_testing
 from kolben.api.command import openapi_command
+from kolben.checking import check
 from kolben.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,6 +91,20 @@ def test_each_program_runs(code: str) -> None:
 def test_the_first_program_says_hello() -> None:
     client = app_of("README.md", "Hello World!").test_client()
     assert client.get("/").text == "Hello World!"
+
+
+def test_the_program_of_the_checklist_has_nothing_left_to_find(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("APP_SECRET_KEY", "0f5c7a19e2d84b36a0c1")
+    monkeypatch.setenv("APP_SECRET_KEY_FALLBACKS", '["91d6b2f03c5e4a7788aa"]')
+    app = app_of("docs/going-live.md", "PROXY_COUNT")
+    app.testing = False
+    assert app.config["SECRET_KEY_FALLBACKS"] == ["91d6b2f03c5e4a7788aa"]
+    assert [finding.id for finding in check(app) if finding.id != "real-flask"] == []
+    answer = app.test_client().get("/health", base_url="https://www.example.com")
+    assert answer.json == {"status": "ok"}
+    assert app.test_client().get("/health", base_url="https://other.example").status_code == 400
 
 
 ASYNC = "docs/async.md"
