@@ -98,6 +98,7 @@ reference: $(VENV)/.run
 	@$(BIN)/python tools/conformance.py --reference
 	@$(BIN)/python tools/ecosystem.py --reference
 	@.cache/envs/reference-*/bin/python tests/surface/inventory.py flask > tests/surface/flask-3.1.3.json
+	@.cache/envs/reference-*/bin/python tests/surface/behaviour.py flask > tests/surface/behaviour-3.1.3.json
 
 # Needs nothing but Python: each framework gets an environment of its own. `make bench ARGS=--quick` is short and rough.
 bench:

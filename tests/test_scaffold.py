@@ -135,12 +135,14 @@ class TestRoutes:
         with pytest.raises(TypeError, match="needs a function, not 'index'"):
             app.add_url_rule("/", "index", "index")
 
-    def test_a_view_class_is_no_view_function(self, app):
+    def test_a_view_class_may_be_registered_and_is_no_view_when_it_is_called(self, app):
         class Page(View):
             pass
 
+        app.add_url_rule("/", view_func=Page)
+        app.testing = True
         with pytest.raises(TypeError, match=r"Page\.as_view"):
-            app.add_url_rule("/", view_func=Page)
+            app.test_client().get("/")
 
     def test_route_without_parentheses_is_noticed(self, app):
         with pytest.raises(TypeError, match="Use @route with a URL rule"):

@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..globals import current_request_context, find_request_context
+from ..views import View
 
 if t.TYPE_CHECKING:
     from ..app import Flask
@@ -132,6 +133,9 @@ def _wrong_type(value: t.Any) -> str:
             f"{_view_name()} returned a coroutine: await it. {value.__qualname__}() is an 'async"
             " def' function, whose result is there only after 'await'."
         )
+    if isinstance(value, View):
+        name = type(value).__name__
+        return f"{name} is a class; register the function that {name}.as_view('a name') returns."
     return (
         f"{_view_name()} did not return a valid response. It must be a string, dict, list, tuple"
         " with headers or status, Response instance, or WSGI callable, but it was a"

@@ -154,6 +154,10 @@ class ResponseHeaders(Headers):
             return Headers(self) == Headers(other)
         return NotImplemented
 
+    def __reduce__(self) -> tuple[t.Any, ...]:
+        # A process that reads it from a cache need not have Kolben.
+        return Headers, (list(self._list),)
+
     __hash__ = None
 
 

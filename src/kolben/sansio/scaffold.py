@@ -18,7 +18,6 @@ from .. import typing as ft
 from ..helpers import get_root_path
 from ..tables import HookList, HookTable, Table
 from ..templating import _default_template_ctx_processor
-from ..views import View
 from ..websockets import WebSocketView
 
 if t.TYPE_CHECKING:
@@ -473,12 +472,7 @@ def refuse_bare_decorator(name: str, argument: object, usage: str) -> None:
 
 
 def check_view(view_func: object) -> None:
-    """Refuse a view that cannot be called, and a view class that is not made a function."""
-    if isinstance(view_func, type) and issubclass(view_func, View):
-        name = view_func.__name__
-        raise TypeError(
-            f"{name} is a class; register the function that {name}.as_view('a name') returns."
-        )
+    """Refuse a view that cannot be called. A view class can: what is wrong with it is said then."""
     require_callable("add_url_rule", view_func)
 
 
