@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..loading.locate import NoAppException
 from .gateways import asgi_gateway, wsgi_gateway
@@ -243,6 +243,8 @@ def load_gateway(target: Target, listener: int, control: Connection) -> Callable
     link = Link(control, listener, target.grace)
     link.watch()
     # Tools for WSGI replace `Flask.__call__` by a function of WSGI's two arguments.
+    proxy_count = target.proxy_count or app.config.get("PROXY_COUNT") or 0
+    target = replace(target, proxy_count=proxy_count)
     outer = wrap(app.asgi_app if target.interface == "asgi" else app, target)
     return asgi_gateway(outer, link) if target.interface == "asgi" else wsgi_gateway(outer, link)
 
@@ -270,7 +272,6 @@ def wrap(app: t.Any, target: Target) -> t.Any:
     :param target: says which middleware.
     :return: the application, or the outermost middleware.
     """
-    proxy_count = target.proxy_count or app.config.get("PROXY_COUNT") or 0
     if target.access_log is not None:
         from .observability import AccessLogMiddleware, log_to_stdout
 
@@ -280,8 +281,8 @@ def wrap(app: t.Any, target: Target) -> t.Any:
         from .observability import RequestIdMiddleware
 
         app = RequestIdMiddleware(app)
-    if proxy_count:
+    if target.proxy_count:
         from .forwarded import ForwardedMiddleware
 
-        app = ForwardedMiddleware(app, proxy_count)
+        app = ForwardedMiddleware(app, target.proxy_count)
     return app
