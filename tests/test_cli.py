@@ -569,3 +569,17 @@ def test_shells_complete_the_application(monkeypatch, tmp_path, shell, command):
     assert "shop.py" in offered
     assert "notes.txt" not in offered
     assert "folder" not in offered
+
+
+def test_an_applications_own_command_comes_before_one_that_flask_has_not(module):
+    module(
+        """
+        from kolben import Flask, current_app
+        app = Flask("shop")
+
+        @app.cli.command("check")
+        def check():
+            print("mine:", current_app.name)
+        """
+    )
+    assert invoke("--app", "made_app", "check").output == "mine: shop\n"

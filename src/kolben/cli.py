@@ -20,6 +20,7 @@ from werkzeug.utils import import_string
 
 from .globals import _cv_app, current_app
 from .helpers import get_debug_flag, get_load_dotenv
+from .listing import complete_target
 from .loading.locate import (
     NoAppException as NoAppException,
     find_app_by_string as find_app_by_string,
@@ -31,8 +32,6 @@ from .loading.locate import (
 
 if t.TYPE_CHECKING:
     import ssl
-
-    from click.shell_completion import CompletionItem
 
     from .app import Flask
 
@@ -382,7 +381,7 @@ class FlaskGroup(AppGroup):
         # Own commands first: 'run' and 'routes' report for themselves when no application loads.
         command = super().get_command(ctx, name)
         if command is not None:
-            return command
+            return self._own_of_application(ctx, name) or command
         try:
             app = ctx.ensure_object(ScriptInfo).load_app()
         except NoAppException as error:
@@ -396,6 +395,20 @@ class FlaskGroup(AppGroup):
         if context is None or context.app is not app:
             ctx.with_resource(app.app_context())
         return app.cli.get_command(ctx, name)
+
+    def _own_of_application(self, ctx: click.Context, name: str) -> click.Command | None:
+        """An application's own command in place of one that Flask has not, and that loads it anyway."""
+        if name not in {"check", "openapi"}:
+            return None
+        try:
+            app = ctx.ensure_object(ScriptInfo).load_app()
+        except Exception:  # which the command reports itself
+            return None
+        command = app.cli.get_command(ctx, name)
+        context = _cv_app.get(None)
+        if command is not None and (context is None or context.app is not app):
+            ctx.with_resource(app.app_context())
+        return command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands.
@@ -463,26 +476,6 @@ def _plugin_groups() -> list[str]:
     from .loading.shadow import is_installed_as_flask
 
     return ["flask.commands", "kolben.commands"] if is_installed_as_flask() else ["kolben.commands"]
-
-
-def complete_target(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """Offer the programs and packages of the current folder, for a shell's completion.
-
-    :param ctx: the command's context.
-    :param param: the argument.
-    :param incomplete: what has been typed of it.
-    """
-    from click.shell_completion import CompletionItem
-
-    with os.scandir() as entries:
-        names = [
-            entry.name
-            for entry in entries
-            if entry.name.endswith(".py") or os.path.isfile(os.path.join(entry.path, "__init__.py"))
-        ]
-    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
 
 
 # --- kolben run -------------------------------------------------------------------------------

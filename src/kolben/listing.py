@@ -1,14 +1,16 @@
-"""What ``kolben routes`` prints."""
+"""What ``kolben routes`` prints, and what a shell offers as a target."""
 
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 from inspect import iscoroutinefunction, unwrap
 
 import click
 
 if t.TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
     from werkzeug.routing import Rule
 
     from .app import Flask
@@ -59,3 +61,23 @@ def _echo_table(rows: list[dict[str, str]]) -> None:
     click.echo("  ".join("-" * width for width in widths.values()))
     for row in rows:
         click.echo("  ".join(row[key].ljust(width) for key, width in widths.items()))
+
+
+def complete_target(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer the programs and packages of the current folder, for a shell's completion.
+
+    :param ctx: the command's context.
+    :param param: the argument.
+    :param incomplete: what has been typed of it.
+    """
+    from click.shell_completion import CompletionItem
+
+    with os.scandir() as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if entry.name.endswith(".py") or os.path.isfile(os.path.join(entry.path, "__init__.py"))
+        ]
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
