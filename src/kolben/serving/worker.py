@@ -184,8 +184,8 @@ def choose_interface(app: Flask) -> tuple[str, str]:
     awaits = needs_asgi(app)
     if awaits is None:
         return "wsgi", "nothing in it awaits"
-    # Middleware around `wsgi_app` (ProxyFix, instrumentation) is not on the way of an ASGI request.
-    # To leave it out silently would be wrong; async views are answered under WSGI, too.
+    # With middleware around `wsgi_app` (ProxyFix, instrumentation) each request goes the way of WSGI,
+    # over ASGI in a thread: then WSGI itself is the shorter way, and async views are answered there, too.
     if "wsgi_app" in vars(app) and "asgi_app" not in vars(app) and awaits not in _ASGI_ONLY:
         return "wsgi", "it has WSGI middleware"
     return "asgi", f"it has {awaits}"
