@@ -161,6 +161,11 @@ def is_listed(case: dict[str, Any], theirs: dict[str, Any], ours: dict[str, Any]
     environ = case["environ"]
     if environ.get("HTTP_HOST", "").count(":") > 1:
         return True
+    # Control characters in a Location are percent-encoded.
+    if theirs["status"] == ours["status"] and theirs["status"].startswith("30"):
+        raw = environ.get("QUERY_STRING", "") + environ.get("PATH_INFO", "")
+        if any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in raw):
+            return True
     # A read that ends inside of a boundary: Werkzeug keeps a byte of it.
     return (
         case["piece"] != 0

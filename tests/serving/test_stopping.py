@@ -259,6 +259,10 @@ def test_what_runs_is_cleaned_up_before_the_server_ends(
         else:
             receive(client, b"line" if path == "/lines" else b"data")
         assert server.stop() < 8
+    if name == "uvicorn" and path == "/slow":
+        # It ends the application's lifespan without waiting for what it has cancelled.
+        assert sorted(server.said) == sorted(["finally", "teardown", *ENDS]), server.lines
+        return
     assert sorted(server.said[:2]) == ["finally", "teardown"], server.lines
     assert server.said[2:] == ENDS, server.lines
     if name.startswith("kolben"):
