@@ -15,13 +15,13 @@ from typing import Any
 #: these are what the suite reached when the gate was made, and are raised with each test that is written. What a race
 #: decides, and which programs a machine has, is left room for.
 LEAST: dict[str, float] = {
-    "engine/": 96,
-    "routing/": 97.5,
-    "asgi/": 94,
-    "ctx.py": 97.5,
-    "app.py": 97.5,
-    "wrappers.py": 96.5,
-    "": 92.5,
+    "engine/": 97.8,
+    "routing/": 99,
+    "asgi/": 96,
+    "ctx.py": 99.2,
+    "app.py": 99.3,
+    "wrappers.py": 98.4,
+    "": 94.5,
 }
 
 
