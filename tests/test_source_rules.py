@@ -363,6 +363,8 @@ def test_one_word_stands_for_one_thing(name: str) -> None:
 
 def source_classes(name: str) -> t.Iterator[tuple[ast.ClassDef, type]]:
     """The classes of a module, as they are written and as they are at run time."""
+    if name.endswith("sitecustomize"):  # importing it makes `flask` mean Kolben in this process
+        return
     module = importlib.import_module(f"kolben.{name}" if name != "__init__" else "kolben")
     for node in tree_of(name).body:
         made = getattr(module, node.name, None) if isinstance(node, ast.ClassDef) else None
