@@ -66,7 +66,7 @@ def log(app):
 
 
 BEGUN = ["plain before True", "async before True", "outer begins True", "inner begins True"]
-ENDED = ["async after True", "plain after True", "inner ends True", "outer ends True"]
+ENDED = ["inner ends True", "outer ends True", "async after True", "plain after True"]
 
 
 async def lifespan(app, *steps, between=None):
@@ -194,7 +194,7 @@ def test_blueprints_register_them_once(app):
             pass
 
     asyncio.run(test())
-    assert log == ["before", "begin", "after", "end"]
+    assert log == ["before", "begin", "end", "after"]
 
 
 def test_wsgi_starts_before_the_first_request_and_once(app, log):
@@ -306,7 +306,7 @@ def test_under_wsgi_the_end_is_that_of_the_process(tmp_path):
     lines = done.stdout.split("\n")[:-1]
     assert lines[:2] == ["begin", "index"]
     assert sorted(lines[2:4]) == ["async task", "plain task"]
-    assert lines[4:] == ["after program", "end"]
+    assert lines[4:] == ["end", "after program"]
 
 
 # ---- background tasks ---------------------------------------------------------------------

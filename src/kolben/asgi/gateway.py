@@ -97,7 +97,9 @@ def serve_connection(
 
         return serve_websocket(app, scope, receive, send)
     if kind == "lifespan":
-        return lifespan.serve_lifespan(app, scope, receive, send)
+        from .endings import cancelled_requests_end
+
+        return lifespan.serve_lifespan(app, scope, receive, send, cancelled_requests_end)
     return _serve_nothing(kind)
 
 

@@ -107,7 +107,7 @@ class ServedApp(App):
         """Run a generator function, ``async def`` or plain, around the time of serving.
 
         What is before its ``yield`` runs as :meth:`before_serving` functions do, and after those;
-        what is behind it runs after the :meth:`after_serving` functions, in reverse order of
+        what is behind it runs before the :meth:`after_serving` functions, in reverse order of
         registration. A dictionary that it yields is what each request has as ``request.state``.
 
         :raises TypeError: if it is not a generator function.
@@ -417,7 +417,7 @@ class Lifetime:
         self.started = True
 
     async def stop(self) -> None:
-        """Wait for the background tasks, then call the functions that run after serving.
+        """Wait for the background tasks, end the generators, and call the functions for after serving.
 
         :raises Exception: the first that one of them raises; all are called.
         """
@@ -428,9 +428,10 @@ class Lifetime:
         app = self.app
         errors: list[Exception] = []
         async with app_context(app):
+            # What was begun last ends first, as on Quart: generators were begun after `before_serving`.
             generators = reversed(self._generators)
-            steps: list[t.Any] = [partial(_call, f) for f in app.after_serving_funcs]
-            steps += [partial(_finish, generator) for generator in generators]
+            steps: list[t.Any] = [partial(_finish, generator) for generator in generators]
+            steps += [partial(_call, f) for f in app.after_serving_funcs]
             for step in steps:
                 try:
                     await step()
@@ -624,6 +625,7 @@ async def serve_lifespan(
     scope: t.MutableMapping[str, t.Any],
     receive: Callable[[], Awaitable[Message]],
     send: Callable[[dict[str, t.Any]], t.Any],
+    requests_end: Callable[[], Awaitable[None]],
 ) -> None:
     """Start and stop the application when the ASGI server says so (lifespan specification 2.0).
 
@@ -631,12 +633,14 @@ async def serve_lifespan(
     :param scope: what is known of the server.
     :param receive: gives the server's messages.
     :param send: takes ours.
+    :param requests_end: waits for requests that are being ended, before the application is stopped.
     """
     while True:
         message = await receive()
         step = message["type"].rpartition(".")[2]
         if step == "shutdown":
             await close_streams()
+            await requests_end()
         try:
             await (app.startup(scope.get("state")) if step == "startup" else app.shutdown())
         except Exception as error:
