@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
     "sphinx.ext.viewcode",
+    "pictures",
 ]
 exclude_patterns = ["_build"]
 
@@ -41,6 +42,8 @@ intersphinx_mapping = write_inventories(HERE / "_build" / "inventories")
 intersphinx_disabled_reftypes = ["std:doc"]
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["manual.css"]
 html_title = "Kolben"
 html_copy_source = False
 html_show_sourcelink = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import doctest
 import importlib
 import inspect
 import json
@@ -86,6 +87,16 @@ def test_each_program_runs(code: str) -> None:
             result = function()
             if inspect.iscoroutine(result):
                 asyncio.run(result)
+
+
+@pytest.mark.parametrize("page", [page for page in TEXTS if blocks(page, "pycon")])
+def test_what_is_typed_at_the_prompt_is_answered_as_shown(page: str) -> None:
+    for number, text in enumerate(blocks(page, "pycon")):
+        session = doctest.DocTestParser().get_doctest(text, {}, f"{page}-{number}", page, 0)
+        assert session.examples
+        told: list[str] = []
+        doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(session, out=told.append)
+        assert told == []
 
 
 def test_the_first_program_says_hello() -> None:
@@ -203,7 +214,7 @@ OBJECTS: dict[str, Any] = {
     "globals": importlib.import_module("kolben.globals"),
 }
 DOTTED = re.compile(rf"`@?((?:{'|'.join(OBJECTS)})(?:\.\w+)+)(?:\(.*?\))?`")
-OF_INSTANCES = {"app.config", "app.extensions", "app.py"}
+OF_INSTANCES = {"app.config", "app.extensions", "app.py", "kolben.py"}
 
 
 def find(name: str) -> Any:
