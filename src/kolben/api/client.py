@@ -6,8 +6,6 @@ import enum
 import typing as t
 from base64 import b64encode
 from io import BytesIO
-from urllib.error import HTTPError
-from urllib.request import Request as _Request, urlopen
 
 import msgspec
 from werkzeug.datastructures import Headers, MultiDict
@@ -262,11 +260,14 @@ class Remote(Caller):
         self._timeout = timeout
 
     def send(self, builder: EnvironBuilder) -> Reply:  # noqa: D102
+        from urllib.error import HTTPError
+        from urllib.request import Request, urlopen  # with TLS, which most programs never load
+
         environ = builder.get_environ()
         body = environ["wsgi.input"].read()
         query = environ.get("QUERY_STRING")
         url = f"{self._url}{builder.request_uri.partition('?')[0]}{f'?{query}' if query else ''}"
-        request = _Request(url, body or None, dict(builder.headers), method=builder.method)  # noqa: S310
+        request = Request(url, body or None, dict(builder.headers), method=builder.method)  # noqa: S310
         if builder.content_type:
             request.add_header("Content-Type", environ["CONTENT_TYPE"])
         try:

@@ -93,11 +93,11 @@ class Problem(_Typed, HTTPException):
         self.detail = members.pop("detail", None)
         self.instance = members.pop("instance", None)
         HTTPException.__init__(self, self.detail or self.title)
-        wrong = members.keys() ^ self.members.keys()
-        for name in wrong:
-            if name in members or not hasattr(type_of(self), name):
-                verb = "has no" if name in members else "needs its"
-                raise TypeError(f"{type_of(self).__name__} {verb} member {name!r}.")
+        if members.keys() != self.members.keys():
+            for name in members.keys() ^ self.members.keys():
+                if name in members or not hasattr(type_of(self), name):
+                    verb = "has no" if name in members else "needs its"
+                    raise TypeError(f"{type_of(self).__name__} {verb} member {name!r}.")
         self.__dict__.update(members)
 
     def to_dict(self) -> dict[str, t.Any]:

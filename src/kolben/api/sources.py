@@ -237,13 +237,18 @@ class Reading:
         self._found = Found()
 
     def explain(
-        self, error: Exception, unknown: str, readers: dict[Param, JSONReader]
+        self,
+        error: Exception,
+        unknown: str,
+        readers: dict[Param, JSONReader],
+        data: bytes | None = None,
     ) -> Exception:
         """Return what to raise: all the faults; or *error*, if it was none of the request's.
 
         :param error: what made the reading end.
         :param unknown: what becomes of unknown members, ``ignore`` or ``refuse``.
         :param readers: what reads the JSON body.
+        :param data: the body, if it was read already.
         """
         reads = self._plan.reads()
         for param in reads:
@@ -252,14 +257,14 @@ class Reading:
         if unknown == "refuse":
             self._find_unknown([leaf for param in reads for leaf in param.leaves()])
         for param, reader in readers.items():
-            self._read_json(param, reader)
+            self._read_json(param, reader, data)
         found = self._found
         if found.count:
             return InvalidRequest(found.faults, found.count)
         return error
 
-    def _read_json(self, param: Param, reader: JSONReader) -> None:
-        data = read_body(self._context)
+    def _read_json(self, param: Param, reader: JSONReader, data: bytes | None) -> None:
+        data = read_body(self._context) if data is None else data
         if data or param.required:
             if not data:
                 detail = "The body is missing."

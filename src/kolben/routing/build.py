@@ -43,6 +43,23 @@ class Rule(werkzeug.routing.Rule):
             setattr(converter, "to_url", partial(_to_text, converter.to_url))  # noqa: B010
         return converter
 
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        """Return what builds URLs, which is written when the first is built.
+
+        PERF: Werkzeug writes and compiles two functions a rule, 0.3 ms of the 0.35 that a rule takes;
+        most rules never build by them.
+        """
+        write = super()._compile_builder
+        if self.defaults:
+            return write(append_unknown)  # a default that does not fit is told at registration
+
+        def build(rule: t.Any, /, **values: t.Any) -> tuple[str, str]:
+            written = write(append_unknown).__get__(rule, None)
+            setattr(rule, "_build_unknown" if append_unknown else "_build", written)
+            return t.cast("tuple[str, str]", written(**values))
+
+        return build
+
 
 #: The rules of which is known how they build their URLs; a subclass may have other ways.
 RULES: t.Final = (Rule, werkzeug.routing.Rule)
