@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -270,6 +272,129 @@ def test_idle_thread_is_used_again():
 
     assert len(asyncio.run(main())) <= 2
     pool.close(5)
+
+
+async def _hand_over_short_ones(pool, number):
+    results = await asyncio.gather(*[in_thread(len, "abc", pool=pool) for _ in range(number)])
+    assert results == [3] * number
+
+
+def test_short_functions_are_handed_over_in_batches():
+    pool = Workers(10)
+
+    async def main():
+        await _hand_over_short_ones(pool, 40)  # from which the pool knows them
+        loop = asyncio.get_running_loop()
+        told = []
+        tell = loop.call_soon_threadsafe
+        loop.call_soon_threadsafe = lambda *args: (told.append(1), tell(*args))
+        await _hand_over_short_ones(pool, 300)
+        return len(told)
+
+    assert asyncio.run(main()) < 150
+    pool.close(5)
+
+
+def test_nothing_waits_for_a_function_that_is_short_no_more():
+    pool = Workers(10)
+    may_end = threading.Event()
+
+    async def main():
+        await _hand_over_short_ones(pool, 40)
+        before = [asyncio.create_task(in_thread(len, "ab", pool=pool)) for _ in range(3)]
+        waiting = asyncio.create_task(in_thread(may_end.wait, 30, pool=pool))
+        behind = [asyncio.create_task(in_thread(len, "a", pool=pool)) for _ in range(3)]
+        await asyncio.wait([*before, *behind], timeout=20)
+        done = [task.done() for task in (*before, waiting, *behind)]
+        may_end.set()
+        return done, await waiting
+
+    for _ in range(20):
+        may_end.clear()
+        assert asyncio.run(main()) == ([True] * 3 + [False] + [True] * 3, True)
+    pool.close(5)
+
+
+def test_functions_that_wait_for_each_other_all_get_a_thread():
+    pool = Workers(10)
+
+    async def main():
+        await _hand_over_short_ones(pool, 40)
+        barrier = threading.Barrier(10)
+        await asyncio.gather(*[in_thread(barrier.wait, 30, pool=pool) for _ in range(10)])
+
+    asyncio.run(main())
+    pool.close(5)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7])
+def test_each_loop_gets_the_results_of_its_own(limit):
+    pool = Workers(limit)
+    found = {}
+
+    async def main(name):
+        async def one(number):
+            if number % 7 == 0:
+                await asyncio.sleep(0)
+            return await in_thread(lambda: (name, number), pool=pool)
+
+        for _ in range(3):
+            got = await asyncio.gather(*map(one, range(200)))
+            found.setdefault(name, []).append(got == [(name, n) for n in range(200)])
+
+    threads = [threading.Thread(target=lambda n=n: asyncio.run(main(n))) for n in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert found == {name: [True] * 3 for name in "abc"}
+    assert len(pool._threads) <= limit
+    pool.close(5)
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_result_of_a_task_that_was_cancelled_is_dropped(turns):
+    """However far the result has come meanwhile."""
+    pool = Workers(2)
+    dropped = []
+
+    async def main():
+        task = asyncio.create_task(in_thread(lambda: "result", pool=pool, drop=dropped.append))
+        await asyncio.sleep(0)
+        for _ in range(turns):
+            time.sleep(0.01)  # noqa: ASYNC251 (the thread goes on, and not the loop)
+            await asyncio.sleep(0)
+        has_ended = task.done()
+        task.cancel()
+        try:
+            assert await task == "result"
+        except asyncio.CancelledError:
+            assert not has_ended
+            return ["result"]
+        return []
+
+    assert asyncio.run(main()) == dropped
+    pool.close(5)
+
+
+def test_error_is_freed_without_the_garbage_collector():
+    class OwnError(Exception):
+        pass
+
+    def fail():
+        raise OwnError
+
+    async def main():
+        try:
+            await in_thread(fail)
+        except OwnError as error:
+            return weakref.ref(error)
+
+    gc.disable()
+    try:
+        assert asyncio.run(main())() is None
+    finally:
+        gc.enable()
 
 
 def test_number_of_worker_threads_is_configured():

@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from .. import limits, tables
 from ..concurrency import (
+    Pace,
     all_async,
     hook_workers,
     in_thread,
@@ -155,8 +156,8 @@ async def serve_http(  # noqa: C901 (the way of each request; a call for a part 
         if app.engine_plan.limits is not None:
             await _serve_within_limits(app, scope, receive, send, (body, headers, found))
             return
-        if found is _PLAIN:
-            answer = await _answer_in_thread(app, scope, body, receive)
+        if type(found) is Pace:
+            answer = await _answer_in_thread(app, scope, body, receive, found)
         else:
             answer = await _answer_on_loop(app, scope, body, headers, found, receive)
         status, pairs, pieces = answer
@@ -186,8 +187,8 @@ async def _serve_within_limits(
     cancels, seconds = t.cast("tuple[bool, float | None]", app.engine_plan.limits)
     body, headers, found = asked
     answer: Answer | None
-    if found is _PLAIN:
-        answer = await _answer_in_thread(app, scope, body, receive)
+    if type(found) is Pace:
+        answer = await _answer_in_thread(app, scope, body, receive, found)
     elif cancels:
         answering = _answer_on_loop(app, scope, body, headers, found, receive)
         answer = await answer_while_there(answering, watched(scope, body, receive))
@@ -203,18 +204,18 @@ def _is_odd_host(host: bytes) -> bool:
     return is_odd_host(host.decode("latin-1"))
 
 
-#: Says that a request is to go the way of WSGI.
-_PLAIN: t.Any = object()
+#: Says that a request is to go the way of WSGI, as any pace does; to which view is not known.
+_PLAIN = Pace()
 
-#: What the route index says of a path.
-_Found: t.TypeAlias = "Found[Route] | NoRoute | None"
+#: What the route index says of a path; or how long its plain view takes.
+_Found: t.TypeAlias = "Found[Route] | NoRoute | Pace | None"
 
 
 def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _Found:
     """Look for a route to a coroutine function.
 
-    :return: the route index's answer; or ``_PLAIN`` where the way of the request, or the view at
-        its end, is plain.
+    :return: the route index's answer; or a pace where the way of the request, or the view at its end, is
+        plain.
     """
     plan = app.engine_plan
     if (
@@ -224,7 +225,7 @@ def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _F
         or app.config["TRUSTED_HOSTS"] is not None
         or get_current(None) is not None
     ):
-        return t.cast("_Found", _PLAIN)
+        return _PLAIN
     index = plan.routes
     if index.url_map is not app.url_map or index.url_map._remap is not index.stamp:
         index = plan.index_routes(app)
@@ -238,7 +239,7 @@ def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _F
     # PERF: what is prepared already is seen here, without a call (0.06 µs).
     if (route.prepared_at is tables.mark and route.is_async) or _is_async(app, route):
         return found
-    return t.cast("_Found", _PLAIN)
+    return route.pace
 
 
 #: Methods of which a request has no body unless a header announces one. In HTTP/1.1 that is so
@@ -278,13 +279,13 @@ def _is_async(app: Flask, route: Route) -> bool:
 
 
 async def _answer_in_thread(
-    app: Flask, scope: Scope, body: Body | None, receive: Receive
+    app: Flask, scope: Scope, body: Body | None, receive: Receive, pace: Pace
 ) -> Answer:
     """Answer in a worker thread, by the way of WSGI."""
     if body is not None and not _is_too_long(app, body):
         await body.first()
     args = app, scope, body, receive
-    return await in_thread(_answer_plainly, *args, pool=workers, drop=close_answer)
+    return await in_thread(_answer_plainly, *args, pool=workers, drop=close_answer, pace=pace)
 
 
 def _answer_plainly(app: Flask, scope: Scope, body: Body | None, receive: Receive) -> Answer:

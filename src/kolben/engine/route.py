@@ -7,7 +7,7 @@ from functools import partial
 from types import FunctionType
 
 from .. import tables
-from ..concurrency import all_async, is_coroutine_function
+from ..concurrency import Pace, all_async, is_coroutine_function
 from ..ctx import hook_scopes
 from ..globals import get_current
 from ..http.streaming import streams_body
@@ -43,6 +43,7 @@ class Route:
         "is_async",
         "is_careful",
         "names",
+        "pace",
         "plain_at",
         "prepared_at",
         "rule",
@@ -72,6 +73,8 @@ class Route:
         # What a server that is asynchronous itself has to know of the view, and the hooks where all of
         # them are coroutine functions; None where they are not.
         self.is_async = False
+        # How long a plain view takes in a thread.
+        self.pace = Pace()
         #: Whether the view has limits of its own, which the request is to ask for.
         self.has_limits = False
         self.streams_body = False
