@@ -10,16 +10,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import io
-import sys
 import typing as t
 from http.cookies import SimpleCookie
-from pathlib import Path
 
 import pytest
 
 import kolben
-
-BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+from counting import benchmarks_importable, count_calls
 
 #: Calls of Python functions in one request, by workload; the view and start_response are two.
 BUDGETS = {
@@ -67,14 +64,9 @@ class Bench(t.NamedTuple):
 
 @pytest.fixture(scope="module")
 def bench() -> t.Iterator[Bench]:
-    if not BENCHMARKS.is_dir():
-        pytest.skip("the benchmarks are not part of the source distribution")
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
+    with benchmarks_importable():
         names = ("workloads", "worker", "apps._flaskapi", "apps._flaskapi_async")
         yield Bench(*map(importlib.import_module, names))
-    finally:
-        sys.path.remove(str(BENCHMARKS))
 
 
 def request(app: kolben.Flask, environ: dict[str, t.Any], body: bytes) -> tuple[t.Any, ...]:
@@ -91,24 +83,6 @@ def request(app: kolben.Flask, environ: dict[str, t.Any], body: bytes) -> tuple[
     if close is not None:
         close()
     return got[0], got[1], sent
-
-
-def count_calls(function: t.Callable[[], object]) -> int:
-    """Count the Python functions called while *function* runs, itself not included."""
-    calls = 0
-
-    def profile(frame: t.Any, event: str, argument: object) -> None:
-        nonlocal calls
-        # Python 3.11 runs comprehensions as functions, later versions do not.
-        calls += event == "call" and not frame.f_code.co_name.endswith("comp>")
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        function()
-    finally:
-        sys.setprofile(before)
-    return calls - 1
 
 
 @pytest.mark.parametrize("name", BUDGETS)

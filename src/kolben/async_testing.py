@@ -274,7 +274,34 @@ class _Exchange:
                 self._answered.set()
 
 
-class AsyncRequest:
+class _Conversation:
+    """The messages between a client and the application, which is called in a task.
+
+    :param client: the client.
+    """
+
+    _task: asyncio.Future[None]
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._from_app: asyncio.Queue[Message | None] = asyncio.Queue()
+
+    def _begin(self, scope: Scope, receive: t.Callable[[], t.Awaitable[Message]]) -> None:
+        app = self._client.application
+        self._task = asyncio.ensure_future(app.asgi_app(scope, receive, self._from_app.put))
+        self._task.add_done_callback(lambda _: self._from_app.put_nowait(None))
+
+    async def _end(self) -> BaseException | None:
+        """Wait for the application, but not for ever; return what it has raised."""
+        _, running = await asyncio.wait({self._task}, timeout=_END_TIMEOUT)
+        if running:
+            self._task.cancel()
+            await asyncio.wait(running)
+        return None if self._task.cancelled() else self._task.exception()
+
+
+class AsyncRequest(_Conversation):
     """A request that is being made; by :meth:`AsyncClient.request`.
 
     :param client: the client.
@@ -288,11 +315,9 @@ class AsyncRequest:
     headers: Headers | None = None
 
     def __init__(self, client: AsyncClient, path: str, options: dict[str, t.Any]) -> None:
-        self._client = client
+        super().__init__(client)
         self._request = client._client._request_from((path,), options)
         self._scope, body = client._prepare(self._request)
-        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
-        self._from_app: asyncio.Queue[Message | None] = asyncio.Queue()
         self._gone = asyncio.Event()
         self._pieces: list[bytes] = []
         self._is_complete = self._is_sent = False
@@ -306,11 +331,7 @@ class AsyncRequest:
                 declared.append((b"transfer-encoding", b"chunked"))
 
     async def __aenter__(self) -> t.Self:
-        app = self._client.application
-        self._task: asyncio.Future[None] = asyncio.ensure_future(
-            app.asgi_app(self._scope, self._receive, self._from_app.put)
-        )
-        self._task.add_done_callback(lambda _: self._from_app.put_nowait(None))
+        self._begin(self._scope, self._receive)
         return self
 
     async def __aexit__(
@@ -322,13 +343,7 @@ class AsyncRequest:
         if exc_value is None and not self._gone.is_set():
             await self.send_complete()
         await self.disconnect()
-        _, running = await asyncio.wait({self._task}, timeout=_END_TIMEOUT)
-        if running:
-            self._task.cancel()
-            await asyncio.wait(running)
-        if self._task.cancelled():
-            return
-        error = self._task.exception()
+        error = await self._end()
         if exc_value is None and error is not None:
             raise error  # what a view has raised is for the test to see
 
@@ -401,7 +416,7 @@ class AsyncRequest:
         return self._client._response(exchange, self._request)
 
 
-class AsyncWebSocket:
+class AsyncWebSocket(_Conversation):
     """The client's end of a WebSocket; made by :meth:`AsyncClient.websocket`.
 
     :param client: the client.
@@ -422,19 +437,13 @@ class AsyncWebSocket:
     def __init__(
         self, client: AsyncClient, path: str, subprotocols: list[str], options: dict[str, t.Any]
     ) -> None:
-        self._client = client
+        super().__init__(client)
         self._scope, self._request = client._websocket_scope(path, subprotocols, options)
-        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
-        self._from_app: asyncio.Queue[Message | None] = asyncio.Queue()
         self._left = False
 
     async def __aenter__(self) -> t.Self:
-        app = self._client.application
         self._to_app.put_nowait({"type": "websocket.connect"})
-        self._task: asyncio.Future[None] = asyncio.ensure_future(
-            app.asgi_app(self._scope, self._to_app.get, self._from_app.put)
-        )
-        self._task.add_done_callback(lambda _: self._from_app.put_nowait(None))
+        self._begin(self._scope, self._to_app.get)
         try:
             message = await self._next()
             if message["type"] != "websocket.accept":
@@ -454,18 +463,9 @@ class AsyncWebSocket:
         tb: TracebackType | None,
     ) -> None:
         await self.close()
-        await self._end()
-        if exc_value is None and not self._task.cancelled():
-            # What the handler raised is for the test to see.
-            self._task.result()
-
-    async def _end(self) -> None:
-        _, running = await asyncio.wait({self._task}, timeout=_END_TIMEOUT)
-        if running:
-            self._task.cancel()
-            await asyncio.wait(running)
-        if not self._task.cancelled():
-            self._task.exception()  # looked at, so that it is not reported as forgotten
+        error = await self._end()
+        if exc_value is None and error is not None:
+            raise error  # what the handler has raised is for the test to see
 
     async def _next(self) -> Message:
         """The next message of the application's; its error, if it has raised one."""

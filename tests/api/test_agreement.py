@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-import enum
 import json
 import typing as t
 import uuid
@@ -13,15 +12,11 @@ import pydantic
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from api_shapes import Colour, Named, Typed
 from gateways import Asked, call_asgi, call_wsgi
 from kolben.api import API, Meta, Struct
 from kolben.api.faults import Found, JSONReader
 from kolben.api.schemas import Schemas
-
-
-class Colour(enum.Enum):
-    RED = "red"
-    BLUE = "blue"
 
 
 class Cat(Struct, tag="cat"):
@@ -45,16 +40,6 @@ class Pair(Struct, array_like=True):
 class Closed(Struct, forbid_unknown_fields=True):
     a: int
     b: bool = False
-
-
-class Typed(t.TypedDict):
-    a: int
-    b: t.NotRequired[str]
-
-
-class Named(t.NamedTuple):
-    a: int
-    b: str = ""
 
 
 SCALARS: list[t.Any] = [

@@ -4,13 +4,11 @@ The programs are those of ``benchmarks/typed.py``; a budget is the count measure
 """
 
 import io
-import sys
 import typing as t
-from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+from counting import benchmarks_importable, count_calls
 
 #: By workload; the view and start_response are two.
 BUDGETS = {"a": 11, "b": 12, "c": 67, "d": 6, "i": 15}
@@ -18,32 +16,10 @@ BUDGETS = {"a": 11, "b": 12, "c": 67, "d": 6, "i": 15}
 
 @pytest.fixture(scope="module")
 def typed() -> t.Iterator[t.Any]:
-    if not BENCHMARKS.is_dir():
-        pytest.skip("the benchmarks are not part of the source distribution")
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
+    with benchmarks_importable():
         import typed
 
         yield typed
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-def count_calls(function: t.Callable[[], object]) -> int:
-    calls = 0
-
-    def profile(frame: t.Any, event: str, argument: object) -> None:
-        nonlocal calls
-        # Python 3.11 runs comprehensions as functions, later versions do not.
-        calls += event == "call" and not frame.f_code.co_name.endswith("comp>")
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        function()
-    finally:
-        sys.setprofile(before)
-    return calls - 1
 
 
 @pytest.mark.parametrize("name", BUDGETS)

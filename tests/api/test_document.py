@@ -3,7 +3,6 @@
 import dataclasses
 import datetime as dt
 import decimal
-import enum
 import json
 import re
 import subprocess
@@ -12,13 +11,13 @@ import typing as t
 import uuid
 from pathlib import Path
 
-import attrs
 import pydantic
 import pytest
 from openapi_spec_validator import validate
 from werkzeug.datastructures import FileStorage
 from werkzeug.routing import BaseConverter
 
+from api_shapes import Attrs, Colour, Named, Typed
 from kolben.api import (
     API,
     APIBlueprint,
@@ -39,11 +38,6 @@ from kolben.api import (
 )
 
 T = t.TypeVar("T")
-
-
-class Colour(enum.Enum):
-    RED = "red"
-    BLUE = "blue"
 
 
 class Cat(Struct, tag="cat"):
@@ -113,22 +107,6 @@ class Closed(Struct, forbid_unknown_fields=True):
 class Data:
     a: int
     b: list[Closed] = dataclasses.field(default_factory=list)
-
-
-@attrs.define
-class Attrs:
-    a: int
-    b: str = "x"
-
-
-class Typed(t.TypedDict):
-    a: int
-    b: t.NotRequired[str]
-
-
-class Named(t.NamedTuple):
-    a: int
-    b: str = ""
 
 
 class Line(pydantic.BaseModel):
@@ -401,7 +379,7 @@ def test_it_is_the_same_in_every_run() -> None:
         done = subprocess.run(
             [sys.executable, "-c", program],
             cwd=Path(__file__).parent,
-            env={"PYTHONHASHSEED": seed},
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[1])},
             capture_output=True,
             check=True,
         )

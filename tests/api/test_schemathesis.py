@@ -2,17 +2,16 @@
 
 import dataclasses
 import datetime as dt
-import enum
 import typing as t
 import uuid
 
-import attrs
 import pydantic
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
+from api_shapes import Attrs, Colour, Typed
 from kolben import abort
 from kolben.api import (
     API,
@@ -28,11 +27,6 @@ from kolben.api import (
     Query,
     Struct,
 )
-
-
-class Colour(enum.Enum):
-    RED = "red"
-    BLUE = "blue"
 
 
 class Cat(Struct, tag="cat"):
@@ -57,17 +51,6 @@ class Order(Struct, kw_only=True):
 class Data:
     a: int
     b: list[str] = dataclasses.field(default_factory=list)
-
-
-@attrs.define
-class Attrs:
-    a: int
-    b: str = "x"
-
-
-class Typed(t.TypedDict):
-    a: int
-    b: t.NotRequired[str]
 
 
 class Line(pydantic.BaseModel):

@@ -6,10 +6,7 @@ import asyncio
 import contextlib
 import importlib.util
 import json
-import os
 import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-import kolben
+from processes import ServerProcess
 
 websockets = pytest.importorskip("websockets.asyncio.client")
 from websockets.exceptions import ConnectionClosed, InvalidStatus  # noqa: E402
@@ -183,40 +180,17 @@ SERVERS = {
 }  # fmt: skip
 
 
-class Server:
+class Server(ServerProcess):
     """A running server."""
 
     def __init__(self, name: str, folder: Path, command: list[str]) -> None:
         self.name = name
         self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
         (folder / "program.py").write_text(PROGRAM)
         (folder / "limit.toml").write_text("websocket_max_message_size = 100000")
         (folder / "log").touch()
-        source = str(Path(kolben.__file__).parents[1])
-        self.output = (folder / "output").open("wb+")
-        self.process = subprocess.Popen(
-            [sys.executable, *(word.replace("{port}", str(self.port)) for word in command)],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{folder}"},
-            stdout=self.output,
-            stderr=subprocess.STDOUT,
-        )
-        self._wait()
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and self.process.poll() is None:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"{self.name} did not start: {self.said()}")
-
-    def said(self) -> str:
-        return (self.folder / "output").read_text(errors="replace")
+        super().__init__([sys.executable, *command], folder)
+        self.wait()
 
     def lines(self) -> list[str]:
         return (self.folder / "log").read_text().splitlines()
@@ -239,8 +213,7 @@ class Server:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        self.process.wait(15)
-        self.output.close()
+        self.process.wait(15)  # longer is a failure
 
     def connect(self, path, **options):
         options.setdefault("compression", None)

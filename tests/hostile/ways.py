@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
-import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import kolben
+from processes import ServerProcess
 
 from .application import build
 from .peer import exchange
@@ -164,45 +162,14 @@ def _messages(case: Case) -> list[dict[str, Any]]:
     return messages
 
 
-class Served:
+class Served(ServerProcess):
     """The application on a real server, in a process of its own."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-        self.output = (folder / "output").open("wb+")
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "kolben", "serve", str(HERE / "served.py") + ":app"),
-                *("--port", str(self.port), "--workers", "1", "--access-log", "json"),
-            ],
-            env={**os.environ, "PYTHONPATH": str(Path(kolben.__file__).parents[1])},
-            stdout=self.output,
-            stderr=subprocess.STDOUT,
+        command = [sys.executable, "-m", "kolben", "serve", f"{HERE / 'served.py'}:app"]
+        super().__init__(
+            [*command, "--port", "{port}", "--workers", "1", "--access-log", "json"], folder
         )
-
-    def wait(self) -> None:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise AssertionError(f"the server did not start: {self.said()}")
-
-    def said(self) -> str:
-        self.output.seek(0)
-        return self.output.read().decode(errors="replace")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.output.close()
 
     def ask(self, case: Case) -> Answer:
         target = quote(case.path, safe="/%:@!$&'()*+,;=~", encoding="latin-1")

@@ -7,14 +7,13 @@ import importlib.util
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-import kolben
+from processes import ServerProcess
 
 PROGRAM = """
 import asyncio
@@ -203,49 +202,14 @@ SERVERS = {
 IS_ASGI = {"granian-asgi", "uvicorn", "uvicorn-app", "hypercorn"}
 
 
-class Server:
+class Server(ServerProcess):
     """A running server."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.log = folder / "log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
         (folder / "program.py").write_text(PROGRAM)
-        source = str(Path(kolben.__file__).parents[1])
-        command = [word.replace("{port}", str(self.port)) for word in SERVERS[name]]
-        self.output = (folder / "output").open("wb+")
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{folder}"},
-            stdout=self.output,
-            stderr=subprocess.STDOUT,
-        )
-
-    def wait(self) -> None:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise AssertionError(f"{self.name} did not start: {self.said()}")
-
-    def said(self) -> str:
-        self.output.seek(0)
-        return self.output.read().decode(errors="replace")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.output.close()
+        super().__init__(SERVERS[name], folder)
 
     def ask(self, path, method="GET", body=None, headers=(), **kwargs):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
