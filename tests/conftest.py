@@ -8,8 +8,13 @@ import shutil
 from collections.abc import Callable, Generator
 
 import pytest
+from hypothesis import settings
 
 from gateways import gateway as gateway
+
+# How long an example takes is the machine's business.
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 

@@ -187,3 +187,25 @@ def test_a_value_that_a_converter_refuses_beside_defaults_is_left_to_werkzeug() 
     assert index.build("page", {"n": 3}, "") is None
     with pytest.raises(BuildError):
         index.url_map.bind("localhost").build("page", {"n": 3})
+
+
+def test_functions_that_build_urls_are_written_when_the_first_is_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Registration need not wait for them: most rules never build a URL by them."""
+    written: list[str] = []
+    write = WerkzeugRule._get_func_code
+
+    def note(code: Any, name: str) -> Any:
+        written.append(name)
+        return write(code, name)
+
+    monkeypatch.setattr(WerkzeugRule, "_get_func_code", staticmethod(note))
+    rule = Rule("/shops/<int:self>/<path:rule>", endpoint="item")
+    adapter = Map([rule]).bind("localhost")
+    assert written == []
+    values = {"self": 1, "rule": "a/b", "q": "x y"}
+    assert adapter.build("item", values) == "/shops/1/a/b?q=x+y"
+    assert adapter.build("item", values, append_unknown=False) == "/shops/1/a/b"
+    assert adapter.build("item", values) == "/shops/1/a/b?q=x+y"
+    assert len(written) == 2

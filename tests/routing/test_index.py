@@ -347,25 +347,3 @@ def test_a_match_costs_the_same_with_more_rules(shape: str) -> None:
         costs.append([calls_of(partial(index.match, path, "GET")) for path in paths])
     assert costs[0] == costs[1]
     assert len(set(costs[0][:3])) == 1
-
-
-def test_functions_that_build_urls_are_written_when_the_first_is_built(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Registration need not wait for them: most rules never build a URL by them."""
-    written: list[str] = []
-    write = WerkzeugRule._get_func_code
-
-    def note(code: Any, name: str) -> Any:
-        written.append(name)
-        return write(code, name)
-
-    monkeypatch.setattr(WerkzeugRule, "_get_func_code", staticmethod(note))
-    rule = Rule("/shops/<int:self>/<path:rule>", endpoint="item")
-    adapter = Map([rule]).bind("localhost")
-    assert written == []
-    values = {"self": 1, "rule": "a/b", "q": "x y"}
-    assert adapter.build("item", values) == "/shops/1/a/b?q=x+y"
-    assert adapter.build("item", values, append_unknown=False) == "/shops/1/a/b"
-    assert adapter.build("item", values) == "/shops/1/a/b?q=x+y"
-    assert len(written) == 2
