@@ -70,7 +70,7 @@ LATE = {
 REQUEST_PATH: dict[str, str] = {
     "engine.answer": "answer_request _match_slowly match_by_werkzeug _call_with_hooks _finalize _respond"
     " encode_and_save _run_after_hooks encode _save_alone",
-    "globals": "_find_app_context find_request_context _find_app _find_g _find_request"
+    "globals": "_find_app_context find_request_context find_app _find_g _find_request"
     " _find_session",
     "ctx": "push pop match_request copy _leave _tear_down_request _tear_down_app_context",
     "app": "full_dispatch_request preprocess_request dispatch_request finalize_request"
@@ -79,7 +79,7 @@ REQUEST_PATH: dict[str, str] = {
     "sessions": "open_session save_session",
     "routing.index": "match find search build",
     "routing.tree": "descend search reply",
-    "http.fields": "parse_query parse_urlencoded parse_cookies",
+    "http.fields": "parse_query parse_urlencoded parse_fields multi_dict parse_cookies",
 }
 
 #: Work that registration is for: never at request time.

@@ -74,7 +74,11 @@ def current_request_context() -> RequestContext | None:
     return None if context is None else context.request_context
 
 
-def _find_app() -> Flask:
+def find_app() -> Flask:
+    """Return the application at work.
+
+    :raises RuntimeError: outside a context.
+    """
     context = get_current(None)
     if context is None:
         raise RuntimeError(_NO_APP)
@@ -180,12 +184,19 @@ class _Proxy(LocalProxy[T]):
         return key in self._get_current_object()  # type: ignore[operator]
 
 
-# PERF: an attribute without a call of the function that finds the request (0.04 µs).
+# PERF: CPython 3.11 looks for an attribute on the proxy first, and makes an AttributeError, before it
+# asks __getattr__: 0.35 µs an attribute instead of 0.08. What the proxy has itself are special names.
+_OF_PROXY = frozenset(name for name in dir(_Proxy) if name.startswith("_")) | {"_help", "_named"}
+_own_attribute = object.__getattribute__
+
+
 class _RequestProxy(_Proxy["Request"]):
     __slots__ = ()
     __doc__ = _about
 
-    def __getattr__(self, name: str) -> t.Any:
+    def __getattribute__(self, name: str) -> t.Any:
+        if name in _OF_PROXY:
+            return _own_attribute(self, name)
         context: t.Any = get_current(None)
         if context is None:
             raise RuntimeError(_NO_REQUEST)
@@ -193,23 +204,43 @@ class _RequestProxy(_Proxy["Request"]):
         return getattr(context.make_request() if request is None else request, name)
 
 
-# PERF: an attribute without a call of the function that finds the namespace (0.04 µs).
 class _GProxy(_Proxy["_AppCtxGlobals"]):
     __slots__ = ()
     __doc__ = _about
 
-    def __getattr__(self, name: str) -> t.Any:
+    def __getattribute__(self, name: str) -> t.Any:
+        if name in _OF_PROXY:
+            return _own_attribute(self, name)
         context: t.Any = get_current(None)
         if context is None:
             raise RuntimeError(_NO_APP)
         found: _AppCtxGlobals | None = context.own_g
         return getattr(context.make_g() if found is None else found, name)
 
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        setattr(_find_g(), name, value)
+
+    def __contains__(self, key: t.Any) -> bool:
+        return key in _find_g()
+
+
+class _AppProxy(_Proxy["Flask"]):
+    __slots__ = ()
+    __doc__ = _about
+
+    def __getattribute__(self, name: str) -> t.Any:
+        if name in _OF_PROXY:
+            return _own_attribute(self, name)
+        context = get_current(None)
+        if context is None:
+            raise RuntimeError(_NO_APP)
+        return getattr(context.app, name)
+
 
 _required: t.Any = object()
 
 # What an unbound proxy calls itself, as it always has.
-for _proxy_class in t.cast("tuple[t.Any, ...]", (_Proxy, _RequestProxy, _GProxy)):
+for _proxy_class in t.cast("tuple[t.Any, ...]", (_Proxy, _RequestProxy, _GProxy, _AppProxy)):
     _proxy_class.__name__ = LocalProxy.__name__
 
 
@@ -326,7 +357,7 @@ def _proxy(
 
 app_ctx: AppContext = _proxy("app_ctx", _find_app_context)
 request_ctx: RequestContext = _proxy("request_ctx", find_request_context)
-current_app: Flask = _proxy("current_app", _find_app)
+current_app: Flask = _proxy("current_app", find_app, _AppProxy)
 g: _AppCtxGlobals = _proxy("g", _find_g, _GProxy)
 request: Request = _proxy("request", _find_request, _RequestProxy)
 session: SessionMixin = _proxy("session", _find_session)

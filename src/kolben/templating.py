@@ -8,7 +8,13 @@ from collections import ChainMap
 from jinja2 import BaseLoader, Environment as BaseEnvironment, Template, TemplateNotFound
 from jinja2.runtime import Context, new_context
 
-from .globals import current_app, current_request_context, get_current, request as request
+from .globals import (
+    current_app as current_app,
+    current_request_context,
+    find_app,
+    get_current,
+    request as request,
+)
 from .helpers import stream_with_context
 from .signals import before_render_template, template_rendered
 
@@ -251,7 +257,7 @@ def stream_template_string(source: str, **context: t.Any) -> Iterator[str]:
 
 
 def _app() -> Flask:
-    return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]
+    return find_app()
 
 
 def _render(app: Flask, template: Template, context: dict[str, t.Any]) -> str:

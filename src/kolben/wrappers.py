@@ -22,7 +22,7 @@ from . import json
 from .debughelpers import attach_enctype_error_multidict
 from .globals import current_app as current_app, get_current
 from .http.connection import ConnectionReaders
-from .http.fields import new_dict, parse_cookies, parse_query, parse_urlencoded, update_dict
+from .http.fields import parse_cookies, parse_fields, parse_query, parse_urlencoded
 from .http.headers import (
     BODIES,
     MOST_ORDINARY_HEADERS,
@@ -250,22 +250,13 @@ class Request(ConnectionReaders):
         given = self._query_string
         text = self.environ.get("QUERY_STRING", "") if given is None else given.decode("latin1")
         kind = self.parameter_storage_class
-        if "%" in text or kind is not ImmutableMultiDict or not text.isascii():
-            self.args = args = parse_query(text, kind)
-            return args
-        # PERF: as `parse_query` does, without its three calls (0.15 µs).
-        values: dict[str, list[str]] = {}
-        for field in text.replace("+", " ").split("&"):
-            name, _, value = field.partition("=")
-            if name not in values:
-                if field:
-                    values[name] = [value]
-            elif field:
-                values[name].append(value)
-        args = new_dict(ImmutableMultiDict)
-        update_dict(args, values)
+        # PERF: one call less (0.05 µs) than `parse_query`, for all but what no client sends.
+        if kind is ImmutableMultiDict and text.isascii():
+            args: MultiDict[str, str] = parse_fields(text)
+        else:
+            args = parse_query(text, t.cast("type[MultiDict[str, str]]", kind))
         self.args = args
-        return args  # type: ignore[no-any-return] # made by the name of its class
+        return args
 
     @lazy
     def cookies(self) -> ImmutableMultiDict[str, str]:
