@@ -64,7 +64,9 @@ class Asked:
         return [self.body] if isinstance(self.body, bytes) else list(self.body)
 
     def all_headers(self) -> list[tuple[str, str]]:
-        headers = [("host", "localhost"), *self.headers]
+        headers = list(self.headers)
+        if not any(name == "host" for name, _ in headers):
+            headers.insert(0, ("host", "localhost"))
         if self.chunked:
             headers.append(("transfer-encoding", "chunked"))
         elif self.body is not None:

@@ -31,6 +31,7 @@ from .debughelpers import FormDataRoutingRedirect
 from .engine.answer import answer_request
 from .engine.entry import asgi_entry
 from .engine.lifetime import ServedApp
+from .engine.owners import owners_of
 from .engine.plan import DECIDES, WITHIN, Plan, know_ours, overrides_none
 from .engine.results import wrap_result
 from .engine.saving import save_session
@@ -53,6 +54,7 @@ from .helpers import (
 )
 from .limits import limit_time
 from .logging import printable
+from .problems import check_choice
 from .sansio.app import App as App
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .signals import (
@@ -362,6 +364,9 @@ class Flask(ServedApp):
         :param environ: the environment.
         """
         self._use_session_store()
+        check_choice(self.config.get("PROBLEM_DETAILS"), "PROBLEM_DETAILS")
+        for name, blueprint in self.blueprints.items():
+            check_choice(blueprint.problem_details, f"problem_details of blueprint {name!r}")
         context = RequestContext(self, environ)
         # Made at once, while this context is not in force yet: an error in a request class of
         # the user's must leave nothing behind.
@@ -651,7 +656,11 @@ class Flask(ServedApp):
         # A proxied error without a code, and a redirect of the URL map's, are responses.
         if e.code is None or isinstance(e, RoutingException):
             return e
-        handler = self._find_error_handler(e, find_request_context().blueprint_names())
+        context = find_request_context()
+        names = context.blueprint_names()
+        if not names and self.prefix_owners:
+            names = owners_of(context, e)
+        handler = self._find_error_handler(e, names)
         if handler is None:
             return e
         result: ft.ResponseReturnValue = self.ensure_sync(handler)(e)
@@ -788,6 +797,9 @@ class Flask(ServedApp):
     def _complete_registration(self) -> None:
         """Do what is left to be done before requests are answered."""
         self._use_session_store()
+        check_choice(self.config.get("PROBLEM_DETAILS"), "PROBLEM_DETAILS")
+        for name, blueprint in self.blueprints.items():
+            check_choice(blueprint.problem_details, f"problem_details of blueprint {name!r}")
         if not _PROTECTION.isdisjoint(self.config):
             # PERF: here, because it takes 1 ms to import what few applications need.
             from .protection import protect

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -154,24 +156,47 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     return {"environ": environ, "body": body, "piece": draw(st.sampled_from([0, 0, 1, 3]))}
 
 
-def is_listed(case: dict[str, Any], theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
+def is_listed(
+    flask: Flask, case: dict[str, Any], theirs: dict[str, Any], ours: dict[str, Any]
+) -> bool:
     """Whether a difference is one of docs/differences.md: ours is right, or refuses more."""
     if "raised" in theirs or theirs["status"].startswith("5"):
         return "raised" not in ours and not ours["status"].startswith("5")
-    environ = case["environ"]
-    if environ.get("HTTP_HOST", "").count(":") > 1:
-        return True
-    # Control characters in a Location are percent-encoded.
-    if theirs["status"] == ours["status"] and theirs["status"].startswith("30"):
-        raw = environ.get("QUERY_STRING", "") + environ.get("PATH_INFO", "")
-        if any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in raw):
-            return True
-    # A read that ends inside of a boundary: Werkzeug keeps a byte of it.
-    return (
-        case["piece"] != 0
-        and "multipart" in environ["CONTENT_TYPE"]
-        and theirs["status"] == ours["status"]
-    )
+    if TWO_PORTS.search(case["environ"].get("HTTP_HOST", "")):
+        # No host for us; Werkzeug drops the last port. The rest of the answer is that to no host.
+        return same(flask.ask(with_host(case, "")), ours)
+    if ours["status"][:2] == "30" and escaped(theirs) == escaped(ours):
+        # Control characters are percent-encoded in a Location, and in the page that names it.
+        return all(letter not in CONTROLS for letter in dict(ours["headers"])["Location"])
+    if case["piece"] and "multipart" in case["environ"]["CONTENT_TYPE"]:
+        # Where a read ends inside of a boundary Werkzeug keeps a byte of it. Ours depends on no read.
+        whole = {**case, "piece": 0}
+        return flask.ask(whole) == exchange(application(), whole) == ours
+    return False
+
+
+TWO_PORTS = re.compile(r":[^]:]*:[^]:]*$")
+CONTROLS = frozenset(map(chr, (*range(32), *range(127, 160))))
+
+
+def with_host(case: dict[str, Any], host: str) -> dict[str, Any]:
+    return {**case, "environ": {**case["environ"], "HTTP_HOST": host}}
+
+
+def same(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
+    return theirs == ours or escaped(theirs) == escaped(ours)
+
+
+def escaped(answer: dict[str, Any]) -> Any:
+    """An answer's status, Location and page as they are with control characters percent-encoded."""
+
+    def escape(text: str) -> str:
+        return "".join(quote(c, encoding="latin-1") if c in CONTROLS else c for c in text)
+
+    headers = [
+        (name, escape(value)) for name, value in answer["headers"] if name != "Content-Length"
+    ]
+    return answer["status"], headers, escape(answer["body"])
 
 
 # The suite tries the same requests each time; `make fuzz` tries others.
@@ -186,4 +211,4 @@ def test_kolben_answers_as_flask_or_as_is_listed(flask: Flask, case: dict[str, A
     theirs, ours = flask.ask(case), exchange(application(), case)
     assert "raised" not in ours or "raised" in theirs
     if ours != theirs:
-        assert is_listed(case, theirs, ours), (theirs, ours)
+        assert is_listed(flask, case, theirs, ours), (theirs, ours)

@@ -8,10 +8,10 @@ from werkzeug.exceptions import HTTPException
 
 from ..app import Flask
 from ..globals import get_current
+from ..problems import as_problem
 from .document import About
 from .operations import APIBlueprint, Registers, type_view
 from .pages import serve_document
-from .problems import as_problem
 
 if t.TYPE_CHECKING:
     from ..testing import FlaskClient

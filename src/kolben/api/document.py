@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import NODEFAULT
 
+from ..problems import MIMETYPE, reason
 from . import kinds
 from .answers import JSON, Answer
-from .problems import MIMETYPE, Fault, InvalidRequest, Problem, reason
+from .problems import Fault, InvalidRequest, Problem
 from .schemas import REF, Schemas
 
 if t.TYPE_CHECKING:

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from ..blueprints import Blueprint, BlueprintSetupState
 from ..concurrency import is_coroutine_function
 from ..globals import request
+from ..problems import as_problem
 from ..views import MethodView
 from ..websockets import WebSocketView
 from . import compile as compiling
@@ -23,10 +24,10 @@ from .document import About
 from .kinds import NODEFAULT
 from .pages import serve_document
 from .plan import Plan, Planner, place_of, signature_of, variables_of
-from .problems import Problem, as_problem
 
 if t.TYPE_CHECKING:
     from ..sansio.app import App
+    from .problems import Problem
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 _unset: t.Any = object()

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import re
 import typing as t
-from http import HTTPStatus
 
 import msgspec
 from werkzeug.exceptions import HTTPException, UnprocessableEntity, default_exceptions
 
-from ..globals import get_current
+from ..problems import MIMETYPE, problem_type, reason
 from ..wrappers import Response
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-MIMETYPE = "application/problem+json"
 PROBLEM_HEADER = ("Content-Type", MIMETYPE)
 #: The most faults that are listed of one request; the ``detail`` has their number.
 MOST_FAULTS = 100
@@ -55,6 +52,8 @@ class Problem(_Typed, HTTPException):
     :param instance: a URI of this occurrence.
     """
 
+    #: It makes its own response, wherever it is raised.
+    __problem__: t.ClassVar[bool] = True
     detail: str | None = None
     instance: str | None = None
 
@@ -168,33 +167,6 @@ def _is_of_class(name: str, annotation: t.Any) -> bool:
     return name in _OWN or name.startswith("_") or "ClassVar" in str(annotation)
 
 
-def reason(status: int) -> str:
-    """Return the phrase of a status (RFC 9110, section 15).
-
-    :param status: the status code.
-    """
-    if status == 422:
-        return "Unprocessable Content"  # which older Pythons call by its older name
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
-
-
-def problem_type(kind: t.Any) -> str:
-    """Return the URI of a problem: below ``PROBLEM_TYPES`` where that is configured.
-
-    :param kind: the problem's class, or the text to make its last part of.
-    """
-    context = get_current(None)
-    base = None if context is None else context.app.config.get("PROBLEM_TYPES")
-    if not base:
-        return "about:blank"
-    name = kind if isinstance(kind, str) else kind.__name__
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", name)
-    return f"{base.rstrip('/')}/{'-'.join(words).lower()}"
-
-
 class Fault(msgspec.Struct, omit_defaults=True, rename={"where": "in"}):
     """One thing that is wrong with a request.
 
@@ -254,24 +226,3 @@ class Unauthorized(Problem, status=401):
         if self.challenge is not None:
             headers.append(("WWW-Authenticate", self.challenge))
         return headers
-
-
-def as_problem(error: HTTPException) -> t.Any:
-    """Return the response of any HTTP error as a problem.
-
-    :param error: the error, of Werkzeug's or of the program's.
-    """
-    if isinstance(error, Problem) or error.response is not None or error.code is None:
-        return error
-    if error.code < 400:
-        return error
-    document = {"type": problem_type(error.name), "title": reason(error.code), "status": error.code}
-    if error.description is not None and error.description != type(error).description:
-        document["detail"] = error.description
-    # Of the server: some headers are not for every one.
-    environ = getattr(get_current(None), "environ", None)
-    headers = [pair for pair in error.get_headers(environ) if pair[0] != "Content-Type"]
-    return Response(_encode(document), error.code, headers, mimetype=MIMETYPE)
-
-
-as_problem.__problems__ = True  # type: ignore[attr-defined] # it gives a problem as it is

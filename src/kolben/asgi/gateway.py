@@ -36,6 +36,7 @@ from ..engine.answer import (
     encode_and_save,
     match_by_werkzeug,
 )
+from ..engine.owners import owners_of
 from ..engine.plan import WITHIN, overrides_none
 from ..engine.saving import save_session
 from ..engine.teardown import failed_response, preserve_contexts, report, to_report
@@ -419,7 +420,7 @@ async def _leave_with(
     if error is None or failure is not None:
         return answer
     await drop_answer(answer)
-    return await prepare(failed_response(app, error), context.environ)
+    return await prepare(failed_response(app, error, context), context.environ)
 
 
 def _respond(response: t.Any, environ: WSGIEnvironment) -> Answer | None:
@@ -547,7 +548,10 @@ async def _handle_user_exception(
         t.cast("HTTPException", error).code is None or isinstance(error, RoutingException)
     ):
         return error
-    handler = app._find_error_handler(error, context.blueprint_names())
+    names = context.blueprint_names()
+    if not names and app.prefix_owners:
+        names = owners_of(context, error)
+    handler = app._find_error_handler(error, names)
     if handler is None:
         if is_answer:
             return error

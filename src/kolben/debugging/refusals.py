@@ -23,18 +23,23 @@ if t.TYPE_CHECKING:
 MOST_ROUTES = 300
 
 
-def explain_refusal(app: Flask, request: Request, error: HTTPException) -> Response | None:
+def explain_refusal(
+    app: Flask, request: Request, error: HTTPException, is_problem: bool = False
+) -> Response | None:
     """Make the page of an error that no handler of the application has answered.
 
     :param app: the application, in debug mode.
     :param request: the request.
     :param error: the error.
+    :param is_problem: whether problem details were chosen, whatever the client accepts.
     :return: the page; None where there is nothing to be explained, or a client that names no media
         types, to which the page is sent that it would get without debug mode.
     """
     media_type = negotiate(request.headers)
     if media_type is None or error.response is not None:
         return None
+    if is_problem:
+        media_type = JSON
     page = None
     if isinstance(error, NotFound):
         page = _not_found(app, request, error)

@@ -19,6 +19,8 @@ from ..wrappers import Request, Response
 from .route import Route, index_routes
 
 if t.TYPE_CHECKING:
+    from werkzeug.routing import Map
+
     from ..app import Flask
     from ..routing.index import RouteIndex
 
@@ -56,6 +58,7 @@ class Plan:
         "json_type",
         "limits",
         "opens_session_late",
+        "owners",
         "quiet_at",
         "routes",
         "session_cookie",
@@ -78,6 +81,8 @@ class Plan:
         #: Under ASGI, whether an ``async def`` view is cancelled when its client leaves, and for how many
         #: seconds a response may be sent; None where neither is configured.
         self.limits: tuple[bool, float | None] | None = None
+        #: Leads from paths to the blueprints that own them (`engine/owners.py`); None until it is needed.
+        self.owners: Map | None = None
         #: The URL rules, as the engine looks paths up in them.
         self.routes: RouteIndex[Route]
         #: For requests that match no rule: most, and HEAD and OPTIONS.
@@ -110,6 +115,7 @@ class Plan:
         if "flask" in sys.modules:
             warn_of_flask(app.logger)
         app._got_first_request = True
+        self.owners = None
         self.index_routes(app)
         self.unrouted = Route(None), Route(None, is_careful=True)
         limits = app.config.get("CANCEL_ON_DISCONNECT", False), app.config.get("RESPONSE_TIMEOUT")

@@ -11,9 +11,11 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from ..globals import current_request_context, find_request_context
 from ..views import View
+from .owners import as_chosen
 
 if t.TYPE_CHECKING:
     from ..app import Flask
+    from ..ctx import RequestContext
     from ..wrappers import Response
 
 
@@ -75,11 +77,14 @@ def _convert(app: Flask, result: t.Any) -> t.Any:
         return app.json.response(result)
     environ = find_request_context().environ
     if isinstance(result, HTTPException):
-        if app.config["DEBUG"] and (page := _explain(app, result)) is not None:
+        if app.blueprints or app.config.get("PROBLEM_DETAILS"):
+            result = error_response(app, find_request_context(), result)
+        elif app.config["DEBUG"] and (page := _explain(app, result)) is not None:
             return page
-        # PERF: calling the exception as a WSGI application and gathering what it sends takes
-        # 60 µs; it makes its response itself.
-        result = result.get_response(environ)
+        else:
+            # PERF: calling the exception as a WSGI application and gathering what it sends takes
+            # 60 µs; it makes its response itself.
+            result = result.get_response(environ)
     if isinstance(result, BaseResponse) or callable(result):
         try:
             return app.response_class.force_type(t.cast("t.Any", result), environ)
@@ -90,14 +95,31 @@ def _convert(app: Flask, result: t.Any) -> t.Any:
     raise TypeError(_wrong_type(result))
 
 
-def _explain(app: Flask, error: HTTPException) -> Response | None:
+def error_response(app: Flask, context: RequestContext, error: HTTPException) -> t.Any:
+    """Make the response of an HTTP error that no handler has answered, as it was chosen.
+
+    :param app: the application.
+    :param context: the request's context.
+    :param error: the error.
+    """
+    made, is_problem, varies = as_chosen(context, error)
+    if app.config["DEBUG"] and (page := _explain(app, error, is_problem)) is not None:
+        return page
+    if isinstance(made, HTTPException):
+        made = made.get_response(context.environ)
+    if varies and error.response is None:
+        made.vary.add("Accept")
+    return made
+
+
+def _explain(app: Flask, error: HTTPException, is_problem: bool = False) -> Response | None:
     """In debug mode, return the page that says why no route answers a request."""
     context = find_request_context()
     if app.testing or not isinstance(error, (NotFound, MethodNotAllowed)):
         return None
     from ..debugging.refusals import explain_refusal
 
-    return explain_refusal(app, context.request, error)
+    return explain_refusal(app, context.request, error, is_problem)
 
 
 def _unpack(result: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:

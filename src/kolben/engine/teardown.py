@@ -13,6 +13,7 @@ from werkzeug.exceptions import InternalServerError
 
 from ..ctx import PRESERVE
 from ..signals import got_request_exception
+from .results import error_response
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -56,7 +57,7 @@ def leave(
         report(app, context, error)
         if start_response is not None and is_answer:
             _close(body)
-            return _answer_failed(app, environ, start_response, error)
+            return _answer_failed(app, context, environ, start_response, error)
     return body
 
 
@@ -111,19 +112,22 @@ def report(app: Flask, context: RequestContext, error: Exception) -> None:
         app.log_exception(exc_info)
 
 
-def failed_response(app: Flask, error: Exception) -> Response:
+def failed_response(app: Flask, error: Exception, context: RequestContext) -> Response:
     """Make the answer of a request whose teardown has failed. No hook and no handler sees it.
 
     :param app: the application.
     :param error: the error of the teardown function.
+    :param context: the request's context, which was left.
     """
-    made: t.Any = InternalServerError(original_exception=error).get_response()
+    with context.activate():
+        made = error_response(app, context, InternalServerError(original_exception=error))
     response: t.Any = app.response_class.force_type(made)
     return t.cast("Response", response)
 
 
 def _answer_failed(
     app: Flask,
+    context: RequestContext,
     environ: WSGIEnvironment,
     start_response: StartResponse,
     error: Exception,
@@ -131,6 +135,7 @@ def _answer_failed(
     """Answer a WSGI server in place of the answer that it was told to start (PEP 3333, "exc_info").
 
     :param app: the application.
+    :param context: the request's context.
     :param environ: the environment.
     :param start_response: takes status and headers.
     :param error: the error of the teardown function.
@@ -140,7 +145,7 @@ def _answer_failed(
     def start_anew(status: str, headers: list[tuple[str, str]], _: t.Any = None) -> t.Any:
         return start_response(status, headers, exc_info)
 
-    return failed_response(app, error)(environ, t.cast("t.Any", start_anew))
+    return failed_response(app, error, context)(environ, t.cast("t.Any", start_anew))
 
 
 def is_same_fault(error: BaseException, other: BaseException | None) -> bool:

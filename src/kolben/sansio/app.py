@@ -176,6 +176,8 @@ class App(Scaffold):
         self.shell_context_processors: list[ft.ShellContextProcessorCallable] = []
         #: Blueprints by the name they are registered under, dotted where nested.
         self.blueprints: dict[str, Blueprint] = {}
+        #: The blueprints that own their prefixes, with name, prefix and subdomain of each registration.
+        self.prefix_owners: list[tuple[Blueprint, str, str | None, str | None]] = []
         #: Whatever extensions keep with the application, by the extension's name.
         self.extensions: dict[str, t.Any] = {}
         self._got_first_request = False

@@ -149,6 +149,12 @@ class Blueprint(Scaffold):
     """
 
     _got_registered_once = False
+    _owns_prefix = False
+
+    #: How its HTTP errors are sent that no handler answers: True for problem details (RFC 9457),
+    #: ``"accept"`` for what each client asks for, False for pages. None leaves it to the blueprint
+    #: around it, and to ``PROBLEM_DETAILS``.
+    problem_details: bool | t.Literal["accept"] | None = None
 
     def __init__(
         self,
@@ -186,6 +192,18 @@ class Blueprint(Scaffold):
         #: The group of the commands.
         self.cli_group = cli_group
         self._blueprints: list[tuple[Blueprint, dict[str, t.Any]]] = []
+
+    @property
+    def owns_prefix(self) -> bool:
+        """Whether its error handlers answer 404 and 405 for all paths below its prefix, on its subdomain,
+        though no route leads there; in Flask only the application's do. Set before it is registered.
+        """
+        return self._owns_prefix
+
+    @owns_prefix.setter
+    def owns_prefix(self, value: bool) -> None:
+        self._check_setup_finished("owns_prefix")
+        self._owns_prefix = value
 
     if t.TYPE_CHECKING:
 
@@ -294,6 +312,8 @@ class Blueprint(Scaffold):
         app.blueprints[name] = self
         self._got_registered_once = True
         state = self.make_setup_state(app, options, first)
+        if self.owns_prefix:
+            app.prefix_owners.append((self, name, state.url_prefix, state.subdomain))
 
         if self.has_static_folder:
             state.add_url_rule(
