@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import ssl
+import subprocess
 import sys
 import textwrap
 
@@ -36,7 +37,7 @@ def clean_process(monkeypatch):
     modules = {*sys.modules}
     yield
     for name in sys.modules.keys() - modules:
-        if name.startswith("made_") or name == "app":
+        if name.startswith("made_") or name in {"app", "wsgi"}:
             del sys.modules[name]
     os.environ.clear()
     os.environ.update(before)
@@ -146,6 +147,16 @@ def test_wsgi_py_and_app_py_are_found_by_themselves(folder):
         ScriptInfo().load_app()
     (folder / "app.py").write_text("from kolben import Flask\nx = Flask('found')")
     assert ScriptInfo().load_app().name == "found"
+
+
+def test_the_folders_own_program_comes_before_a_wsgi_py_that_is_installed(
+    folder, tmp_path_factory, monkeypatch
+):
+    installed = tmp_path_factory.mktemp("installed")
+    (installed / "wsgi.py").write_text("from kolben import Flask\nx = Flask('another')")
+    monkeypatch.syspath_prepend(str(installed))
+    (folder / "app.py").write_text("from kolben import Flask\nx = Flask('own')")
+    assert ScriptInfo().load_app().name == "own"
 
 
 def test_the_environment_names_the_application(module, monkeypatch):
@@ -583,3 +594,36 @@ def test_an_applications_own_command_comes_before_one_that_flask_has_not(module)
         """
     )
     assert invoke("--app", "made_app", "check").output == "mine: shop\n"
+
+
+# Errors of the program
+
+
+def run_in(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "kolben", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("command", [["routes"], ["shell"], ["run"], ["openapi"], ["--help"]])
+def test_an_error_of_the_program_begins_with_the_programs_line(folder, command):
+    (folder / "app.py").write_text("from kolben import Flask\napp = Flask(__name__)\n1 / 0\n")
+    lines = run_in(folder, *command).stderr.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert "app.py" in lines[1]
+    assert "line 3" in lines[1]
+    assert "ZeroDivisionError: division by zero" in lines
+
+
+def test_a_program_that_cannot_be_compiled_is_shown_by_its_line_alone(folder):
+    (folder / "app.py").write_text("def broken(:\n")
+    result = run_in(folder, "routes")
+    assert result.returncode == 1
+    first, *_, last = result.stderr.splitlines()
+    assert "app.py" in first
+    assert "line 1" in first
+    assert last.startswith("SyntaxError:")

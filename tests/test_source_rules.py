@@ -61,6 +61,7 @@ LATE = {
     ("engine.results", "debugging.refusals"): "the pages of 404 and 405",
     # A command is imported when it is called, so that the others start quickly.
     ("cli", "serving.development"): "kolben run",
+    ("cli", "debugging.frames"): "an error of the program",
     ("cli", "__init__"): "the package's version",
     # What is looked for is an application.
     ("loading.locate", "app"): "finding a Flask object in a module",

@@ -28,6 +28,7 @@ from .loading.locate import (
     locate_app as locate_app,
     prepare_import as prepare_import,
     split_target,
+    usual_programs,
 )
 
 if t.TYPE_CHECKING:
@@ -95,7 +96,7 @@ class ScriptInfo:
         if self.app_import_path:
             path, name = split_target(self.app_import_path)
             return locate_app(prepare_import(path), name)
-        for path in ("wsgi.py", "app.py"):
+        for path in usual_programs():
             app = locate_app(prepare_import(path), None, raise_if_not_found=False)
             if app is not None:
                 return app
@@ -426,9 +427,9 @@ class FlaskGroup(AppGroup):
         except NoAppException as error:
             click.secho(f"Error: {error.format_message()}\n", err=True, fg="red")
         except Exception:
-            import traceback
+            from .debugging.frames import format_from_program_on
 
-            click.secho(f"{traceback.format_exc()}\n", err=True, fg="red")
+            click.secho(f"{format_from_program_on(sys.exc_info())}\n", err=True, fg="red")
         return sorted(names)
 
     def make_context(
@@ -882,7 +883,13 @@ def main() -> None:
     except RuntimeError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
-    cli.main()
+    try:
+        cli.main()
+    except Exception:
+        from .debugging.frames import format_from_program_on
+
+        click.echo(format_from_program_on(sys.exc_info()), err=True, nl=False)
+        sys.exit(1)
 
 
 # To tools that ask for their names, and in pickles, they are part of this module.

@@ -34,6 +34,7 @@ _FRAMEWORK = frozenset(
         "socketserver",
         "http",
         "contextlib",
+        "importlib",
         "runpy",
         "contextvars",
     )
@@ -81,11 +82,24 @@ def from_program_on(exc_info: t.Any) -> t.Any:
     """Leave out the frames of the framework that stand above the program's first.
 
     :param exc_info: an error, as :func:`sys.exc_info` returns it.
-    :return: the same, with the inner part of its traceback; all of it where no frame is another's.
+    :return: the same, with the inner part of its traceback; all of it where no frame is another's,
+        and none of it where a program could not be compiled: the error itself names the line.
     """
     kind, error, traceback = exc_info
-    inner = next((s for s in _steps(traceback) if not is_framework(_module_of(s))), traceback)
+    inner = next((s for s in _steps(traceback) if not is_framework(_module_of(s))), None)
+    if inner is None and not isinstance(error, SyntaxError):
+        inner = traceback
     return kind, error, inner
+
+
+def format_from_program_on(exc_info: t.Any) -> str:
+    """Write an error for a terminal, its traceback as :func:`from_program_on` shortens it.
+
+    :param exc_info: the error, as :func:`sys.exc_info` returns it.
+    """
+    import traceback
+
+    return "".join(traceback.format_exception(*from_program_on(exc_info)))
 
 
 def place_of(error: BaseException) -> str:

@@ -218,6 +218,15 @@ def _explain_import_error(module_name: str) -> str:
     )
 
 
+def usual_programs() -> list[str]:
+    """The program files to try where none is named: ``wsgi.py``, then ``app.py``.
+
+    What is in the current folder comes first: a project that is installed beside this one may have
+    a ``wsgi.py`` of its own on the path.
+    """
+    return sorted(["wsgi.py", "app.py"], key=lambda name: not os.path.isfile(name))
+
+
 def split_target(target: str) -> tuple[str, str | None]:
     r"""Divide ``path:name`` at its colon, which is not the one of ``C:\path``.
 

@@ -538,15 +538,12 @@ def _show_failure() -> WSGIApplication:
 
     The process that serves prints it too; the one that only watches leaves that to the other.
     """
-    import traceback
-
     failure = sys.exception()
     assert failure is not None
     if is_running_from_reloader():
-        from ..debugging.frames import from_program_on
+        from ..debugging.frames import format_from_program_on
 
-        kind, error, shown = from_program_on(sys.exc_info())
-        traceback.print_exception(kind, error, shown)
+        sys.stderr.write(format_from_program_on(sys.exc_info()))
 
     def failed(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         raise failure from None
