@@ -9,7 +9,7 @@ from __future__ import annotations
 from . import json as json
 from .app import Flask as Flask
 from .blueprints import Blueprint as Blueprint
-from .concurrency import run_sync as run_sync
+from .concurrency import nonblocking as nonblocking, run_sync as run_sync
 from .config import Config as Config, secure_defaults as secure_defaults
 from .ctx import (
     after_this_request as after_this_request,

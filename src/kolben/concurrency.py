@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import contextvars
+import logging
 import sys
 import threading
 import time
@@ -37,6 +38,9 @@ if t.TYPE_CHECKING:
 
 P = t.ParamSpec("P")
 R = t.TypeVar("R")
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+
+logger = logging.getLogger(__name__)
 
 #: The event loop of the server that is handling the current request, where plain code may leave
 #: coroutines to it. Set for each request under ASGI.
@@ -786,13 +790,99 @@ def is_coroutine_function(function: t.Callable[..., t.Any]) -> bool:
     return not plain or (_MARK in function.__dict__ and iscoroutinefunction(function))
 
 
-def all_async(functions: t.Iterable[t.Any]) -> tuple[t.Any, ...] | None:
-    """Return the functions where all of them are coroutine functions, else None.
-
-    :param functions: the functions.
-    """
-    listed = tuple(functions)
-    return listed if all(map(is_coroutine_function, listed)) else None
-
-
 _MARK = "_is_coroutine_marker"
+
+
+# -- plain code on the loop -----------------------------------------------------------------
+
+
+def nonblocking(function: F) -> F:
+    """Mark a plain view, hook, handler or provider that never waits: ASGI servers then need no thread for it.
+
+    It runs on the event loop, as an ``async def`` function does, and nothing else is answered meanwhile: no
+    database, no file, no other service, no ``time.sleep``, no long calculation. Under WSGI the mark changes
+    nothing. Decorators that stand above it and keep the function's attributes, as :func:`functools.wraps`
+    does, are on the loop, too.
+
+    .. code-block:: python
+
+        @app.get("/health")
+        @nonblocking
+        def health():
+            return {"status": "ok"}
+
+    :param function: the function.
+    :return: the same function.
+    :raises TypeError: for what cannot be marked.
+    """
+    try:
+        setattr(function, _NEVER_BLOCKS, True)
+    except AttributeError:
+        raise TypeError(f"{function!r} cannot be marked: write a function that calls it.") from None
+    return function
+
+
+def never_blocks(function: t.Any) -> bool:
+    """Tell whether a function is marked with :func:`nonblocking`.
+
+    :param function: the function.
+    """
+    return getattr(function, _NEVER_BLOCKS, False) is True
+
+
+def may_block(function: F) -> F:
+    """Take back the mark of :func:`nonblocking`, which a function has taken over from another one.
+
+    :param function: the function.
+    :return: the same function.
+    """
+    setattr(function, _NEVER_BLOCKS, False)
+    return function
+
+
+_NEVER_BLOCKS = "_kolben_nonblocking"
+
+#: A marked function that holds the loop for longer than this is warned of, in seconds.
+HELD = 0.1
+
+
+def awaitable(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Awaitable[t.Any]]:
+    """Return a coroutine function that calls a plain function, on the loop.
+
+    :param function: the function, which never blocks.
+    """
+    was_warned = False
+
+    async def call(*args: t.Any) -> t.Any:
+        nonlocal was_warned
+        began = monotonic()
+        try:
+            return function(*args)
+        finally:
+            if (held := monotonic() - began) > HELD and not was_warned:
+                was_warned = True
+                logger.warning(
+                    "%r is marked as nonblocking and has held the event loop for %.1f s: nothing else was"
+                    " answered meanwhile. Without the mark it runs in a thread.",
+                    function,
+                    held,
+                )
+
+    return call
+
+
+def on_loop(functions: t.Iterable[t.Any]) -> tuple[t.Any, ...] | None:
+    """Return what an event loop can await in place of each of some functions.
+
+    :param functions: coroutine functions, and plain ones.
+    :return: None where one of them may block.
+    """
+    found = []
+    for function in functions:
+        if is_coroutine_function(function):
+            found.append(function)
+        elif never_blocks(function):
+            found.append(awaitable(function))
+        else:
+            return None
+    return tuple(found)

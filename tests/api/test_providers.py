@@ -1,11 +1,12 @@
 """Functions that provide values: called once, and gone on with when the answer is complete."""
 
+import threading
 import typing as t
 
 import pytest
 
 from gateways import Gateway
-from kolben import Flask
+from kolben import Flask, nonblocking
 from kolben.api import (
     API,
     APIBlueprint,
@@ -111,6 +112,45 @@ def test_each_provider_is_called_once_and_before_those_that_need_it(gateway: Gat
     reply = gateway.get(api(), "/plain", headers=BEARER)
     assert reply.text == '{"name":"ann@db db"}'
     assert seen == ["open", "user", "view", "commit", "close"]
+
+
+@pytest.mark.parametrize(
+    ("provider_is_marked", "is_async", "on_loop"),
+    [
+        (True, False, [True, True]),
+        (False, False, [False, False]),
+        (True, True, [True, True]),
+        (False, True, [False, True]),
+    ],
+)
+def test_views_and_providers_that_never_block(
+    provider_is_marked: bool, is_async: bool, on_loop: list[bool]
+) -> None:
+    """A view that is marked runs on the loop where all that provides for it does, too."""
+    where: list[bool] = []
+
+    def note() -> str:
+        where.append(threading.current_thread() is threading.main_thread())
+        return "noted"
+
+    if provider_is_marked:
+        nonblocking(note)
+    app = API("program")
+
+    @app.get("/plain")
+    @nonblocking
+    def plain(noted: t.Annotated[str, note], number: int = 0) -> User:
+        where.append(threading.current_thread() is threading.main_thread())
+        return User(f"{noted} {number}")
+
+    @app.get("/async")
+    async def later(noted: t.Annotated[str, note], number: int = 0) -> User:
+        where.append(threading.current_thread() is threading.main_thread())
+        return User(f"{noted} {number}")
+
+    reply = Gateway("asgi").get(app, f"/{'async' if is_async else 'plain'}?number=3")
+    assert (reply.status, reply.text) == (200, '{"name":"noted 3"}')
+    assert where == on_loop
 
 
 def test_plain_and_asynchronous_ones_go_with_either_kind_of_view(gateway: Gateway) -> None:

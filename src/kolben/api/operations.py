@@ -13,7 +13,7 @@ from functools import partial
 from werkzeug.exceptions import HTTPException
 
 from ..blueprints import Blueprint, BlueprintSetupState
-from ..concurrency import is_coroutine_function
+from ..concurrency import is_coroutine_function, never_blocks
 from ..globals import request
 from ..problems import as_problem
 from ..views import MethodView
@@ -176,7 +176,7 @@ class Operation:
             reads, providers = self.plan.reads(), self.plan.providers
         except NameError:
             # Names that cannot be resolved yet; the variables of the URL are known without.
-            reads, providers = [], []
+            reads, providers = [], None
             parameters = signature_of(self.view).parameters.values()
             path = [(one.name, one.default) for one in parameters if one.name in self.variables]
             path = [
@@ -189,9 +189,12 @@ class Operation:
         self.arguments = tuple(dict(path))
         self.defaults = tuple(one for one in dict(path).values() if one is not NODEFAULT)
         is_async = is_coroutine_function(self.view)
-        self.is_async = is_async or any(one.is_async for one in providers)
+        self.is_async = is_async or any(one.is_async for one in providers or ())
         self.passes_by_name = not inspect.isfunction(self.view) or hasattr(self.view, "__wrapped__")
-        self.function = compiling.stub(self)
+        never_blocks_at_all = providers is not None and all(
+            one.is_async or never_blocks(one.function) for one in providers
+        )
+        self.function = compiling.stub(self, never_blocks_at_all)
 
     @property
     def variables(self) -> list[str]:

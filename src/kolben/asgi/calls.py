@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..concurrency import all_async, in_thread, is_coroutine_function
+from ..concurrency import in_thread, on_loop
 from ..ctx import raise_failures
 from ..engine.plan import overrides_none
 from ..globals import reset_current, set_current
@@ -29,8 +29,8 @@ async def call(function: Callable[..., t.Any], *args: t.Any) -> t.Any:
     :param function: a coroutine function, or a plain one.
     :param args: its arguments.
     """
-    if is_coroutine_function(function):
-        return await t.cast("t.Any", function)(*args)
+    if (awaited := on_loop((function,))) is not None:
+        return await awaited[0](*args)
     return await in_thread(function, *args)
 
 
@@ -100,7 +100,7 @@ async def tear_down(
     signal: NamedSignal,
     error: BaseException | None,
 ) -> None:
-    """Call teardown functions, by a step of the application unless all are coroutine functions.
+    """Call teardown functions, by a step of the application unless the loop can await all of them.
 
     :param app: the application.
     :param step: the application's method that calls them.
@@ -108,11 +108,12 @@ async def tear_down(
     :param signal: the signal that the step sends.
     :param error: what the functions are told.
     """
-    if signal.receivers or not overrides_none(app, (step.__name__,)) or all_async(hooks) is None:
+    awaited = on_loop(hooks)
+    if signal.receivers or not overrides_none(app, (step.__name__,)) or awaited is None:
         await in_thread(step, error)
         return
     failures: list[BaseException] = []
-    for hook in hooks:
+    for hook in awaited:
         try:
             await hook(error)
         except BaseException as failure:

@@ -20,10 +20,11 @@ from werkzeug.wrappers import Response as BaseResponse
 from .. import limits, tables
 from ..concurrency import (
     Pace,
-    all_async,
     hook_workers,
     in_thread,
     is_coroutine_function,
+    never_blocks,
+    on_loop,
     server_loop,
     workers,
 )
@@ -506,11 +507,11 @@ async def _run_after_hooks(
 ) -> Response:
     """The twin of `Flask.finalize_request`, where there are after-request functions.
 
-    :param hooks: those of the route, where all of them are coroutine functions.
+    :param hooks: those of the route, where the loop can await all of them.
     """
     if context.has_after_functions and hooks is not None:
-        functions = context._after_request_functions
-        hooks = None if all_async(functions) is None else (*functions, *hooks)
+        functions = on_loop(context._after_request_functions)
+        hooks = None if functions is None else (*functions, *hooks)
     if hooks is None or request_finished.receivers:
         return await in_thread(app.finalize_request, result)
     response = app.make_response(result)
@@ -529,7 +530,8 @@ async def _dispatch(app: Flask, context: ASGIRequestContext) -> t.Any:
         answers_options = getattr(rule, "provide_automatic_options", False)
         if is_coroutine_function(view) and not (request.method == "OPTIONS" and answers_options):
             return await t.cast("t.Any", view)(**(request.view_args or {}))
-        return await in_thread(app.dispatch_request, pool=workers)
+        if not never_blocks(view):
+            return await in_thread(app.dispatch_request, pool=workers)
     return app.dispatch_request()
 
 
@@ -556,8 +558,8 @@ async def _handle_user_exception(
         if is_answer:
             return error
         raise error
-    if is_coroutine_function(handler):
-        return await t.cast("t.Any", handler)(error)
+    if (awaited := on_loop((handler,))) is not None:
+        return await awaited[0](error)
     return await in_thread(while_handling, error, handler)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from types import FunctionType
 
 from .. import tables
-from ..concurrency import Pace, all_async, is_coroutine_function
+from ..concurrency import Pace, awaitable, is_coroutine_function, never_blocks, on_loop
 from ..ctx import hook_scopes
 from ..globals import get_current
 from ..http.streaming import streams_body
@@ -59,9 +59,9 @@ class Route:
         self.answers_options = bool(getattr(rule, "provide_automatic_options", False))
         # Marks, as `Plan` explains them: while this one holds, the rest is as it was prepared.
         self.prepared_at: object = None
-        # The view, to be called with the values in the order of their names.
+        # The view, to be called with the values in the order of their names, or awaited where it is async.
         self.view: t.Callable[..., t.Any]
-        # The same, and the hooks before and after it, all ready to be called plainly; None for hooks
+        # The view, and the hooks before and after it, all ready to be called plainly; None for hooks
         # that cannot be prepared, which the named step looks up at each request.
         self.call: t.Callable[..., t.Any]
         self.before: tuple[t.Callable[[], t.Any], ...] = ()
@@ -71,7 +71,7 @@ class Route:
         # Holds while no hook or signal sees the response of this or any other route.
         self.plain_at: object = None
         # What a server that is asynchronous itself has to know of the view, and the hooks where all of
-        # them are coroutine functions; None where they are not.
+        # them can be awaited on its loop; None where they cannot.
         self.is_async = False
         # How long a plain view takes in a thread.
         self.pace = Pace()
@@ -94,20 +94,23 @@ class Route:
             view = limit_time(app, view)
             self.view = by_position(view, self.names)
             self.call = by_position(app.ensure_sync(view), self.names)
-            self.is_async = is_coroutine_function(view)
-            self.streams_body = streams_body(view)
+            is_async = is_coroutine_function(view)
+            self.streams_body = is_async and streams_body(view)
+            if not is_async and never_blocks(view):
+                self.view, is_async = awaitable(self.view), True
+            self.is_async = is_async
         inwards = hook_scopes(self.endpoint)[0]
         before = tables.listed(app.before_request_funcs, inwards)
         if before is None or app.url_value_preprocessors:
             before = [_preprocess]
-        self.async_before = all_async(before)
+        self.async_before = on_loop(before)
         announce = [_announce_start] if request_started.receivers else []
         self.before = (*announce, *map(app.ensure_sync, before))
         is_direct = not (self.before or self.is_careful or self.rule is None)
         self.direct_at = mark if is_direct else None
         after = tables.listed(app.after_request_funcs, inwards)
         self.after = None if after is None else tuple(map(app.ensure_sync, reversed(after)))
-        self.async_after = None if after is None else all_async(after[::-1])
+        self.async_after = None if after is None else on_loop(after[::-1])
         is_plain = (
             not app.after_request_funcs
             and not self.is_careful
