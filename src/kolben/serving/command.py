@@ -1,4 +1,4 @@
-"""``kolben serve``: an application behind Granian, with settings that suit it.
+"""``kolben serve``: an application behind Granian or uvicorn, with settings that suit it.
 
 This module reads the command line and checks it, in a process that never imports the application.
 :mod:`kolben.serving.supervisor` then starts the workers and :mod:`kolben.serving.worker` is what runs in them.
@@ -12,27 +12,27 @@ import socket
 import sys
 import typing as t
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from ..helpers import get_debug_flag
 from .address import explain_address
-from .worker import Facts, Target, examine
+from .worker import Facts, Serving, Target, examine
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.process import BaseProcess
+
     from ..cli import ScriptInfo
     from .observability import LogFormat
 
 #: Plain views that wait (for a database, another server) at the same time, in one worker.
-DEFAULT_THREADS = 8
+DEFAULT_THREADS = {"wsgi": 8, "asgi": 40}
 
 #: As many connections wait to be accepted.
 _BACKLOG = 1024
-
-#: Requests that one worker has at hand. Further connections are not accepted: under WSGI another worker
-#: takes them, or they wait in the kernel at no cost.
-_BACKPRESSURE = {"wsgi": 256, "asgi": 1024}
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Options:
 
     host: str
     port: int
+    server: str
     interface: str
     workers: int | None
     threads: int | None
@@ -80,6 +81,14 @@ class _Command(click.Command):
     envvar="PORT",
     show_envvar=True,
     help="The port to listen on; 0 for any free one.",
+)
+@click.option(
+    "--server",
+    type=click.Choice(("granian", "uvicorn")),
+    default="granian",
+    show_default=True,
+    help="What serves. uvicorn, of the extra 'uvicorn', passes on all that WebSockets may want, and"
+    " serves over ASGI only.",
 )
 @click.option(
     "--interface",
@@ -142,11 +151,12 @@ def serve_command(ctx: click.Context, /, target: str | None, **options: t.Any) -
     imported, so a call of app.run() under 'if __name__ == "__main__":' has no effect.
 
     SIGTERM and CTRL+C stop the server; SIGHUP loads the application anew, without a pause. Needs the
-    extra 'serve': pip install "kolben[serve]".
+    extra 'serve', or with '--server uvicorn' the extra 'uvicorn': pip install "kolben[serve]".
     """
-    _require_granian()
+    told = Options(**options)
+    _require_server(told)
     _leave_development_out(ctx)
-    serve(_find_target(ctx, target), Options(**options))
+    serve(_find_target(ctx, target), told)
 
 
 def _fail(message: str, status: int = 1) -> t.NoReturn:
@@ -154,11 +164,33 @@ def _fail(message: str, status: int = 1) -> t.NoReturn:
     sys.exit(status)
 
 
-def _require_granian() -> None:
-    try:
-        import granian  # noqa: F401
-    except ImportError:
+def _require_server(options: Options) -> None:
+    """Say at once what the server lacks, or cannot do."""
+    if options.server == "uvicorn":
+        from .by_uvicorn import is_installed
+
+        if not is_installed():
+            _fail(
+                "'--server uvicorn' needs uvicorn and a library for WebSockets: install them with"
+                " 'pip install \"kolben[uvicorn]\"'."
+            )
+        if options.interface == "wsgi":
+            _fail(
+                "uvicorn serves over ASGI only, plain views too: leave '--interface wsgi' out, or"
+                " '--server uvicorn'.",
+                2,
+            )
+    elif find_spec("granian") is None:
         _fail("'kolben serve' needs Granian: install it with 'pip install \"kolben[serve]\"'.")
+    if options.reload and find_spec("watchfiles") is None:
+        _fail(
+            "'--reload' needs watchfiles: install it with"
+            f" 'pip install \"kolben[{_EXTRAS[options.server]}]\"'."
+        )
+
+
+#: Which extra brings a server.
+_EXTRAS = {"granian": "serve", "uvicorn": "uvicorn"}
 
 
 def _leave_development_out(ctx: click.Context) -> None:
@@ -220,6 +252,8 @@ def serve(target: Target, options: Options) -> None:
         _fail(facts.problem, 2)
     if options.interface != "auto":
         facts = replace(facts, interface=options.interface, reason="as told")
+    elif options.server == "uvicorn" and facts.interface != "asgi":
+        facts = replace(facts, interface="asgi", reason="uvicorn serves nothing else")
     target = replace(
         target,
         interface=facts.interface,
@@ -269,38 +303,38 @@ def _examine(target: Target) -> Facts:
 def _start(
     target: Target, options: Options, workers: int, listener: socket.socket, banner: str
 ) -> None:
-    from granian.constants import Interfaces, SSLProtocols
-    from granian.log import LogLevels
-
     from .supervisor import Supervisor
 
-    is_wsgi = target.interface == "wsgi"
-    Supervisor(
-        target,
+    if options.server == "uvicorn":
+        from .by_uvicorn import supervise
+    else:
+        from .by_granian import supervise
+    serving = Serving(
         listener,
-        options.grace,
-        on_ready=lambda: click.echo(banner, err=True),
-        reload_folders=[Path.cwd()] if options.reload else (),
-        address=options.host,
-        port=listener.getsockname()[1],
-        interface=Interfaces.WSGI if is_wsgi else Interfaces.ASGI,
-        workers=workers,
-        blocking_threads=(options.threads or DEFAULT_THREADS) if is_wsgi else 1,
-        backlog=_BACKLOG,
-        backpressure=_BACKPRESSURE[target.interface],
-        websockets=not is_wsgi,
-        # Its warnings are about figures that are chosen on purpose here.
-        log_level=LogLevels.error,
-        log_dictconfig=_log_config(),
-        ssl_cert=options.tls_cert,
-        ssl_key=options.tls_key,
-        # TLS 1.3 alone, which Granian asks for, leaves out clients that are still about.
-        ssl_protocol_min=SSLProtocols.tls12,
-    ).run()
+        options.host,
+        listener.getsockname()[1],
+        workers,
+        options.threads or DEFAULT_THREADS[target.interface],
+        _BACKLOG,
+        _log_config(),
+        options.tls_cert,
+        options.tls_key,
+    )
+
+    def run(make_process: Callable[..., BaseProcess]) -> None:
+        Supervisor(
+            make_process,
+            workers,
+            options.grace,
+            on_ready=lambda: click.echo(banner, err=True),
+            reload_folders=[Path.cwd()] if options.reload else (),
+        ).run()
+
+    supervise(target, serving, run)
 
 
 def _log_config() -> dict[str, t.Any]:
-    """Granian's messages go to standard error: standard output is the access log's."""
+    """The server's messages go to standard error: standard output is the access log's."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -314,6 +348,7 @@ def _log_config() -> dict[str, t.Any]:
         },
         "loggers": {
             "_granian": {"handlers": ["console"], "propagate": False},
+            "uvicorn": {"handlers": ["console"], "propagate": False},
             "kolben.serve": {"handlers": ["console"], "level": "INFO", "propagate": False},
         },
     }
@@ -346,7 +381,7 @@ def _banner(
     name = target.path or "the application"
     scheme = "https" if options.tls_cert else "http"
     host = f"[{options.host}]" if ":" in options.host else options.host
-    threads = options.threads or (DEFAULT_THREADS if target.interface == "wsgi" else 40)
+    threads = options.threads or DEFAULT_THREADS[target.interface]
     holds = " (each request holds one, a stream too)" if target.interface == "wsgi" else ""
     lines = [
         f" * Serving {name} over {target.interface.upper()} ({facts.reason})",

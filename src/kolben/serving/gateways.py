@@ -134,7 +134,7 @@ def _warn_of_lost_headers() -> None:
         _warned.add("headers")
         logger.warning(
             "Headers of websocket.accept(), and with them the session cookie, do not reach the client:"
-            " Granian leaves them out. uvicorn, hypercorn and gunicorn's asgi worker pass them on."
+            " Granian leaves them out. 'kolben serve --server uvicorn' passes them on."
         )
 
 
@@ -164,15 +164,23 @@ def _closing(start_response: t.Any) -> t.Any:
 # --- ASGI -----------------------------------------------------------------------------------------
 
 
-def asgi_gateway(app: t.Any, link: Link) -> Callable[..., t.Any]:
+def asgi_gateway(
+    app: t.Any,
+    link: Link,
+    cancel_requests: Callable[[], None] | None = None,
+    passes_headers: bool = False,
+) -> Callable[..., t.Any]:
     """Return what the server calls for each connection over ASGI.
 
     :param app: the application.
     :param link: says when the worker leaves.
+    :param cancel_requests: cancels what is still being answered, on the event loop; by default as Granian
+        needs it.
+    :param passes_headers: whether the headers that a WebSocket is accepted with reach the client.
     :return: an ASGI application.
     """
-    sockets = _OpenSockets()
-    lifespan = _Lifespan(link, sockets)
+    sockets = _OpenSockets(passes_headers)
+    lifespan = _Lifespan(link, sockets, cancel_requests or _cancel_granians_tasks)
     link.on_leave = lifespan.close_what_has_no_end
     link.on_cut = lifespan.cancel_requests
     link.on_end = lifespan.end_by_force
@@ -193,9 +201,12 @@ def asgi_gateway(app: t.Any, link: Link) -> Callable[..., t.Any]:
 class _Lifespan:
     """The lifespan of the application, which ends by the server's word or by force."""
 
-    def __init__(self, link: Link, sockets: _OpenSockets) -> None:
+    def __init__(
+        self, link: Link, sockets: _OpenSockets, cancel_requests: Callable[[], None]
+    ) -> None:
         self._link = link
         self._sockets = sockets
+        self._cancel_requests = cancel_requests
         self._loop: t.Any = None
         self._force: asyncio.Event
         self._forced = False
@@ -256,7 +267,7 @@ class _Lifespan:
     def cancel_requests(self) -> None:
         """Cancel what is still being answered, from another thread."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(_cancel_requests)
+            self._loop.call_soon_threadsafe(self._cancel_requests)
 
     def end_by_force(self) -> None:
         """Shut the application down, from another thread, though the server still waits."""
@@ -265,8 +276,8 @@ class _Lifespan:
         self._loop.call_soon_threadsafe(self._force.set)
 
 
-def _cancel_requests() -> None:
-    """Cancel the tasks in which the server has called the application."""
+def _cancel_granians_tasks() -> None:
+    """Cancel the tasks in which Granian has called the application."""
     import asyncio
 
     from granian._futures import _future_watcher_wrapper
@@ -291,8 +302,9 @@ _HANDLERS_END = 2.0
 class _OpenSockets:
     """The WebSockets of a worker, which are closed when it leaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, passes_headers: bool) -> None:
         self.leaving = False
+        self.passes_headers = passes_headers
         self._open: set[_Socket] = set()
         self._loop: t.Any = None
 
@@ -343,10 +355,11 @@ class _Socket:
         self.accepted = False
 
     async def send(self, message: t.Any) -> None:
-        if message["type"] == "websocket.accept" and message.get("headers"):
+        is_accept = message["type"] == "websocket.accept"
+        if is_accept and message.get("headers") and not self._sockets.passes_headers:
             _warn_of_lost_headers()
         await self._send(message)
-        if not self.accepted and message["type"] == "websocket.accept":
+        if is_accept and not self.accepted:
             self.accepted = True
             if self._sockets.leaving:
                 await self.restart()

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import typing as t
+from functools import partial
 
 from .memory import Caretaker
 
@@ -50,7 +51,8 @@ class Link:
 
     def __init__(self, control: Connection, listener: int, grace: float) -> None:
         self.control = control
-        self.listener = listener
+        #: Called first when the worker leaves, in the thread that watches.
+        self.stop_accepting: Callable[[], None] = partial(_stop_accepting, listener)
         self.parent = os.getppid()
         self._cut_after = grace - min(_CLEAN_UP, grace * _CLEAN_UP_SHARE)
         self._end_after = grace
@@ -112,7 +114,7 @@ class Link:
             return
         self._left_at = time.monotonic()
         self.leaving = True
-        _stop_accepting(self.listener)
+        self.stop_accepting()
         self.on_leave()
 
     def _look_at_the_clock(self) -> None:

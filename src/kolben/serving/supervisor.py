@@ -1,12 +1,13 @@
-"""The main process of ``kolben serve``: Granian's, with another way of changing workers.
+"""The main process of ``kolben serve``: it starts the workers, changes them and ends them.
 
-Granian starts and serves. What differs from its own supervisor, and why:
+It knows no server: what runs in a worker is made by :mod:`kolben.serving.by_granian` or
+:mod:`kolben.serving.by_uvicorn`. What it promises with either:
 
 - All workers accept from one socket. With a socket for each, connections that wait at a worker which
   ends are reset; so new code can be taken over without a failed request.
 - A worker says when it has loaded the application. Only then do old workers leave; when new code does
   not load, the old workers stay.
-- A worker that leaves lets its clients know first (see :mod:`kolben.serving.worker`).
+- A worker that leaves lets its clients know first (see :mod:`kolben.serving.leaving`).
 - A worker that dies is replaced, however often: at most once a second.
 """
 
@@ -14,21 +15,17 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
+import signal
+import sys
 import threading
 import time
 import typing as t
-from functools import partial
-
-from granian._granian import SocketHolder
-from granian.server.mp import MPServer, WorkerProcess
-
-from .worker import Target, load_gateway
 
 if t.TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from multiprocessing.connection import Connection
+    from multiprocessing.context import BaseContext
+    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
 logger = logging.getLogger("kolben.serve")
@@ -47,31 +44,55 @@ _RESPAWN_INTERVAL = 1.0
 _GLANCE = 0.1
 
 
-class Worker(WorkerProcess):  # type: ignore[misc]
-    """A worker process, and the connection to it."""
+def worker_context() -> BaseContext:
+    """How worker processes are started: as is usual here, but for ``forkserver``.
+
+    That one, Python 3.14's default on Linux, does not pass the listening socket on.
+
+    :return: a context of :mod:`multiprocessing`.
+    """
+    method = multiprocessing.get_start_method()
+    return multiprocessing.get_context(method if method in {"fork", "spawn"} else "spawn")
+
+
+class Worker:
+    """A worker process, and the connection to it.
+
+    :param idx: its number.
+    :param process: the process, which was not started yet.
+    :param pipe: our end of the connection, and the worker's.
+    :param on_death: called when it has ended unasked, in a thread.
+    """
 
     def __init__(
-        self, parent: Supervisor, idx: int, target: t.Any, args: t.Any, pipe: tuple[Connection, ...]
+        self,
+        idx: int,
+        process: BaseProcess,
+        pipe: tuple[Connection, Connection],
+        on_death: Callable[[Worker], None],
     ) -> None:
+        self.idx = idx
+        self.process = process
         self.control, self._far_end = pipe
+        self.birth = time.monotonic()
         self.gone = threading.Event()
         self.failure: str | None = None
-        super().__init__(parent, idx, target, args)
+        self._on_death = on_death
+        self._is_dismissed = False
 
     def start(self) -> None:
         """Start the process."""
-        super().start()
+        self.process.start()
         # Held by the worker alone, so that its end is noticed here.
         self._far_end.close()
+        threading.Thread(target=self._watch).start()
 
-    def _watcher(self) -> None:
-        # Called in a thread of its own; the only place that waits for the process: two that do
-        # can lose its end between them.
-        self.inner.join()
+    def _watch(self) -> None:
+        # The only place that waits for the process: two that do can lose its end between them.
+        self.process.join()
         self.gone.set()
-        if not self.interrupt_by_parent:
-            supervisor: t.Any = self.parent
-            supervisor.notice_death(self)
+        if not self._is_dismissed:
+            self._on_death(self)
 
     def is_alive(self) -> bool:
         """Tell whether the process runs.
@@ -97,45 +118,53 @@ class Worker(WorkerProcess):  # type: ignore[misc]
 
     def say_farewell(self) -> None:
         """Let the worker tell its clients to close their connections."""
-        self.interrupt_by_parent = True
+        self._is_dismissed = True
         try:
             self.control.send(None)
         except OSError:
             pass  # it has ended
 
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        self.process.terminate()
 
-class Supervisor(MPServer):  # type: ignore[misc]
+    def kill(self) -> None:
+        """End the process by force."""
+        self.process.kill()
+
+
+class Supervisor:
     """Starts, replaces and stops the workers.
 
-    :param target: what the workers load.
-    :param listener: the socket to accept from.
+    :param make_process: makes a worker's process, which was not started yet, of its number and its end of
+        the connection to this process.
+    :param workers: how many workers to run.
     :param grace: how long a leaving worker may take to finish its requests, in seconds.
     :param on_ready: called when all workers can take requests.
     :param reload_folders: where a changed file starts new workers; empty for nowhere.
-    :param settings: passed to Granian.
     """
 
     def __init__(
         self,
-        target: Target,
-        listener: socket.socket,
+        make_process: Callable[[int, Connection], BaseProcess],
+        workers: int,
         grace: float,
         on_ready: Callable[[], None],
         reload_folders: Sequence[Path] = (),
-        **settings: t.Any,
     ) -> None:
-        super().__init__(target.path or "", **settings)
-        # Set by Granian's handler of SIGHUP.
-        self.reload_signal = False
-        self.wrks: list[t.Any] = []
-        self.interrupt_children: list[t.Any] = []
-        self.listener = listener
-        self.grace = grace
+        self.workers: list[Worker] = []
+        self._make_process = make_process
+        self._count = workers
+        self._grace = grace
         self._on_ready = on_ready
         self._reload_folders = reload_folders
-        self._load = partial(load_gateway, target, os.fstat(listener.fileno()).st_ino)
-        self._leaving: list[t.Any] = []
+        self._leaving: list[Worker] = []
+        self._dead: list[Worker] = []
+        # When a worker that has died is started again, by its number.
         self._due: dict[int, float] = {}
+        self._wake = threading.Event()
+        self._is_stopped = False
+        self._is_changed = False
         self._in_a_hurry = False
 
     def run(self) -> None:
@@ -143,71 +172,70 @@ class Supervisor(MPServer):  # type: ignore[misc]
 
         :raises SystemExit: when the workers cannot be started.
         """
-        self.serve(target_loader=self._load, wrap_loader=False)
-
-    # --- Granian's steps, taken differently ---------------------------------------------------
-
-    def _init_shared_socket(self) -> None:
-        self._sso = self.listener
-        # Its type stub leaves the arguments out: descriptor, whether it is a Unix socket, backlog.
-        holder: t.Any = SocketHolder
-        self._shd = holder(self.listener.fileno(), False, self.backlog)
-        self._ssp = None
-
-    def _spawn_worker(self, idx: int, target: t.Any, callback_loader: t.Any) -> Worker:
-        near, far = multiprocessing.Pipe()
-        arguments = super()._spawn_worker(idx, target, partial(callback_loader, far)).inner._args
-        return Worker(self, idx, target, arguments, (near, far))
-
-    def _spawn_workers(self, spawn_target: t.Any, target_loader: t.Any) -> None:
-        workers = self._start_workers(spawn_target, target_loader, range(self.workers))
-        self.wrks = workers
-        if self._await(workers):
+        self._obey_signals()
+        self.workers = self._start(range(self._count))
+        if self._await(self.workers):
             self._on_ready()
             self._watch_files()
-            return
-        if not self.interrupt_signal:
-            self._report(workers)
-            self._stop_workers()
+        elif not self._is_stopped:
+            self._report(self.workers)
+            self._dismiss(self.workers)
             raise SystemExit(1)
+        self._loop()
+        self._dismiss([*self.workers, *self._leaving])
 
-    def _serve_loop(self, spawn_target: t.Any, target_loader: t.Any) -> None:
-        while not self.interrupt_signal:
-            self.main_loop_interrupt.wait(self._until_due())
-            self.main_loop_interrupt.clear()
-            if self.interrupt_signal:
-                break
-            if self.reload_signal:
-                self.reload_signal = False
-                self._hand_over(spawn_target, target_loader)
-            self._replace_dead(spawn_target, target_loader)
-        # What has died is of no interest any more, nor is an exit status for it.
-        self.interrupt_children.clear()
+    def _loop(self) -> None:
+        while True:
+            self._wake.wait(self._until_due())
+            self._wake.clear()
+            if self._is_stopped:
+                return
+            if self._is_changed:
+                self._is_changed = False
+                self._hand_over()
+            self._replace_dead()
 
-    def _stop_workers(self) -> None:
-        workers, self.wrks = [*self.wrks, *self._leaving], []
-        self._dismiss(workers)
+    # --- Signals -------------------------------------------------------------------------------
 
-    def signal_handler_interrupt(self, *args: t.Any, **kwargs: t.Any) -> None:
-        """End; at the second signal without waiting for requests in flight.
+    def _obey_signals(self) -> None:
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self.stop)
+        if sys.platform != "win32":
+            signal.signal(signal.SIGHUP, self.reload)
 
-        :param args: signal and frame.
-        :param kwargs: not used.
+    def stop(self, *signal_and_frame: t.Any) -> None:
+        """End; at the second call without waiting for requests in flight.
+
+        :param signal_and_frame: not used.
         """
-        self._in_a_hurry = self.interrupt_signal
-        super().signal_handler_interrupt(*args, **kwargs)
+        self._in_a_hurry = self._is_stopped
+        self._is_stopped = True
+        self._wake.set()
+
+    def reload(self, *signal_and_frame: t.Any) -> None:
+        """Load the application anew, in new workers.
+
+        :param signal_and_frame: not used.
+        """
+        self._is_changed = True
+        self._wake.set()
 
     # --- Starting ------------------------------------------------------------------------------
 
-    def _start_workers(self, target: t.Any, loader: t.Any, indices: t.Any) -> list[Worker]:
-        workers = [self._spawn_worker(idx, target, loader) for idx in indices]
+    def _start(self, indices: Iterable[int]) -> list[Worker]:
+        workers = [self._make(idx) for idx in indices]
         for worker in workers:
             worker.start()
         return workers
 
+    def _make(self, idx: int) -> Worker:
+        near, far = multiprocessing.Pipe()
+        return Worker(idx, self._make_process(idx, far), (near, far), self._notice_death)
+
     def _await(self, workers: Sequence[Worker]) -> bool:
         """Wait until all of the workers are ready; False as soon as one of them fails."""
-        return all(worker.wait_ready(lambda: not self.interrupt_signal) for worker in workers)
+        return all(worker.wait_ready(lambda: not self._is_stopped) for worker in workers)
 
     def _report(self, workers: Sequence[Worker]) -> None:
         reasons = [worker.failure for worker in workers if worker.failure]
@@ -221,21 +249,21 @@ class Supervisor(MPServer):  # type: ignore[misc]
         import watchfiles
 
         for _ in watchfiles.watch(*self._reload_folders, raise_interrupt=False):
-            self.signal_handler_reload()
+            self.reload()
 
     # --- Replacing -----------------------------------------------------------------------------
 
-    def _hand_over(self, target: t.Any, loader: t.Any) -> None:
+    def _hand_over(self) -> None:
         """Start new workers, which load the code as it is now; then let the old ones leave."""
         logger.info("Loading the application anew.")
-        new = self._start_workers(target, loader, range(self.workers))
+        new = self._start(range(self._count))
         if not self._await(new):
-            if not self.interrupt_signal:
+            if not self._is_stopped:
                 self._report(new)
                 logger.error("The new code was not taken over; the old one is still running.")
             self._dismiss(new, farewell=0)
             return
-        old, self.wrks = self.wrks, new
+        old, self.workers = self.workers, new
         self._due.clear()
         self._leaving += old
         # In a thread: the next signal must not wait for a request that takes its time.
@@ -246,29 +274,22 @@ class Supervisor(MPServer):  # type: ignore[misc]
         self._dismiss(workers)
         self._leaving = [worker for worker in self._leaving if worker not in workers]
 
-    def notice_death(self, worker: Worker) -> None:
-        """Called from a worker's watcher when it has ended unasked.
+    def _notice_death(self, worker: Worker) -> None:
+        if not self._is_stopped:
+            self._dead.append(worker)
+            self._wake.set()
 
-        :param worker: the worker.
-        """
-        if self.interrupt_signal:
-            return
-        self.interrupt_children.append(worker)
-        self.main_loop_interrupt.set()
-
-    def _replace_dead(self, target: t.Any, loader: t.Any) -> None:
-        while self.interrupt_children:
-            worker = self.interrupt_children.pop()
-            if worker in self.wrks:
-                status = worker.inner.exitcode
-                logger.error(
-                    "Worker %s ended with status %s: replacing it.", worker.inner.pid, status
-                )
+    def _replace_dead(self) -> None:
+        while self._dead:
+            worker = self._dead.pop()
+            if worker in self.workers:
+                status, pid = worker.process.exitcode, worker.process.pid
+                logger.error("Worker %s ended with status %s: replacing it.", pid, status)
                 self._due[worker.idx] = worker.birth + _RESPAWN_INTERVAL
         now = time.monotonic()
         for idx in [idx for idx, due in self._due.items() if due <= now]:
             del self._due[idx]
-            (self.wrks[idx],) = self._start_workers(target, loader, [idx])
+            (self.workers[idx],) = self._start([idx])
 
     def _until_due(self) -> float | None:
         return max(0.0, min(self._due.values()) - time.monotonic()) if self._due else None
@@ -277,17 +298,17 @@ class Supervisor(MPServer):  # type: ignore[misc]
 
     def _dismiss(self, workers: Sequence[Worker], farewell: float = FAREWELL) -> None:
         """Let workers finish what they are at, and end them; by force when the time is up."""
-        deadline = time.monotonic() + self.grace + LAST
+        deadline = time.monotonic() + self._grace + LAST
         for worker in workers:
             worker.say_farewell()
-        self._wait_gone(workers, time.monotonic() + min(farewell, self.grace))
+        self._wait_gone(workers, time.monotonic() + min(farewell, self._grace))
         for worker in workers:
             if worker.is_alive():
                 worker.terminate()
         self._wait_gone(workers, deadline)
         for worker in workers:
             if worker.is_alive():
-                logger.warning("Worker %s did not end by itself: killing it.", worker.inner.pid)
+                logger.warning("Worker %s did not end by itself: killing it.", worker.process.pid)
                 worker.kill()
             worker.gone.wait()
             worker.control.close()

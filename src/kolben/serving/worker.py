@@ -1,7 +1,8 @@
 """A worker process of ``kolben serve``: the application is loaded here, and put behind the server.
 
-Granian calls :func:`load_gateway` in each worker, and then what that returns for each request. The
-main process never imports the application: that is why new workers have its new code.
+Granian calls :func:`load_gateway` in each worker, and then what that returns for each request; uvicorn's
+workers begin with :func:`prepare`. The main process never imports the application: that is why new workers
+have its new code.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from .leaving import Link
 from .streams import makes_stream
 
 if t.TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
+    from pathlib import Path
 
     from ..app import Flask
     from .observability import LogFormat
@@ -40,6 +43,25 @@ class Target:
     threads: int | None = None
     #: How long requests in flight may take to finish when a worker leaves, in seconds.
     grace: float = 10.0
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How an application is served, whichever server does it."""
+
+    #: The socket that all workers accept from, and where it listens.
+    listener: socket.socket
+    host: str
+    port: int
+    workers: int
+    #: How many plain views run at a time in each worker.
+    threads: int
+    #: How many connections wait to be accepted.
+    backlog: int
+    #: For :func:`logging.config.dictConfig`.
+    log_config: dict[str, t.Any]
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
 
 
 class LoadError(Exception):
@@ -214,7 +236,7 @@ def examine(target: Target, connection: Connection) -> None:
 
 
 def load_gateway(target: Target, listener: int, control: Connection) -> Callable[..., t.Any]:
-    """Load the application and return what the server calls for each request.
+    """Load the application and return what Granian calls for each request.
 
     The main process is told when the worker is ready, or why it never will be.
 
@@ -222,6 +244,19 @@ def load_gateway(target: Target, listener: int, control: Connection) -> Callable
     :param listener: the inode of the socket that the workers accept from.
     :param control: the connection to the main process.
     :return: a WSGI or an ASGI application.
+    :raises SystemExit: when the application cannot be loaded.
+    """
+    app, link = prepare(target, listener, control)
+    return asgi_gateway(app, link) if target.interface == "asgi" else wsgi_gateway(app, link)
+
+
+def prepare(target: Target, listener: int, control: Connection) -> tuple[t.Any, Link]:
+    """Load the application, put around it what was asked for, and listen to the main process.
+
+    :param target: says which application, and what to put around it.
+    :param listener: the inode of the socket that the workers accept from.
+    :param control: the connection to the main process.
+    :return: a WSGI or an ASGI application, and our side of the connection.
     :raises SystemExit: when the application cannot be loaded.
     """
     # Inherited from the main process, where they mean something else.
@@ -245,8 +280,7 @@ def load_gateway(target: Target, listener: int, control: Connection) -> Callable
     # Tools for WSGI replace `Flask.__call__` by a function of WSGI's two arguments.
     proxy_count = target.proxy_count or app.config.get("PROXY_COUNT") or 0
     target = replace(target, proxy_count=proxy_count)
-    outer = wrap(app.asgi_app if target.interface == "asgi" else app, target)
-    return asgi_gateway(outer, link) if target.interface == "asgi" else wsgi_gateway(outer, link)
+    return wrap(app.asgi_app if target.interface == "asgi" else app, target), link
 
 
 def start(app: Flask) -> None:
