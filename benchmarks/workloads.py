@@ -173,6 +173,17 @@ WORKLOADS = [
         over_flask=15,
     ),
     Workload(
+        "query",
+        "/query?user=Flask&time=&p=7&p=8&info=hello%20there",
+        text("Flask  7,8 hello there"),
+        over_flask=15,
+    ),
+    Workload(
+        "many_args",
+        "/many?" + urlencode({f"name{n}": n for n in range(100)}),
+        text(str(sum(range(100)))),
+    ),
+    Workload(
         "form",
         "/form",
         text("Ada Lovelace ada@example.org 36 London first & foremost"),
@@ -189,6 +200,14 @@ WORKLOADS = [
         headers={"content-type": "application/json"},
         body=json.dumps(_JSON).encode(),
         over_flask=10,
+    ),
+    Workload(
+        "long_form",
+        "/long",
+        text("100 Straße 99"),
+        method="POST",
+        headers={"content-type": "application/x-www-form-urlencoded"},
+        body=urlencode({f"name{n}": f"Straße {n}" for n in range(100)}).encode(),
     ),
     Workload("records", "/records", as_json(RECORDS), floor="bare_json", of_floor=1.1),
     Workload(
@@ -219,3 +238,6 @@ WORKLOADS = [
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
 EVERY = tuple(BY_NAME)
 BASIC = tuple(n for n in EVERY if n not in {"template", "session", "flash", "redirect"})
+FIELDS = ("many_args", "long_form")
+"""Those of a hundred fields, which only the fastest of the others have."""
+MANY = [f"name{n}" for n in range(100)]

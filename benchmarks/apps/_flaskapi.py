@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workloads import (
+    MANY,
     NOT_FOUND,
     PAGE,
     PRODUCERS,
@@ -35,6 +36,22 @@ def build(flask: Any) -> Any:
         args = request.args
         page, size = args.get("page", 1, type=int), args.get("size", 10, type=int)
         return f"{args['q']} {page} {size} {args['sort']} {args['order']}"
+
+    @app.get("/query")
+    def query() -> Any:
+        args = request.args
+        return f"{args['user']} {args.get('time')} {','.join(args.getlist('p'))} {args.get('info')}"
+
+    @app.get("/many")
+    def many() -> Any:
+        get = request.args.get
+        return str(sum([get(name, type=int) for name in MANY]))
+
+    @app.post("/long")
+    def long() -> Any:
+        get = request.form.get
+        values = [get(name) for name in MANY]
+        return f"{len(values)} {values[-1]}"
 
     @app.post("/form")
     def form() -> Any:

@@ -14,6 +14,7 @@ from blacksheep.server.responses import html, json, redirect, text, view
 from blacksheep.settings.html import html_settings
 from workloads import (
     EVERY,
+    FIELDS,
     NOT_FOUND,
     PAGE,
     PRODUCERS,
@@ -25,7 +26,7 @@ from workloads import (
 )
 
 KIND = "asgi"
-WORKLOADS = tuple(name for name in EVERY if name != "flash")
+WORKLOADS = tuple(name for name in EVERY if name not in {"flash", *FIELDS})
 
 html_settings.use(JinjaRenderer(jinja2.FileSystemLoader(TEMPLATES)))
 
@@ -48,6 +49,12 @@ async def search(request: Request) -> Response:
     # Bound parameters (`q: str, page: int, ...`) take seven times as long.
     q = {name: values[0] for name, values in request.query.items()}
     return text(f"{q['q']} {int(q['page'])} {int(q['size'])} {q['sort']} {q['order']}")
+
+
+@router.get("/query")
+async def query(request: Request) -> Response:
+    q = request.query
+    return text(f"{q['user'][0]} {q.get('time', [''])[0]} {','.join(q['p'])} {q['info'][0]}")
 
 
 @router.post("/form")

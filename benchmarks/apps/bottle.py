@@ -6,6 +6,7 @@ import jinja2
 from bottle import Bottle, HTTPResponse, redirect, request, response, static_file
 from workloads import (
     EVERY,
+    FIELDS,
     NOT_FOUND,
     PAGE,
     PRODUCERS,
@@ -15,7 +16,7 @@ from workloads import (
 )
 
 KIND = "wsgi"
-WORKLOADS = tuple(name for name in EVERY if name not in {"session", "flash", "records"})
+WORKLOADS = tuple(name for name in EVERY if name not in {"session", "flash", "records", *FIELDS})
 
 app = Bottle()
 _templates = jinja2.Environment(
@@ -37,6 +38,12 @@ def post(user_id: int, slug: str) -> str:
 def search() -> str:
     q = request.query
     return f"{q.q} {int(q.page)} {int(q.size)} {q.sort} {q.order}"
+
+
+@app.get("/query")
+def query() -> str:
+    q = request.query
+    return f"{q.user} {q.time} {','.join(q.getall('p'))} {q.info}"
 
 
 @app.post("/form")

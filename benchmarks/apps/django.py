@@ -14,6 +14,7 @@ from django.test.utils import override_settings
 from django.urls import include, path
 from workloads import (
     EVERY,
+    FIELDS,
     NOT_FOUND,
     PAGE,
     PRODUCERS,
@@ -25,7 +26,7 @@ from workloads import (
 )
 
 KIND = "wsgi"
-WORKLOADS = EVERY
+WORKLOADS = tuple(name for name in EVERY if name not in FIELDS)
 
 settings.configure(
     DEBUG=False,
@@ -68,6 +69,12 @@ def search(request: HttpRequest) -> HttpResponse:
     return HttpResponse(
         f"{q['q']} {int(q['page'])} {int(q['size'])} {q['sort']} {q['order']}", content_type=TEXT
     )
+
+
+def query(request: HttpRequest) -> HttpResponse:
+    q = request.GET
+    values = ",".join(q.getlist("p"))
+    return HttpResponse(f"{q['user']} {q['time']} {values} {q['info']}", content_type=TEXT)
 
 
 def form(request: HttpRequest) -> HttpResponse:
@@ -161,6 +168,7 @@ urls.urlpatterns = [
     path("", hello),
     path("user/<int:user_id>/post/<slug:slug>", post, name="post"),
     path("search", search),
+    path("query", query),
     path("form", form),
     path("json", json),
     path("records", records),

@@ -12,6 +12,7 @@ from emmett55.templating import AbstractTemplater
 from emmett55.tools import service
 from workloads import (
     EVERY,
+    FIELDS,
     NOT_FOUND,
     PAGE,
     PRODUCERS,
@@ -23,7 +24,7 @@ from workloads import (
 
 KIND = "asgi"
 # Static files it leaves to the server.
-WORKLOADS = tuple(name for name in EVERY if name not in {"flash", "static"})
+WORKLOADS = tuple(name for name in EVERY if name not in {"flash", "static", *FIELDS})
 
 
 class Templater(AbstractTemplater):
@@ -65,6 +66,12 @@ async def post(user_id: int, slug: str) -> str:
 async def search() -> str:
     q = request.query_params
     return _text(f"{q.q} {int(q.page)} {int(q.size)} {q.sort} {q.order}")
+
+
+@app.route("/query", output="str")
+async def query() -> str:
+    q = request.query_params
+    return _text(f"{q.user} {q.time} {','.join(q.p)} {q.info}")
 
 
 @app.route("/form", methods="post", output="str")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import falcon
 import falcon.asgi
-from workloads import BASIC, NOT_FOUND, PRODUCERS, RECORDS, ROUTES_EACH, STATIC
+from workloads import BASIC, MANY, NOT_FOUND, PRODUCERS, RECORDS, ROUTES_EACH, STATIC
 
 KIND = "asgi"
 WORKLOADS = BASIC
@@ -30,6 +30,29 @@ class Search:
         page, size = req.get_param_as_int("page"), req.get_param_as_int("size")
         resp.content_type = falcon.MEDIA_TEXT
         resp.text = f"{get('q')} {page} {size} {get('sort')} {get('order')}"
+
+
+class Query:
+    async def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        get = req.get_param
+        values = ",".join(req.get_param_as_list("p"))
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = f"{get('user')} {get('time')} {values} {get('info')}"
+
+
+class Many:
+    async def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        get = req.get_param_as_int
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = str(sum([get(name) for name in MANY]))
+
+
+class Long:
+    async def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        form = await req.get_media()
+        values = [form.get(name) for name in MANY]
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = f"{len(values)} {values[-1]}"
 
 
 class Form:
@@ -86,6 +109,9 @@ app = falcon.asgi.App()
 app.add_route("/", Hello())
 app.add_route("/user/{user_id:int}/post/{slug}", Post())
 app.add_route("/search", Search())
+app.add_route("/query", Query())
+app.add_route("/many", Many())
+app.add_route("/long", Long())
 app.add_route("/form", Form())
 app.add_route("/json", Json())
 app.add_route("/records", Records())

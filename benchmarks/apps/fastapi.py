@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from apps.starlette import Hooks
-from fastapi import APIRouter, Depends, FastAPI, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, FastAPI, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.middleware.sessions import SessionMiddleware
 from workloads import (
     EVERY,
+    FIELDS,
     NOT_FOUND,
     PAGE,
     PRODUCERS,
@@ -24,7 +25,7 @@ from workloads import (
 )
 
 KIND = "asgi"
-WORKLOADS = tuple(name for name in EVERY if name != "flash")
+WORKLOADS = tuple(name for name in EVERY if name not in {"flash", *FIELDS})
 
 templates = Jinja2Templates(directory=TEMPLATES)
 templates.env.auto_reload = False
@@ -65,6 +66,11 @@ async def post(user_id: int, slug: str) -> str:
 @app.get("/search", response_class=PlainTextResponse)
 async def search(q: str, page: int = 1, size: int = 10, sort: str = "", order: str = "") -> str:
     return f"{q} {page} {size} {sort} {order}"
+
+
+@app.get("/query", response_class=PlainTextResponse)
+async def query(user: str, time: str, info: str, p: Annotated[list[str], Query()]) -> str:
+    return f"{user} {time} {','.join(p)} {info}"
 
 
 @app.post("/form", response_class=PlainTextResponse)

@@ -6,6 +6,7 @@ import quart
 from quart import Blueprint, Quart, g, request, session
 from workloads import (
     EVERY,
+    FIELDS,
     NOT_FOUND,
     PAGE,
     PRODUCERS,
@@ -17,7 +18,7 @@ from workloads import (
 )
 
 KIND = "asgi"
-WORKLOADS = EVERY
+WORKLOADS = tuple(name for name in EVERY if name not in FIELDS)
 
 app = Quart("bench", static_folder=str(STATIC), template_folder=str(TEMPLATES))
 app.secret_key = SECRET
@@ -38,6 +39,12 @@ async def search() -> str:
     args = request.args
     page, size = args.get("page", 1, type=int), args.get("size", 10, type=int)
     return f"{args['q']} {page} {size} {args['sort']} {args['order']}"
+
+
+@app.get("/query")
+async def query() -> str:
+    args = request.args
+    return f"{args['user']} {args['time']} {','.join(args.getlist('p'))} {args['info']}"
 
 
 @app.post("/form")

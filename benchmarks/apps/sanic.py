@@ -9,6 +9,7 @@ from sanic.exceptions import NotFound
 from sanic.response import html, json, redirect, text
 from workloads import (
     EVERY,
+    FIELDS,
     NOT_FOUND,
     PAGE,
     PRODUCERS,
@@ -19,7 +20,7 @@ from workloads import (
 )
 
 KIND = "asgi"
-WORKLOADS = tuple(name for name in EVERY if name not in {"session", "flash"})
+WORKLOADS = tuple(name for name in EVERY if name not in {"session", "flash", *FIELDS})
 
 
 def _application(name: str, extended: bool = False) -> Sanic[Any, Any]:
@@ -52,6 +53,12 @@ async def post(request: Request, user_id: int, slug: str) -> HTTPResponse:
 async def search(request: Request) -> HTTPResponse:
     get = request.args.get
     return text(f"{get('q')} {int(get('page'))} {int(get('size'))} {get('sort')} {get('order')}")
+
+
+@app.get("/query")
+async def query(request: Request) -> HTTPResponse:
+    args = request.get_args(keep_blank_values=True)
+    return text(f"{args['user'][0]} {args['time'][0]} {','.join(args['p'])} {args['info'][0]}")
 
 
 @app.post("/form")

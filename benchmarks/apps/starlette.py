@@ -19,6 +19,7 @@ from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from workloads import (
     EVERY,
+    FIELDS,
     NOT_FOUND,
     PAGE,
     PRODUCERS,
@@ -30,7 +31,7 @@ from workloads import (
 )
 
 KIND = "asgi"
-WORKLOADS = tuple(name for name in EVERY if name != "flash")
+WORKLOADS = tuple(name for name in EVERY if name not in {"flash", *FIELDS})
 
 templates = Jinja2Templates(directory=TEMPLATES)
 templates.env.auto_reload = False
@@ -48,6 +49,12 @@ async def post(request: Request) -> Response:
 async def search(request: Request) -> Response:
     q = request.query_params
     return PlainTextResponse(f"{q['q']} {int(q['page'])} {int(q['size'])} {q['sort']} {q['order']}")
+
+
+async def query(request: Request) -> Response:
+    q = request.query_params
+    values = ",".join(q.getlist("p"))
+    return PlainTextResponse(f"{q['user']} {q['time']} {values} {q['info']}")
 
 
 async def form(request: Request) -> Response:
@@ -98,6 +105,7 @@ app = Starlette(
         Route("/", hello),
         Route("/user/{user_id:int}/post/{slug}", post, name="post"),
         Route("/search", search),
+        Route("/query", query),
         Route("/form", form, methods=["POST"]),
         Route("/json", json, methods=["POST"]),
         Route("/records", records),

@@ -521,6 +521,9 @@ class Request(ConnectionReaders):
             read_fields(BytesIO(body), memory, parts)
         storage = self.parameter_storage_class
         try:
+            # PERF: two calls less (0.1 µs) than `parse_urlencoded`.
+            if storage is ImmutableMultiDict:
+                return parse_fields(body.decode())
             return parse_urlencoded(body, storage)
         except ValueError:  # not UTF-8
             return storage()
