@@ -124,6 +124,17 @@ def test_where_all_frames_are_the_frameworks_the_view_is_named(app, client, caps
     )
 
 
+def test_where_all_frames_are_the_frameworks_the_view_is_shown(app, client, capsys):
+    @app.get("/")
+    def nothing():
+        return {"<b>": 1}.get("value")
+
+    page = page_of(client, "/", capsys, Accept="text/html")
+    assert "<h2>The view</h2>" in page
+    assert "def nothing():" in page
+    assert "return {&#34;&lt;b&gt;&#34;: 1}.get(&#34;value&#34;)" in page
+
+
 def test_a_generator_that_reads_the_request_hears_of_stream_with_context(app, client, capsys):
     def generate():
         yield "a"

@@ -144,3 +144,16 @@ def test_hundreds_of_routes_are_cut(app):
         app.add_url_rule(f"/generated/{number}", endpoint=str(number))
     text = app.test_client().get("/user", headers=TERMINAL).text
     assert "Routes (the first 300 of 404)" in text
+
+
+def test_a_websockets_url_opened_in_a_browser_says_what_it_takes(app):
+    @app.websocket("/chat")
+    async def chat():
+        await kolben.websocket.accept()
+
+    answer = app.test_client().get("/chat", headers=BROWSER)
+    assert answer.status_code == 426
+    assert "This page is shown in debug mode only." in answer.text
+    assert "It takes a WebSocket client" in answer.text
+    assert answer.headers["Upgrade"] == "websocket"
+    assert "WebSocket client" in app.test_client().get("/chat", headers=TERMINAL).text

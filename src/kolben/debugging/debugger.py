@@ -26,6 +26,7 @@ from .pages import HTML, Page, Table, document, negotiate, render
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from traceback import TracebackException
+    from types import CodeType
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -118,10 +119,14 @@ class Debugger(DebuggedApplication):
         media_type = negotiate(EnvironHeaders(environ)) or HTML
         request = next((c.request for c in contexts if hasattr(c, "request")), None)
         page = _page_of(error, self._find_app(), request)
+        view = None
         if not any(map(_is_own, traceback.all_frames)):
-            page.hints += _whose_view(self._find_app(), request)
+            view = _code_of_view(self._find_app(), request)
+        if view is not None:
+            where = f"{short_path(view.co_filename)}, line {view.co_firstlineno}"
+            page.hints.append(f"The view is {view.co_name}(), in {where}.")
         response = Response(
-            self._render(page, traceback, media_type, environ),
+            self._render(page, traceback, view, media_type, environ),
             500,
             content_type=f"{media_type}; charset=utf-8",
         )
@@ -139,6 +144,7 @@ class Debugger(DebuggedApplication):
         self,
         page: Page,
         traceback: DebugTraceback,
+        view: CodeType | None,
         media_type: str,
         environ: WSGIEnvironment,
     ) -> str:
@@ -155,6 +161,7 @@ class Debugger(DebuggedApplication):
         content = _CONTENT.format(
             message=page.lead,
             hints=Markup("<ul class=hints>{}</ul>").format(hints) if hints else "",
+            view="" if view is None else _view_as_html(view),
             frames=_frames_as_html(traceback),
             plain=_as_text(traceback, page.hints),
         )
@@ -181,15 +188,11 @@ def _page_of(error: Exception, app: Flask | None, request: Request | None) -> Pa
     return Page(500, name, str(error) or name, hints_for(error, app, request))
 
 
-def _whose_view(app: Flask | None, request: Request | None) -> list[str]:
-    """Name the view, where no frame of the traceback does."""
+def _code_of_view(app: Flask | None, request: Request | None) -> CodeType | None:
+    """Find the view that answered, for an error of which no frame is the program's."""
     if app is None or request is None or request.endpoint is None:
-        return []
-    code = getattr(unwrap(app.view_functions[request.endpoint]), "__code__", None)
-    if code is None:
-        return []
-    where = f"{short_path(code.co_filename)}, line {code.co_firstlineno}"
-    return [f"The view is {code.co_name}(), in {where}."]
+        return None
+    return getattr(unwrap(app.view_functions[request.endpoint]), "__code__", None)
 
 
 # -- frames ---------------------------------------------------------------------------------
@@ -289,14 +292,31 @@ def _source(frame: DebugFrameSummary) -> Markup:
         return Markup("<pre class='line current'> </pre>")
     shown = range(max(0, current - _AROUND), min(len(lines), current + _AROUND + 1))
     return Markup("").join(
-        Markup('<pre class="line {}"><i>{}</i>{}</pre>').format(
-            "current" if number == current else "around",
-            number + 1,
-            _marked(frame, lines[number].rstrip("\n"))
-            if number == current
-            else lines[number].rstrip("\n"),
-        )
+        _line(number, _marked(frame, lines[number].rstrip("\n")), "current")
+        if number == current
+        else _line(number, lines[number].rstrip("\n"))
         for number in shown
+    )
+
+
+def _line(number: int, content: str, kind: str = "around") -> Markup:
+    return Markup('<pre class="line {}"><i>{}</i>{}</pre>').format(kind, number + 1, content)
+
+
+def _view_as_html(code: CodeType) -> Markup:
+    """The beginning of a view, looking like a frame without a console."""
+    first = code.co_firstlineno - 1
+    last = max((line for *_, line in code.co_lines() if line), default=first + 1)
+    lines = linecache.getlines(code.co_filename)[first : min(last, first + 4 * _AROUND)]
+    return Markup(
+        "<h2>The view</h2>\n<div class='frame own'>\n"
+        "<h4><cite>{}</cite>, line <em>{}</em>, in <code>{}</code></h4>\n"
+        "<div class=code>{}</div>\n</div>"
+    ).format(
+        short_path(code.co_filename),
+        first + 1,
+        code.co_name,
+        Markup("").join(_line(first + n, line.rstrip("\n")) for n, line in enumerate(lines)),
     )
 
 
@@ -318,9 +338,10 @@ _HEAD = Markup("""\
   color: var(--dim); }}
 .frame.own h4 {{ color: var(--ink); }}
 .frame cite, .frame em, .frame code {{ font-style: normal; font-weight: 600; }}
-.source {{ overflow-x: auto; border-top: 1px solid var(--line); padding: .3rem 0; cursor: pointer; }}
-.source pre {{ margin: 0; padding: 0 .8rem; font: .85rem/1.55 ui-monospace, monospace; min-width: max-content; }}
-.source pre i {{ display: inline-block; width: 3.2em; color: var(--dim); font-style: normal; user-select: none; }}
+.source, .code {{ overflow-x: auto; border-top: 1px solid var(--line); padding: .3rem 0; }}
+.source {{ cursor: pointer; }}
+.source pre, .code pre {{ margin: 0; padding: 0 .8rem; font: .85rem/1.55 ui-monospace, monospace; min-width: max-content; }}
+.source pre i, .code pre i {{ display: inline-block; width: 3.2em; color: var(--dim); font-style: normal; user-select: none; }}
 .source pre.around {{ display: none; }}
 .own .source pre.around, .source.expanded pre.around {{ display: block; }}
 .own .source.expanded pre.around {{ display: none; }}
@@ -353,6 +374,7 @@ pre.syntax, .plain pre {{ overflow-x: auto; background: var(--code); border-radi
 _CONTENT = Markup("""\
 <p class=lead>{message}</p>
 {hints}
+{view}
 <h2>Traceback, most recent call last</h2>
 <div class=traceback>
 {frames}

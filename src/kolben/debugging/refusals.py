@@ -1,4 +1,4 @@
-"""The pages of 404 and 405 in debug mode: which routes there are, and which was meant."""
+"""The pages of 404, 405 and 426 in debug mode: which routes there are, and which was meant."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from ..websockets import UpgradeRequired
 from .frames import place_of
 from .pages import JSON, Page, Table, negotiate, render
 from .routes import explain, in_order, nearest
@@ -45,6 +46,8 @@ def explain_refusal(
         page = _not_found(app, request, error)
     elif isinstance(error, MethodNotAllowed):
         page = _not_allowed(app, request, error)
+    elif isinstance(error, UpgradeRequired):
+        page = Page(426, error.name, error.description or "")
     if page is None:
         return None
     if media_type == JSON:

@@ -6,7 +6,7 @@ import typing as t
 from inspect import iscoroutine
 
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..globals import current_request_context, find_request_context
@@ -113,9 +113,9 @@ def error_response(app: Flask, context: RequestContext, error: HTTPException) ->
 
 
 def _explain(app: Flask, error: HTTPException, is_problem: bool = False) -> Response | None:
-    """In debug mode, return the page that says why no route answers a request."""
+    """In debug mode, return the page that says why a request has not got what it asked for."""
     context = find_request_context()
-    if app.testing or not isinstance(error, (NotFound, MethodNotAllowed)):
+    if app.testing or error.code not in {404, 405, 426}:
         return None
     from ..debugging.refusals import explain_refusal
 
