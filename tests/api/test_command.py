@@ -6,6 +6,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from openapi_spec_validator import validate
 
 from kolben.api import API, APIBlueprint, Created, Meta, Struct
 from kolben.api.compare import compare
@@ -46,6 +47,27 @@ def test_it_is_written(tmp_path: Path) -> None:
     assert run(api, "-o", str(tmp_path / "openapi.json")).exit_code == 0
     assert (tmp_path / "openapi.json").read_text() == printed
     assert run(make()).output == printed
+
+
+def test_it_is_written_for_tools_that_know_no_newer_version(tmp_path: Path) -> None:
+    """Python's generators know no OpenAPI 3.2, which is what tells of streams."""
+    api = make()
+
+    @api.get("/lines")
+    def lines() -> t.Iterator[Line]: ...
+
+    newer, older = json.loads(run(api).output), json.loads(run(api, "--openapi", "3.1").output)
+    assert (newer["openapi"], older["openapi"]) == ("3.2.0", "3.1.1")
+    validate(older)
+    where = "/lines", "get", "responses", "200", "content", "application/jsonl"
+    for document, name in ((newer, "itemSchema"), (older, "x-itemSchema")):
+        found = document["paths"]
+        for key in where:
+            found = found[key]
+        assert found == {name: {"$ref": "#/components/schemas/Line"}}
+    file = tmp_path / "openapi.json"
+    run(api, "--openapi", "3.1", "-o", str(file))
+    assert run(api, "--openapi", "3.1", "--check", str(file)).exit_code == 0
 
 
 def test_it_is_compared(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typing as t
 import uuid
 from pathlib import Path
 
+import jsonschema
 import pydantic
 import pytest
 from openapi_spec_validator import validate
@@ -315,6 +316,39 @@ def test_two_classes_of_one_name_have_components_of_their_own() -> None:
 def test_converters_are_described(number: int, schema: object) -> None:
     path = document(make())["paths"][f"/converters/{number}/{{value}}"]
     assert path["get"]["parameters"][0]["schema"] == schema
+
+
+@pytest.mark.parametrize(
+    ("rule", "annotation", "fits", "misfits"),
+    [
+        ("<v>", t.Annotated[str, Meta(pattern="^[a-z]+$")], "ab", "a_b"),
+        ("<string(minlength=2):v>", t.Annotated[str, Meta(max_length=3)], "abc", "a"),
+        ("<v>", int, 7, "x"),
+        ("<int(min=3, max=9):v>", t.Annotated[int, Meta(ge=5, le=20)], 5, 4),
+        ("<int(min=3, max=9):v>", t.Annotated[int, Meta(ge=1, le=7)], 7, 2),
+        ("<int:v>", float, 1, 1.5),
+        ("<any(a, b):v>", t.Literal["b", "c"], "b", "c"),
+        ("<path:v>", t.Annotated[str, Meta(pattern="^a")], "a/b", "b/a"),
+    ],
+)
+def test_a_converter_and_an_annotation_are_both_in_the_schema(
+    rule: str, annotation: t.Any, fits: object, misfits: object
+) -> None:
+    api = API("api_both")
+
+    def read(v: t.Any) -> str:
+        return ""
+
+    read.__annotations__["v"] = annotation
+    api.get(f"/{rule}")(read)
+    made = document(api)
+    validate(made)
+    judge = jsonschema.Draft202012Validator(made["paths"]["/{v}"]["get"]["parameters"][0]["schema"])
+    assert judge.is_valid(fits)
+    assert not judge.is_valid(misfits)
+    client = api.test_client()
+    assert client.get(f"/{fits}").status_code == 200
+    assert client.get(f"/{misfits}").status_code in (404, 422)
 
 
 def test_what_it_says_of_an_operation() -> None:

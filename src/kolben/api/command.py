@@ -18,9 +18,17 @@ from .pages import Published, write
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option("--check", type=click.Path(), help="List what has changed since this file.")
 @click.option("--blueprint", help="The blueprint whose document it is, where there are several.")
+@click.option(
+    "--openapi", "version", type=click.Choice(["3.1"]), help="For tools that know no 3.2."
+)
 @with_appcontext
-def openapi_command(output: str | None, check: str | None, blueprint: str | None) -> None:
+def openapi_command(
+    output: str | None, check: str | None, blueprint: str | None, version: str | None
+) -> None:
     """Write the OpenAPI document, sorted and indented, to standard output or to a file.
+
+    It is of OpenAPI 3.1, of 3.2 where an operation streams. With --openapi 3.1 it is of 3.1 there, too,
+    and the parts of streams are told as x-itemSchema.
 
     With --check nothing is written: the changes since that file are listed. The exit status is 1 if
     one of them may break a client, 2 if the file cannot be read.
@@ -31,6 +39,8 @@ def openapi_command(output: str | None, check: str | None, blueprint: str | None
         names = ", ".join(one.name for one in published)
         raise click.UsageError(f"There is no document of {blueprint!r}; there are: {names}.")
     document = named[0].document()
+    if version is not None:
+        _lower(document)
     if check is not None:
         raise SystemExit(_check(check, document))
     data = write(json.loads(write(document)), indent=2) + b"\n"
@@ -38,6 +48,17 @@ def openapi_command(output: str | None, check: str | None, blueprint: str | None
         click.echo(data.decode(), nl=False)
     else:
         Path(output).write_bytes(data)
+
+
+def _lower(document: dict[str, t.Any]) -> None:
+    """Make a document one of OpenAPI 3.1, which has no word for the items of a stream."""
+    document["openapi"] = "3.1.1"
+    items = [*document["paths"].values(), *document.get("webhooks", {}).values()]
+    for operation in (one for item in items for one in item.values()):
+        for response in operation["responses"].values():
+            for content in response.get("content", {}).values():
+                if "itemSchema" in content:
+                    content["x-itemSchema"] = content.pop("itemSchema")
 
 
 def _check(path: str, document: dict[str, t.Any]) -> int:

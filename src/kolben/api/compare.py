@@ -114,7 +114,7 @@ class _Comparison:
                     is_gone or not old, f"{label} {'is no longer' if is_gone else 'may be'} {media}"
                 )
                 continue
-            for part in ("schema", "itemSchema"):
+            for part in ("schema", "itemSchema", "x-itemSchema"):
                 if part in old[media] and part in new[media]:
                     self._schema(label, old[media][part], new[media][part], is_sent)
 

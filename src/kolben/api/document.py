@@ -215,12 +215,7 @@ class _Document:
             converter = _converters(rule).get(param.name)
             schema = _converter_schema(converter)
             if param.type is not t.Any and converter is not None:
-                own = self._schemas.of(_text_type(param))
-                schema = (
-                    own
-                    if "type" not in schema or schema == {"type": "string"}
-                    else {**own, **schema}
-                )
+                schema = _both(schema, self._schemas.of(_text_type(param)))
         else:
             schema = self._schemas.of(_text_type(param))
         default = _plain(param.default)
@@ -496,6 +491,16 @@ def _converter_schema(converter: t.Any) -> dict[str, t.Any]:
     if kind is uuid.UUID:
         return {"type": "string", "format": "uuid"}
     return {"type": formats.get(kind, "string")}
+
+
+def _both(given: dict[str, t.Any], own: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a converter gives and the annotation takes, too."""
+    kind, type_ = given.get("type"), own.get("type")
+    if kind is None or (kind == "string" and type_ not in ("string", None)):
+        return own  # read from text in which no slash can stand
+    twice = {key: one for key, one in given.items() if own.get(key, one) != one and key != "type"}
+    made = {**given, **own, "type": kind}
+    return {**made, "allOf": [twice]} if twice else made
 
 
 def _string_lengths(regex: str) -> dict[str, int]:
