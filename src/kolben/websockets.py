@@ -397,6 +397,7 @@ class WebSocket(Request):
         inbox: Inbox | None = self._context.__dict__.get("inbox")
         if inbox is not None:
             await inbox.pause()
+            self._stop_timer()  # set again where the client has left meanwhile
 
 
 # -- registration ---------------------------------------------------------------------------

@@ -155,3 +155,13 @@ def test_what_a_wait_knew_is_not_kept_until_the_time_is_over():
         return first(), second()
 
     assert asyncio.run(main()) == (None, None)
+
+
+def test_limits_of_several_lengths_are_found_again_in_any_order():
+    async def main():
+        one, other = limit(LONG), limit(2 * LONG)
+        assert one is not other
+        assert limit(LONG) is one
+        assert limit(2 * LONG) is other
+
+    asyncio.run(main())

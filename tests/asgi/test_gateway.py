@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, Rule
 
 import kolben
 from gateways import PATIENCE, Asked, Gateway, call_asgi
@@ -1059,3 +1059,79 @@ def test_answers_equal_those_of_wsgi(
     asked = Asked(path, method, headers=headers, body=body)
     replies = [Gateway(name).ask(app, asked).comparable for name in ("asgi", "wsgi")]
     assert without_time(replies[0]) == without_time(replies[1])
+
+
+# -- what changes on the way ------------------------------------------------------------------
+
+
+@both("is_async")
+def test_rules_that_are_added_later_are_found(app, gateway, is_async):
+    app.get("/")(make(is_async, lambda: "first"))
+    assert gateway.get(app, "/").text == "first"
+    app.view_functions["second"] = make(is_async, lambda x: f"second {x}")
+    app.url_map.add(Rule("/second/<x>", endpoint="second"))
+    assert gateway.get(app, "/second/x").text == "second x"
+
+
+@both("hook_async")
+@both("view_async")
+def test_after_hooks_are_those_of_the_rule_that_the_view_leaves(
+    app, gateway, hook_async, view_async
+):
+    """As Flask has it: the blueprints of a request are those of its rule at that moment."""
+    blueprint = Blueprint("other", __name__)
+
+    def after(response):
+        response.headers["X-Other"] = "other"
+        return response
+
+    def view():
+        request.url_rule = next(app.url_map.iter_rules("other.view"))
+        return "view"
+
+    blueprint.after_request(make(hook_async, after))
+    blueprint.add_url_rule("/other", "view", lambda: "other")
+    app.register_blueprint(blueprint)
+    app.get("/")(make(view_async, view))
+    assert gateway.get(app, "/").header("X-Other") == "other"
+
+
+@both("hook_async")
+@both("view_async")
+def test_a_stream_is_closed_where_an_after_hook_fails(app, gateway, hook_async, view_async):
+    log = []
+
+    class Pieces:
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            raise AssertionError("it is never sent")
+
+        def close(self):
+            log.append("closed")
+
+    def fail(response):
+        raise LookupError
+
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.logger.disabled = True  # a record holds the traceback, and that the stream
+    app.teardown_request(lambda error: log.append("teardown"))
+    app.after_request(make(hook_async, fail))
+    app.get("/")(make(view_async, lambda: kolben.stream_with_context(Pieces())))
+    assert gateway.get(app, "/").status == 500
+    gc.collect()
+    assert log == ["closed", "teardown"]
+
+
+@both("view_async")
+def test_the_signal_of_a_context_that_ends_is_sent(app, gateway, view_async):
+    log = []
+
+    def popped(sender):
+        log.append("popped")
+
+    app.get("/")(make(view_async, lambda: log.append("view") or "view"))
+    with kolben.appcontext_popped.connected_to(popped, app):
+        assert gateway.get(app, "/").text == "view"
+    assert log == ["view", "popped"]

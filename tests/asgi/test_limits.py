@@ -253,6 +253,34 @@ def test_a_server_that_cancels_is_heard(app):
     assert log == ["ended"]
 
 
+def test_an_answer_that_is_ready_when_the_server_cancels_is_closed(app):
+    app.config["CANCEL_ON_DISCONNECT"] = True
+    log = []
+
+    @app.get("/")
+    async def view():
+        async def pieces():
+            yield "never sent"
+
+        response = kolben.Response(pieces())
+        response.call_on_close(lambda: log.append("closed"))
+        tasks[0].cancel()
+        return response
+
+    async def test():
+        async def never(message=None):
+            await asyncio.Event().wait()
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        tasks.append(asyncio.create_task(app.asgi_app(scope, never, never)))
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[0]
+
+    tasks = []
+    run(test())
+    assert log == ["closed"]
+
+
 # -- RESPONSE_TIMEOUT -----------------------------------------------------------------------
 
 

@@ -42,6 +42,11 @@ class Other:
         await send({"type": "lifespan.startup.complete"})
         self.log.append((await receive())["type"])
         await send({"type": "lifespan.shutdown.complete"})
+        if self.lifespan == "stays":
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.log.append("ended")
 
 
 def program(other):
@@ -86,6 +91,33 @@ def test_an_application_that_knows_no_lifespan_is_served():
             assert (await app.async_test_client().get("/api/x")).text == "/api /api/x GET None"
 
     run(test())
+
+
+def test_the_server_starts_and_stops_it_through_us():
+    app = program(other := Other())
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent = []
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        sent.append(message["type"])
+
+    run(app.asgi_app({"type": "lifespan"}, receive, send))
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert other.log == ["lifespan.startup", "lifespan.shutdown"]
+
+
+def test_one_that_goes_on_after_its_end_is_ended():
+    app = program(other := Other(lifespan="stays"))
+
+    async def test():
+        async with app.test_app():
+            pass
+
+    run(test())
+    assert other.log == ["lifespan.startup", "lifespan.shutdown", "ended"]
 
 
 def test_one_that_does_not_start_stops_the_start():

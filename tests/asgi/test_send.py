@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 
 import kolben
+import kolben.asgi.send
 from kolben import Response, abort, after_this_request, request, send_file, stream_with_context
 from kolben.sse import event_stream
 
@@ -555,3 +556,151 @@ def test_a_receive_that_raises_does_not_end_the_response(app):
 
     asyncio.run(app.asgi_app(scope(), receive, send))
     assert sent == [None, b"a", b"b", b""]
+
+
+# -- what cannot be sent --------------------------------------------------------------------
+
+
+class Unwritable(Response):
+    """Fails when its headers are written."""
+
+    def get_wsgi_headers(self, environ):
+        raise ValueError("its headers cannot be written")
+
+
+def failing(log):
+    try:
+        raise ValueError("its first piece cannot be made")
+        yield b""
+    finally:
+        log.append("closed")
+
+
+def unwritable(log):
+    response = Unwritable(iter([b"a", b"b"]))
+    response.call_on_close(lambda: log.append("closed"))
+    return response
+
+
+@pytest.mark.parametrize(
+    ("is_async", "make_result"),
+    [
+        (True, unwritable),
+        (True, lambda log: Response(failing(log), headers={"Content-Length": "5"})),
+        (False, lambda log: Response(failing(log), headers={"Content-Length": "5"})),
+    ],
+    ids=["headers", "first piece", "first piece of a plain view"],
+)
+def test_what_fails_before_it_is_sent_is_closed(app, is_async, make_result):
+    log, sent = [], []
+    app.get("/")(make(is_async, lambda: make_result(log)))
+
+    async def send(message):
+        sent.append(message)
+
+    async def ask():
+        # As under WSGI, what the response itself raises is the server's to log.
+        with pytest.raises(ValueError, match="cannot be"):
+            await app.asgi_app(scope(), Client().receive, send)
+
+    asyncio.run(ask())
+    assert (log, sent) == (["closed"], [])
+
+
+class NeverStarted:
+    """A WSGI application that forgets to call ``start_response``."""
+
+    def __init__(self, log):
+        self.log = log
+
+    def __call__(self, environ, start_response):
+        return self
+
+    def __iter__(self):
+        return iter([b"body"])
+
+    def close(self):
+        self.log.append("closed")
+
+
+@pytest.mark.parametrize("inner", [NeverStarted, failing], ids=["never", "failing"])
+def test_middleware_that_never_starts_its_answer_is_closed(app, inner):
+    log = []
+    app.wsgi_app = lambda environ, start_response: wsgi(environ, start_response)
+
+    def wsgi(environ, start_response):
+        return inner(log) if inner is failing else inner(log)(environ, start_response)
+
+    async def ask():
+        with pytest.raises(ValueError, match=r"piece|unpack"):
+            await app.asgi_app(scope(), Client().receive, Client().send)
+
+    asyncio.run(ask())
+    assert log == ["closed"]
+
+
+def test_a_response_whose_close_fails_too_is_logged(app, caplog):
+    @app.get("/")
+    async def view():
+        response = Unwritable("text")
+        response.call_on_close(lambda: 1 / 0)
+        return response
+
+    async def ask():
+        with pytest.raises(ValueError, match=r"its headers cannot be written"):
+            await app.asgi_app(scope(), Client().receive, Client().send)
+
+    asyncio.run(ask())
+    assert "was not closed properly" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+@both
+def test_empty_pieces_are_not_sent(app, gateway, is_async):
+    """An empty chunk would end the body for the client (RFC 9112, section 7.1)."""
+    app.get("/")(make(is_async, lambda: Response(iter([b"", b"a", b"", b"b", b""]))))
+    pieces = gateway.get(app, "/").pieces
+    if gateway.is_asgi:
+        assert pieces == [b"a", b"b"]
+    assert b"".join(pieces) == b"ab"
+
+
+@both
+def test_pieces_that_are_passed_through_are_closed(app, is_async):
+    log = []
+
+    async def pieces():
+        try:
+            yield b"piece"
+        finally:
+            log.append("closed")
+
+    app.get("/")(make(is_async, lambda: Response(pieces(), direct_passthrough=True)))
+
+    async def ask(client):
+        await app.asgi_app(scope(), client.receive, client.send)
+
+    asyncio.run(ask(client := Client()))
+    assert client.sent == ["http.response.start"] + ["http.response.body"] * 2
+    assert log == ["closed"]
+
+
+def test_names_and_statuses_are_remembered_to_an_end(app, monkeypatch):
+    """Programs may make them of what clients send, which must not fill the memory."""
+    names, codes = kolben.asgi.send._HeaderNames(), kolben.asgi.send._Codes()
+    monkeypatch.setattr(kolben.asgi.send, "_names", names)
+    monkeypatch.setattr(kolben.asgi.send, "_codes", codes)
+
+    @app.get("/<int:number>")
+    async def view(number):
+        return Response("", f"200 Number {number}", {f"X-{number}-{n}": "y" for n in range(10)})
+
+    async def ask():
+        client = app.async_test_client()
+        for number in range(codes._MOST + 10):
+            reply = await client.get(f"/{number}")
+            assert reply.status_code == 200
+            assert reply.headers[f"x-{number}-9"] == "y"
+
+    asyncio.run(ask())
+    assert (len(names), len(codes)) == (names._MOST, codes._MOST)

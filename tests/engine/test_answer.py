@@ -382,90 +382,7 @@ def test_another_response_class_counts_from_the_next_request_on(app: kolben.Flas
     assert dict(send(app)[1])["Content-Type"] == "text/html; charset=utf-8"
 
 
-# -- how a view gets its values ----------------------------------------------------------------
-
-
-def in_order(a: str, b: str) -> str:
-    return f"{a} {b}"
-
-
-def in_another_order(b: str, a: str) -> str:
-    return f"{a} {b}"
-
-
-def with_more(a: str, b: str, c: str = "c", *, d: str = "d") -> str:
-    return f"{a} {b}"
-
-
-def with_one_before(c: str = "c", a: str = "", b: str = "") -> str:
-    return f"{a} {b}" if c == "c" else "wrong"
-
-
-def by_keyword(*, a: str, b: str) -> str:
-    return f"{a} {b}"
-
-
-def any_keywords(**values: str) -> str:
-    return " ".join(values.values())
-
-
-def named_like_values(*a: str, b: str = "") -> str:
-    return "never called: a is no parameter for a keyword"
-
-
-def only_by_position(a: str, b: str, /) -> str:
-    return "never called: a and b have no names"
-
-
-@functools.wraps(in_order)
-def decorated(*arguments: str, **values: str) -> str:
-    assert not arguments
-    return in_another_order(**values)
-
-
-class Callable:
-    def __call__(self, b: str, a: str) -> str:
-        return f"{a} {b}"
-
-    def method(self, b: str, a: str) -> str:
-        return f"{a} {b}"
-
-
-async def coroutine(b: str, a: str) -> str:
-    return f"{a} {b}"
-
-
-@pytest.mark.parametrize(
-    "view",
-    [
-        in_order,
-        in_another_order,
-        with_more,
-        with_one_before,
-        by_keyword,
-        any_keywords,
-        decorated,
-        Callable(),
-        Callable().method,
-        functools.partial(in_another_order),
-        coroutine,
-    ],
-    ids=lambda view: getattr(view, "__name__", type(view).__name__),
-)
-def test_values_are_given_by_name(view: t.Any) -> None:
-    app = kolben.Flask(__name__, static_folder=None)
-    app.add_url_rule("/<a>/<b>", "view", view)
-    app.add_url_rule("/default/<a>", "default", view, defaults={"b": "B"})
-    assert send(app, "/A/B")[2] == send(app, "/default/A")[2] == b"A B"
-
-
-@pytest.mark.parametrize("view", [named_like_values, only_by_position, lambda a: a, lambda: ""])
-def test_a_view_that_has_no_parameter_of_that_name_is_an_error(view: t.Any) -> None:
-    app = kolben.Flask(__name__, static_folder=None)
-    app.testing = True
-    app.add_url_rule("/<a>/<b>", "view", view)
-    with pytest.raises(TypeError, match=r"argument|required"):
-        send(app, "/A/B")
+# -- matching -------------------------------------------------------------------------------
 
 
 def test_a_converter_may_look_at_the_request() -> None:
@@ -636,3 +553,22 @@ def test_a_replaced_map_is_let_go(app: kolben.Flask) -> None:
     send(app)
     gc.collect()
     assert ref() is None
+
+
+# -- the session -----------------------------------------------------------------------------
+
+
+def test_a_session_that_is_opened_while_the_response_is_made_is_saved(app: kolben.Flask) -> None:
+    """A WSGI application that a view returns may look at it, after the view itself."""
+
+    def inner(environ: t.Any, start_response: t.Any) -> list[bytes]:
+        kolben.session["seen"] = "inner"
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"inner"]
+
+    app.add_url_rule("/inner", "inner", lambda: inner)
+    app.add_url_rule("/seen", "seen", lambda: kolben.session.get("seen", "nothing"))
+    for cookie in ({}, {"Cookie": "other=1"}):
+        client = app.test_client()
+        assert client.get("/inner", headers=cookie).text == "inner"
+        assert client.get("/seen").text == "inner"

@@ -309,6 +309,155 @@ def test_under_wsgi_the_end_is_that_of_the_process(tmp_path):
     assert lines[4:] == ["end", "after program"]
 
 
+def run_program(folder, source, *arguments):
+    """Run a program to its end; return what it has printed, and its errors."""
+    program = folder / "program.py"
+    program.write_text(textwrap.dedent(source))
+    done = subprocess.run(
+        [sys.executable, program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout.split("\n")[:-1], done.stderr
+
+
+def test_under_wsgi_an_end_that_fails_is_logged(tmp_path):
+    lines, errors = run_program(
+        tmp_path,
+        """
+        from kolben import Flask
+
+        app = Flask(__name__)
+
+        @app.after_serving
+        def after():
+            raise LookupError("the pool is gone")
+
+        app.after_serving(lambda: print("after", flush=True))
+        app.add_url_rule("/", view_func=lambda: "index")
+        print(app.test_client().get("/").text, flush=True)
+        """,
+    )
+    assert lines == ["index", "after"]
+    assert "The application did not stop properly." in errors
+    assert "LookupError: the pool is gone" in errors
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_the_end_of_a_child_that_serves_is_its_own(tmp_path, method):
+    """Before Python 3.13 such a child calls no functions of atexit."""
+    lines, errors = run_program(
+        tmp_path,
+        """
+        import multiprocessing, sys
+        from kolben import Flask
+
+        app = Flask(__name__)
+        app.before_serving(lambda: print("before", flush=True))
+        app.after_serving(lambda: print("after", flush=True))
+        app.add_url_rule("/", view_func=lambda: "index")
+
+        def serve():
+            print(app.test_client().get("/").text, flush=True)
+
+        if __name__ == "__main__":
+            worker = multiprocessing.get_context(sys.argv[1]).Process(target=serve)
+            worker.start()
+            worker.join()
+        """,
+        method,
+    )
+    assert lines == ["before", "index", "after"], errors
+
+
+def test_starting_twice_is_starting_once(app, log):
+    async def test():
+        await app.startup()
+        await app.startup({})
+        assert log == BEGUN
+        await app.shutdown()
+        await app.shutdown()
+        assert log == BEGUN + ENDED
+
+    asyncio.run(test())
+
+
+def test_what_was_begun_is_ended_where_a_later_function_fails(app):
+    log = []
+
+    def note(text):
+        log.append(text)
+
+    @app.while_serving
+    def plain():
+        try:
+            yield
+        finally:
+            note("plain ended")
+
+    @app.while_serving
+    async def later():
+        try:
+            yield
+        finally:
+            note("async ended")
+
+    @app.while_serving
+    async def fails():
+        raise LookupError
+        yield
+
+    async def test():
+        with pytest.raises(LookupError):
+            await app.startup()
+
+    asyncio.run(test())
+    assert log == ["async ended", "plain ended"]
+
+
+def test_a_function_that_exits_at_the_end_keeps_none_from_its_end(app):
+    log = []
+
+    @app.after_serving
+    async def leave():
+        sys.exit(3)
+
+    app.after_serving(lambda: log.append("after"))
+
+    async def test():
+        await app.startup()
+        with pytest.raises(RuntimeError, match=r"sys\.exit\(3\) was called"):
+            await app.shutdown()
+
+    asyncio.run(test())
+    assert log == ["after"]
+
+
+def test_the_signals_of_the_application_context_are_sent_around_the_start(app):
+    log = []
+    app.before_serving(lambda: log.append("before"))
+    app.teardown_appcontext(lambda error: log.append("teardown"))
+
+    def pushed(sender):
+        log.append("pushed")
+
+    async def popped(sender):
+        log.append("popped")
+
+    async def test():
+        await app.startup()
+        assert log == ["pushed", "before", "teardown", "popped"]
+        await app.shutdown()
+
+    with (
+        kolben.appcontext_pushed.connected_to(pushed, app),
+        kolben.appcontext_popped.connected_to(popped, app),
+    ):
+        asyncio.run(test())
+
+
 # ---- background tasks ---------------------------------------------------------------------
 
 

@@ -91,7 +91,7 @@ class WebSocketContext(ASGIRequestContext):
     cancelled = False
     #: The error of the handler's that nothing has handled.
     failure: Exception | None = None
-    _task: asyncio.Task[t.Any] | None
+    _task: asyncio.Task[t.Any]
 
     def __init__(self, app: Flask, scope: Scope, receive: Receive, send: Send) -> None:
         import asyncio
@@ -99,7 +99,7 @@ class WebSocketContext(ASGIRequestContext):
         super().__init__(app, scope, None, receive)
         self.send = send
         self.loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
+        self._task = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
 
     @lazy
     def websocket(self) -> WebSocket:
@@ -117,19 +117,10 @@ class WebSocketContext(ASGIRequestContext):
         """What the client has sent."""
         return Inbox(self.receive, self.loop, self.websocket._leave)
 
-    @property
-    def request(self) -> t.Any:
-        """The handshake, which is the WebSocket itself; so extensions find what they look for."""
-        return self.websocket
-
-    @request.setter
-    def request(self, request: t.Any) -> None:
-        self.__dict__["websocket"] = request
-
-    @request.deleter
-    def request(self) -> None:
-        self.__dict__.pop("websocket", None)
-        self.seen_request = None
+    def make_request(self) -> t.Any:
+        """Return the handshake, which is the WebSocket itself; so extensions find what they look for."""
+        self.seen_request = websocket = t.cast("t.Any", self.websocket)
+        return websocket
 
     @property
     def leave_timeout(self) -> float:
@@ -154,9 +145,8 @@ class WebSocketContext(ASGIRequestContext):
 
     def cancel(self) -> None:
         """Cancel the handler, because the client has left."""
-        if self._task is not None and not self._task.done():
-            self.cancelled = True
-            self._task.cancel()
+        self.cancelled = True
+        self._task.cancel()
 
     async def save_session(self) -> list[str]:
         """Save the session, if it was looked at.

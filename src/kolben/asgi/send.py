@@ -54,7 +54,7 @@ async def send_plain(send: Send, code: int) -> None:
 # -- what is to be sent ---------------------------------------------------------------------
 
 
-class Settled:
+class Settled(list[bytes]):
     """A body of which every piece is there, and what is to be done when it was sent.
 
     :param pieces: the pieces.
@@ -65,12 +65,9 @@ class Settled:
     def __init__(
         self, pieces: list[bytes], body: t.Iterable[bytes], rest: t.Iterator[bytes] | None = None
     ) -> None:
-        self.pieces = pieces
+        super().__init__(pieces)
         self._body = body
         self._rest = rest
-
-    def __iter__(self) -> t.Iterator[bytes]:
-        return iter(self.pieces)
 
     def close(self) -> None:
         """Do what is to be done after the response, in a worker thread."""
@@ -344,9 +341,7 @@ async def send_streamed(
     request_body = watched(scope, request_body, receive)
     try:
         await outgoing.pass_on(start_message(status, headers))
-        if isinstance(body, Settled):
-            await outgoing.pass_on(whole_message(body.pieces))
-        elif isinstance(body, (list, tuple)):
+        if isinstance(body, (list, tuple)):
             await outgoing.pass_on(whole_message(body))
         else:
             await _stream(outgoing, request_body, is_event_stream(headers))

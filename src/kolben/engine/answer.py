@@ -288,6 +288,8 @@ def _call_with_hooks(
             raise error
         if method == "OPTIONS" and route.answers_options:
             return app.make_default_options_response()
+        if route.prepared_at is not tables.mark:  # a hook has put another view there
+            route.prepare(app)
         return route.call(*values)
     except Exception as raised:
         result = app.handle_user_exception(raised)
