@@ -368,6 +368,18 @@ def test_an_interface_of_the_programs_own_is_not_replaced() -> None:
     assert app.session_interface is mine
 
 
+def test_an_interface_of_the_programs_own_class_is_not_replaced() -> None:
+    class Own(Flask):
+        session_interface = SecureCookieSessionInterface()
+
+    app = Own(__name__)
+    app.secret_key = "secret"
+    app.config["SESSION_STORE"] = "memory"
+    app.add_url_rule("/", view_func=lambda: str(session.get("a")))
+    assert app.test_client().get("/").text == "None"
+    assert app.session_interface is Own.session_interface
+
+
 def test_any_cache_of_cachelib_can_be_the_store(tmp_path: Path) -> None:
     from cachelib import FileSystemCache
 

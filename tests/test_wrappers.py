@@ -21,7 +21,7 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request as WerkzeugRequest, Response as WerkzeugResponse
 
 import kolben
-from kolben import Request, Response
+from kolben import Request, Response, wrappers
 from kolben.wrappers import ResponseHeaders
 
 
@@ -42,6 +42,9 @@ ENVIRONS: dict[str, t.Callable[[], dict[str, t.Any]]] = {
     "lower case method": lambda: environ("/") | {"REQUEST_METHOD": "get"},
     "mounted": lambda: environ("/x", base_url="https://example.org:8080/app/"),
     "umlauts": lambda: environ("/ü/ä?ö=ß"),
+    "odd query": lambda: bare(QUERY_STRING="a=1&&=&=x&a=2&b&=y&&c==&"),
+    "odd query, quoted": lambda: bare(QUERY_STRING="a=%31&&=&=x&a=2&b&=y&&c==&"),
+    "huge length": lambda: bare(CONTENT_LENGTH="9" * 5000),
     "wrong UTF-8": lambda: bare(
         PATH_INFO="/\xff", SCRIPT_NAME="/\xfe/", QUERY_STRING="\xc3\xa4=%ff"
     ),
@@ -96,6 +99,60 @@ def test_attributes_can_be_assigned_and_deleted() -> None:
     request.args = ImmutableMultiDict({"c": "3"})
     assert request.args["c"] == "3"
     assert Request.path.__doc__
+
+
+def test_what_the_engine_has_found_out_comes_back_when_its_replacement_is_deleted() -> None:
+    app = kolben.Flask(__name__, static_folder=None)
+    seen: list[t.Any] = []
+
+    @app.get("/<int:x>")
+    def view(x: int) -> str:
+        own: t.Any = kolben.request._get_current_object()  # type: ignore[attr-defined]
+        for name in ("url_rule", "view_args", "routing_exception", "json_module"):
+            before = getattr(own, name)
+            setattr(own, name, "replaced")
+            assert getattr(own, name) == "replaced"
+            delattr(own, name)
+            seen.append(getattr(own, name) == before)
+        return str(x)
+
+    assert app.test_client().get("/1").text == "1"
+    assert seen == [True] * 4
+
+
+def test_the_stream_can_be_replaced_and_read_anew() -> None:
+    request = Request(environ("/", method="POST", data=b"body"))
+    request.stream = io.BytesIO(b"other")
+    assert request.get_data() == b"other"
+    request = Request(environ("/", method="POST", data=b"body"))
+    request.stream = io.BytesIO(b"other")
+    del request.stream
+    assert request.get_data() == b"body"
+
+
+def test_json_is_kept_unless_it_is_not_to_be() -> None:
+    request = Request(environ("/", method="POST", json={"a": 1}))
+    first = request.get_json()
+    assert request.get_json() is first
+    request = Request(environ("/", method="POST", json={"a": 1}))
+    assert request.get_json(cache=False) == {"a": 1}
+    with pytest.raises(BadRequest):  # which has read the body
+        request.get_json()
+
+
+def test_json_that_is_nested_too_deeply_is_a_400_or_silence() -> None:
+    body = {"data": b"[" * 200_000, "content_type": "application/json", "method": "POST"}
+    with pytest.raises(BadRequest):
+        Request(environ("/", **body)).get_json()
+    assert Request(environ("/", **body)).get_json(silent=True) is None
+
+
+def test_a_request_class_that_reads_the_body_its_own_way_is_asked_for_json() -> None:
+    class Own(Request):
+        def get_data(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+            return b'{"a": "own"}'
+
+    assert Own(environ("/", method="POST", json={"a": 1})).get_json() == {"a": "own"}
 
 
 def test_the_environ_knows_its_request_unless_told_otherwise() -> None:
@@ -537,3 +594,46 @@ def test_headers_are_those_of_werkzeug() -> None:
             one["D"] = "a\nb"
     assert list(ours) == list(theirs) == [("a", "4"), ("B", "3"), ("C", "5")]
     assert isinstance(Response().headers, Headers)
+
+
+@pytest.mark.parametrize("headers", [{"X-A": "1"}, [("X-A", "1"), ("X-A", "2")]])
+def test_headers_may_be_replaced_by_a_dictionary_or_a_list(headers: t.Any) -> None:
+    app = kolben.Flask(__name__)
+
+    @app.get("/")
+    def view() -> Response:
+        response = Response("text")
+        response.headers = headers
+        return response
+
+    sent = app.test_client().get("/").headers
+    given = headers.items() if type(headers) is dict else headers
+    assert list(sent.items()) == [*given, ("Content-Length", "4")]
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "content-length", "CONTENT-LENGTH"])
+def test_a_length_that_is_there_is_not_told_twice(name: str) -> None:
+    response = Response("text")
+    response.headers = Headers([(name, "4"), ("X-A", "1")])
+    _, _, sent = response.get_wsgi_response(environ())
+    assert sent == [(name, "4"), ("X-A", "1")]
+
+
+def test_headers_of_another_class_are_checked_when_they_are_sent() -> None:
+    response = Response("text")
+    response.headers = t.cast("t.Any", Headers())
+    response.headers._list.append(("X-A", "a\nSet-Cookie: b"))
+    with pytest.raises(ValueError, match="newline"):
+        response.get_wsgi_response(environ())
+
+
+def test_names_of_headers_are_remembered_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs may make them of what clients send, which must not fill the memory."""
+    known = {"X-Known"}
+    monkeypatch.setattr(wrappers, "ordinary_headers", known)
+    monkeypatch.setattr(wrappers, "MOST_ORDINARY_HEADERS", 3)
+    for number in range(5):
+        response = Response("x", headers={f"X-{number}": "1"})
+        _, _, sent = response.get_wsgi_response(environ())
+        assert (f"X-{number}", "1") in sent
+    assert len(known) == 3
