@@ -7,14 +7,18 @@ import decimal
 import io
 import json
 import math
+import re
 import typing as t
 import uuid
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
+from enum import Enum, IntEnum
 
 import pytest
 from hypothesis import given, strategies as st
+from markupsafe import Markup
 
 import kolben
 from kolben import json as kolben_json
@@ -88,6 +92,74 @@ def test_the_text_is_that_of_the_standard_library(
     options: dict[str, t.Any] = {"separators": (",", ":")} if compact else {}
     expected = json.dumps(value, ensure_ascii=ascii_, sort_keys=sort, **options)
     assert provider.dumps(value, **options) == expected
+
+
+class Name(str):
+    __slots__ = ()
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Size(IntEnum):
+    LARGE = 3
+
+
+class FirstOnly(dict[str, t.Any]):
+    """Items that are not what the dictionary holds, as in Werkzeug's MultiDict."""
+
+    def items(self) -> t.Any:
+        return [(name, "first") for name in self]
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(min_value=2**62, max_value=2**70)
+    | st.floats()
+    | st.sampled_from([1e16, 1e-5, 1e22, -0.0, float("nan"), float("-inf"), 5e-324])
+    | st.text(st.characters())  # lone surrogates, too
+    | st.text("\x00\x1f\x7f\\\"/\u2028é爱😀", max_size=5)
+    | st.datetimes() | st.dates() | st.decimals() | st.uuids() | st.binary(max_size=2)
+    | st.sampled_from([Html(), Point(1, 2), {1}, object(), Colour.RED, Size.LARGE, Markup("<")])
+    | st.text(max_size=3).map(Name),
+    lambda inner: st.lists(inner)
+    | st.lists(inner).map(tuple)
+    | st.dictionaries(st.text(), inner)
+    | st.dictionaries(st.integers() | st.floats() | st.booleans() | st.none(), inner, max_size=2)
+    | st.dictionaries(st.text() | st.integers() | st.uuids() | st.text().map(Name), inner, max_size=3)
+    | st.dictionaries(st.text(), inner).map(FirstOnly)
+    | st.dictionaries(st.text(), inner).map(OrderedDict),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(anything)
+def test_the_text_of_whatever_a_view_returns_is_that_of_the_standard_library(value: t.Any) -> None:
+    app = kolben.Flask(__name__)
+    provider = app.json
+    assert isinstance(provider, DefaultJSONProvider)
+    options: dict[str, t.Any] = {"default": provider.default, "sort_keys": True}
+    compact = {"separators": (",", ":"), **options}
+
+    def written(write: t.Callable[[t.Any], t.Any]) -> t.Any:
+        try:
+            return write(value)
+        except (TypeError, ValueError) as error:
+            return type(error), re.sub("0x[0-9a-f]+", "0x", str(error))
+
+    plain = written(lambda value: json.dumps(value, **options))
+    small = written(lambda value: json.dumps(value, **compact) + "\n")
+    body = written(lambda value: (json.dumps(value, **compact) + "\n").encode())
+    assert written(provider.dumps) == plain
+    assert written(provider.body) == body
+    writer = provider.body_writer()
+    assert writer is not None
+    assert written(writer) == body
+    with app.app_context():
+        assert written(lambda value: provider.response(value).get_data(as_text=True)) == small
 
 
 def outcome(function: t.Callable[[t.Any], t.Any], argument: t.Any) -> str:

@@ -369,6 +369,12 @@ def _msgspec_encoder(
     return encode
 
 
+# Why the default provider does not use msgspec where it is installed: the bytes would have to be
+# proven those of the standard library, and msgspec cannot be told to refuse what it writes otherwise
+# (NaN as null, sets, bytes, enumerations, dates and keys of other types, dictionaries with methods of
+# their own). 200 records take 188 µs by the standard library and 30 by msgspec; then 50 to write them in
+# ASCII, 25 to find large and small floats, and 57 to look at the types of all values where their places
+# are known (107 where not; 94 to read the text again and compare): 162 in all.
 class MsgspecJSONProvider(DefaultJSONProvider):
     """JSON by `msgspec <https://jcristharif.com/msgspec/>`_, several times as fast for large
     answers. Install it with ``pip install "kolben[json]"`` and choose it in one line::
