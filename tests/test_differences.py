@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from abc import ABC
+from typing import Any, Generic, Protocol, TypeVar
 
 import pytest
 from werkzeug.test import EnvironBuilder, create_environ, run_wsgi_app
@@ -108,6 +109,91 @@ def test_a_patch_of_the_class_counts_at_once_for_test_clients(
         patch.setattr(kolben.Flask, "dispatch_request", lambda self: "patched")
         assert client.get("/").text == "patched"
     assert client.get("/").text == "view"
+
+
+@pytest.mark.parametrize("name", ["wsgi_app", "dispatch_request", "full_dispatch_request"])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_patch_of_the_class_counts_from_the_next_change_of_a_table_on(
+    app: kolben.Flask, monkeypatch: pytest.MonkeyPatch, gateway: Any, name: str, is_async: bool
+) -> None:
+    """Agents that are started late connect receivers of signals, or register hooks, too."""
+    calls: list[str] = []
+
+    def receiver(sender: Any, **extra: Any) -> None:
+        pass
+
+    inner = getattr(kolben.Flask, name)
+
+    def count(self: Any, *args: Any) -> Any:
+        calls.append(name)
+        return inner(self, *args)
+
+    async def asynchronous() -> str:
+        return "view"
+
+    app.add_url_rule("/", "index", asynchronous if is_async else lambda: "view")
+    fresh = kolben.Flask(__name__)
+    fresh.add_url_rule("/", "index", lambda: "view")
+    assert gateway.get(app, "/").text == "view"
+    with monkeypatch.context() as patch:
+        patch.setattr(kolben.Flask, name, count)
+        assert gateway.get(app, "/").text == "view"
+        assert calls == []
+        assert gateway.get(fresh, "/").text == "view"  # its first request
+        assert len(calls) == 1
+        kolben.request_started.connect(receiver, app)
+        for expected in (2, 3):
+            assert gateway.get(app, "/").text == "view"
+            assert len(calls) == expected
+    kolben.request_started.disconnect(receiver, app)
+    assert gateway.get(app, "/").text == "view"
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("kind", ["Request", "Response"])
+def test_a_patch_that_is_taken_back_leaves_nothing(
+    app: kolben.Flask, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    app.add_url_rule("/", "index", lambda: kolben.request.get_data(as_text=True) or "view")
+    client = app.test_client()
+    name = {"Request": "get_data", "Response": "get_wsgi_headers"}[kind]
+    inner, calls = getattr(getattr(kolben, kind), name), []
+
+    def count(self: Any, *args: Any, **kwargs: Any) -> Any:
+        calls.append(name)
+        return inner(self, *args, **kwargs)
+
+    assert client.get("/").text == "view"
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(kolben, kind), name, count)
+        assert client.get("/").text == "view"
+        assert len(calls) == 1
+    assert client.get("/").text == "view"
+    assert app.engine_plan.short_way
+    assert kolben.Response.has_short_ways
+
+
+class OneOfAKind(type):
+    """A metaclass of a program's own, as some give their application."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(*args, **kwargs)
+
+
+class Named(Protocol):
+    name: str
+
+
+@pytest.mark.parametrize("name", ["Flask", "Blueprint", "Request", "Response"])
+@pytest.mark.parametrize("mixed_in", [OneOfAKind("Own", (), {}), Named, ABC, Generic[TypeVar("T")]])
+def test_a_class_of_a_programs_own_may_have_any_metaclass(name: str, mixed_in: Any) -> None:
+    """So ours have none, which would tell of patches."""
+    flask_class: Any = getattr(kolben, name)
+
+    class Own(flask_class, mixed_in):
+        pass
+
+    assert issubclass(Own, flask_class)
 
 
 def test_a_patch_of_the_class_counts_for_new_applications(

@@ -26,7 +26,7 @@ from werkzeug.wsgi import get_host as get_host
 from . import cli, typing as ft
 from .concurrency import async_to_sync, is_coroutine_function
 from .config import DEFAULTS, HEADER_SETTINGS
-from .ctx import AppContext, RequestContext, _unset, hook_scopes, raise_failures
+from .ctx import AppContext, RequestContext, _unset, raise_failures
 from .debughelpers import FormDataRoutingRedirect
 from .engine.answer import answer_request
 from .engine.entry import asgi_entry
@@ -527,7 +527,7 @@ class Flask(ServedApp):
         :return: what the first function that answered has returned, in place of the view.
         """
         context = find_request_context()
-        names = hook_scopes(context.endpoint_name())[0]
+        names = context.scopes()[0]
         if self.url_value_preprocessors:
             request = context.request
             for name in names:
@@ -640,7 +640,7 @@ class Flask(ServedApp):
                 response = self.ensure_sync(function)(response)
         hooks = self.after_request_funcs
         if hooks:
-            for name in hook_scopes(context.endpoint_name())[1]:
+            for name in context.scopes()[1]:
                 for hook in reversed(hooks.get(name, ())):
                     response = self.ensure_sync(hook)(response)
         save_session(self, context, response)
@@ -736,7 +736,7 @@ class Flask(ServedApp):
         failures: list[BaseException] = []
         hooks = self.teardown_request_funcs
         if hooks:
-            for name in hook_scopes(find_request_context().endpoint_name())[1]:
+            for name in find_request_context().scopes()[1]:
                 for hook in reversed(hooks.get(name, ())):
                     try:
                         self.ensure_sync(hook)(exc)

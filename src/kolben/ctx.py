@@ -359,10 +359,22 @@ class RequestContext:
         endpoint: str = "" if rule is None else rule.endpoint
         return endpoint
 
+    def scopes(self) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
+        """Whose hooks are called: as :func:`hook_scopes`, unless the program's request class knows better."""
+        request: t.Any = self.seen_request
+        if request is not None:
+            kind: t.Any = type(request)
+            if kind is not Request and not _has_our_blueprints(kind):
+                outwards = (*request.blueprints, None)
+                return outwards[::-1], outwards
+        return hook_scopes(self.endpoint_name())
+
     def blueprint_names(self) -> list[str]:
         """What ``request.blueprints`` is."""
-        endpoint = self.endpoint_name()
-        return list(hook_scopes(endpoint)[1][:-1]) if "." in endpoint else []  # type: ignore[arg-type]
+        rule = self.routing[0]
+        if self.seen_request is None and (rule is None or "." not in rule.endpoint):
+            return []
+        return list(self.scopes()[1][:-1])  # type: ignore[arg-type] # all but the application's None
 
     def copy(self) -> RequestContext:
         """Return a context with the same request and session, to be pushed elsewhere.
@@ -524,6 +536,15 @@ class RequestContext:
         request = self.request
         name = type(self).__name__
         return f"<{name} {request.url!r} [{request.method}] of {self.app.name}>"
+
+
+@lru_cache(maxsize=64)
+def _has_our_blueprints(kind: t.Hashable) -> bool:
+    """Tell whether a class of requests has our ``blueprints``, or none, as those of tests may."""
+    return all(
+        getattr(kind, name, None) in {None, getattr(Request, name)}
+        for name in ("blueprint", "blueprints")
+    )
 
 
 @lru_cache(maxsize=1024)

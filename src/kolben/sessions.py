@@ -338,18 +338,38 @@ class SecureCookieSessionInterface(SessionInterface):
         """Set the session cookie on the response, delete it where the session was emptied, and
         say ``Vary: Cookie`` where the response depends on it.
         """
+        prepared = self._prepare(app)
+        # A program's own settings may be others for each request.
+        asked = None if prepared.is_plain else self._ask(app)
         if session.accessed:
             vary_on_cookie(response)
         if session:
             if not self.should_set_cookie(app, session):
                 return
-            self._set_cookie(app, session, response)
+            self._set_cookie(app, session, response, prepared, asked)
         elif session.modified:
-            response.delete_cookie(self.get_cookie_name(app), **self._cookie_settings(app))
+            name, settings = asked or self._ask(app)
+            response.delete_cookie(name, **settings)
         else:
             return
         if not session.accessed:
             vary_on_cookie(response)
+
+    def _ask(self, app: Flask) -> _Asked:
+        return self.get_cookie_name(app), self._cookie_settings(app)
+
+    def _has_plain_settings(self, app: Flask) -> bool:
+        """Tell whether what the cookie is sent with follows from the configuration alone."""
+        app_class: t.Any = type(app)
+        return (
+            type(self) is SecureCookieSessionInterface
+            and not self.__dict__
+            and _keeps_settings_in_config(app_class)
+            and all(
+                getattr(SecureCookieSessionInterface, name) is ours
+                for name, ours in _SETTING_METHODS.items()
+            )
+        )
 
     def session_headers(self, app: Flask, session: SessionMixin) -> list[tuple[str, str]] | None:
         """Return the headers that :meth:`save_session` adds to a response without ``Vary``.
@@ -363,7 +383,8 @@ class SecureCookieSessionInterface(SessionInterface):
             if session or not session.modified:
                 return [_VARY] if session.accessed else []
             return None
-        cookie = self._cookie_header(app, session)
+        prepared = self._prepare(app)
+        cookie = self._cookie_header(app, session, prepared, None) if prepared.is_plain else None
         if cookie is None:
             return None
         header = ("Set-Cookie", cookie)
@@ -378,35 +399,45 @@ class SecureCookieSessionInterface(SessionInterface):
         # Compressed, or with one of the forms that Base64 can give the name.
         return cookie.startswith(".") or any(form in cookie for form in _PERMANENT)
 
-    def _set_cookie(self, app: Flask, session: SessionMixin, response: Response) -> None:
+    def _set_cookie(
+        self,
+        app: Flask,
+        session: SessionMixin,
+        response: Response,
+        prepared: _Prepared,
+        asked: _Asked | None,
+    ) -> None:
         if getattr(response.set_cookie, "__func__", None) in _SET_COOKIE:
-            header = self._cookie_header(app, session)
+            header = self._cookie_header(app, session, prepared, asked)
             if header is not None:
                 response.headers.add("Set-Cookie", header)
                 return
         signer = t.cast("URLSafeTimedSerializer", self.get_signing_serializer(app))
-        name, value = self.get_cookie_name(app), signer.dumps(dict(session))
-        settings = self._cookie_settings(app)
-        settings["expires"] = self.get_expiration_time(app, session)
+        name, settings = asked or self._ask(app)
+        value = signer.dumps(dict(session))
+        expires = self.get_expiration_time(app, session)
         limit: int = app.config["MAX_COOKIE_SIZE"]
         if limit:
-            _check_size(app, len(dump_cookie(name, value, max_size=0, **settings)), limit)
-        response.set_cookie(name, value, **settings)
+            whole = dump_cookie(name, value, expires=expires, max_size=0, **settings)
+            _check_size(app, len(whole), limit)
+        response.set_cookie(name, value, expires=expires, **settings)
 
-    def _cookie_header(self, app: Flask, session: SessionMixin) -> str | None:
+    def _cookie_header(
+        self, app: Flask, session: SessionMixin, prepared: _Prepared, asked: _Asked | None
+    ) -> str | None:
         """Return the ``Set-Cookie`` header the short way, None where that cannot be done."""
-        cookie = self._prepare(app)
-        if cookie.mac is None or cookie.frame is None:
+        frame = prepared.frame if asked is None else _find_frame(*asked)
+        if prepared.mac is None or frame is None:
             return None
-        (before, behind), tail = cookie.frame
+        (before, behind), tail = frame
         expires = self.get_expiration_time(app, session)
-        value = signing.write(cookie.mac, self.serializer, dict(session))
+        value = signing.write(prepared.mac, self.serializer, dict(session))
         if expires is None:
             header = f"{before}{value}{behind}{tail}"
         else:
             header = f"{before}{value}{behind}; Expires={_http_date(expires)}{tail}"
         # The general way says so where browsers will not take it.
-        return None if cookie.limit and len(header) > cookie.limit else header
+        return None if prepared.limit and len(header) > prepared.limit else header
 
     def _prepare(self, app: Flask) -> _Prepared:
         """Return what the settings say about the cookie.
@@ -421,13 +452,8 @@ class SecureCookieSessionInterface(SessionInterface):
             prepared: _Prepared = known[2]
             return prepared
         mark = tables.mark
-        app_class: t.Any = type(app)
-        if (
-            type(self) is not SecureCookieSessionInterface
-            or self.__dict__
-            or not _keeps_settings_in_config(app_class)
-        ):
-            return self._prepare_anew(app)
+        if not self._has_plain_settings(app):
+            return self._prepare_anew(app, None)
         prepared = self._compare_settings(app)
         if plan is not None and isinstance(app.config, tables.Table):
             plan.session_cookie = mark, self, prepared
@@ -440,24 +466,14 @@ class SecureCookieSessionInterface(SessionInterface):
         if known is None or known[0] != settings or not _same_flags(known[0], settings):
             if len(_prepared) >= _MOST_PREPARED:
                 _prepared.clear()
-            known = _prepared[id(app)] = settings, self._prepare_anew(app)
+            known = _prepared[id(app)] = settings, self._prepare_anew(app, self._ask(app))
         return known[1]
 
-    def _prepare_anew(self, app: Flask) -> _Prepared:
+    def _prepare_anew(self, app: Flask, asked: _Asked | None) -> _Prepared:
         lifetime = int(app.permanent_session_lifetime.total_seconds())
-        try:
-            frame = _cookie_frame(
-                self.get_cookie_name(app),
-                self.get_cookie_domain(app),
-                self.get_cookie_path(app),
-                self.get_cookie_secure(app),
-                self.get_cookie_httponly(app),
-                self.get_cookie_samesite(app),
-                self.get_cookie_partitioned(app),
-            )
-        except (TypeError, ValueError):
-            frame = None  # an error to be raised when the cookie is set
-        return _Prepared(self._prepared_mac(app), lifetime, frame, app.config["MAX_COOKIE_SIZE"])
+        frame = None if asked is None else _find_frame(*asked)
+        limit = app.config["MAX_COOKIE_SIZE"]
+        return _Prepared(self._prepared_mac(app), lifetime, frame, limit, asked is not None)
 
     def _prepared_mac(self, app: Flask) -> signing.Mac | None:
         """Return the keyed signature function for the short way, None where it does not apply."""
@@ -500,19 +516,22 @@ def _check_size(app: Flask, size: int, limit: int) -> None:
 class _Prepared:
     """What can be known of a session cookie before there is one."""
 
-    __slots__ = ("frame", "lifetime", "limit", "mac")
+    __slots__ = ("frame", "is_plain", "lifetime", "limit", "mac")
 
     def __init__(
         self,
         mac: signing.Mac | None,
         lifetime: int,
-        frame: tuple[tuple[str, str], str] | None,
+        frame: _Frame | None,
         limit: int,
+        is_plain: bool,
     ) -> None:
         self.mac = mac
         self.lifetime = lifetime
         self.frame = frame
         self.limit = limit
+        #: Whether what it is sent with follows from the configuration alone, so that the frame holds.
+        self.is_plain = is_plain
 
 
 #: As an application has it: the tables' mark, the interface and what it has prepared.
@@ -554,17 +573,37 @@ def _keeps_settings_in_config(app_class: type) -> bool:
 
 _OPEN_SESSION = SecureCookieSessionInterface.open_session
 _SAVE_SESSION = SecureCookieSessionInterface.save_session
+_SETTING_METHODS = {
+    name: getattr(SecureCookieSessionInterface, name)
+    for name in dir(SecureCookieSessionInterface)
+    if name.startswith("get_cookie_")
+}
 _GET_SIGNING_SERIALIZER = SecureCookieSessionInterface.get_signing_serializer
 
 # Responses that set a cookie as Werkzeug does can be given the finished header.
 _SET_COOKIE = (Response.set_cookie, _BaseResponse.set_cookie)
 _VARY = ("Vary", "Cookie")
+_VARY_OF_OURS = Response.vary
 # "_permanent" in Base64, as far as it does not depend on what stands around it, for each of the
 # three places in a group where it can start.
 _PERMANENT = tuple(
     b2a_base64(b"\0" * start + b"_permanent", newline=False).decode()[first:last]
     for start, first, last in ((0, 0, 13), (1, 2, 14), (2, 3, 16))
 )
+
+
+#: What stands before and behind the value of a cookie, and behind its expiry.
+_Frame = tuple[tuple[str, str], str]
+
+#: The name of a cookie, and what it is sent with.
+_Asked = tuple[str, dict[str, t.Any]]
+
+
+def _find_frame(name: str, settings: dict[str, t.Any]) -> _Frame | None:
+    try:
+        return _cookie_frame(name, **settings)
+    except (TypeError, ValueError):
+        return None  # an error to be raised when the cookie is set
 
 
 @functools.lru_cache(maxsize=64, typed=True)
@@ -576,7 +615,7 @@ def _cookie_frame(
     httponly: bool,
     samesite: str | None,
     partitioned: bool,
-) -> tuple[tuple[str, str], str]:
+) -> _Frame:
     """Return what stands before and behind the value of the cookie, and behind its expiry.
 
     PERF: these are the same for each cookie; putting them together takes Werkzeug 9 µs.
@@ -603,17 +642,13 @@ def _http_date(moment: datetime) -> str:
 
 
 def vary_on_cookie(response: Response) -> None:
-    """Let caches keep the response for requests with the same cookies only.
-
-    :param response: the response.
-    """
     """Say ``Vary: Cookie`` in the response.
 
     :param response: the response.
     """
     # PERF: building Werkzeug's set of header values takes 6 µs.
     headers = response.headers
-    if "Vary" in headers:
+    if "Vary" in headers or type(response).vary is not _VARY_OF_OURS:
         response.vary.add("Cookie")
     else:
         headers.add("Vary", "Cookie")

@@ -832,7 +832,7 @@ def text_response(text: str, status: int | None = None) -> Response:
         or not Response.automatically_set_content_length
         or not Response.has_short_ways
     ):
-        return Response(text, status)
+        return Response(text, status=status, headers=None)  # as every view's text is made into one
     body = text.encode()
     response: t.Any = _new_response(Response)
     response.headers = headers = new_headers(ResponseHeaders)

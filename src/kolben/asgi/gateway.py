@@ -146,9 +146,8 @@ async def serve_http(  # noqa: C901 (the way of each request; a call for a part 
         logger.warning("Malformed ASGI scope: %r", error)
         await send_plain(send, 400)
         return
-    if app.engine_plan.short_way is None:
-        await lifespan.start_late(app)
-        _prepare(app)
+    if app.engine_plan.looked_at is not tables.mark:
+        await _look(app)
     # Plain code that this request calls finds the loop here.
     loop = asyncio.get_running_loop()
     if server_loop.get() is not loop:
@@ -265,8 +264,14 @@ def _is_http1(scope: Scope) -> bool:
     return str(scope.get("http_version") or "1.1").startswith("1")
 
 
-def _prepare(app: Flask) -> None:
-    app.engine_plan.decide(app)
+async def _look(app: Flask) -> None:
+    """Find out what an application is, before its first request and after changes."""
+    plan = app.engine_plan
+    plan.look_for_patches(app)
+    if plan.short_way is not None:
+        return
+    await lifespan.start_late(app)
+    plan.decide(app)
     for pool in (workers, hook_workers):
         pool.limit = max(pool.limit, app.config.get("WORKER_THREADS", 0))
 

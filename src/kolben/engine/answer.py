@@ -92,12 +92,12 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
     except KeyError:
         return answer_by_steps(self, environ, start_response)
     if (
-        not (is_quiet or (plan.short_way and self.config["TRUSTED_HOSTS"] is None))
+        not (is_quiet or (plan.short_at is tables.mark and self.config["TRUSTED_HOSTS"] is None))
         or get_current(None) is not None
         or "HTTP_UPGRADE" in environ
         or (environ.get("HTTP_HOST") not in plain_hosts and is_odd_host(environ.get("HTTP_HOST")))
     ):
-        return answer_by_steps(self, environ, start_response)
+        return answer_by_steps(self, environ, start_response, send)
     # PERF: all four arguments, so that CPython calls the initialiser directly (0.1 µs).
     context = RequestContext(self, environ, None, None)
     context.entry_token = set_current(context)
@@ -185,7 +185,10 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
 
 
 def answer_by_steps(
-    app: Flask, environ: WSGIEnvironment, start_response: StartResponse | None
+    app: Flask,
+    environ: WSGIEnvironment,
+    start_response: StartResponse | None,
+    send: t.Any = WITHIN,
 ) -> t.Any:
     """Answer a request by way of the named steps, any of which may have been replaced.
 
@@ -193,15 +196,19 @@ def answer_by_steps(
     :param environ: the WSGI environment; or the ASGI scope, from a server that asks in the way of
         ASGI 2.
     :param start_response: WSGI's ``start_response``; None from such a server.
+    :param send: :data:`.WITHIN` where whatever is around ``wsgi_app`` was called already.
     :return: the body, or what such a server calls next.
     """
     if start_response is None:
         return partial(app.asgi_app, environ)
-    if app.engine_plan.short_way is None:
-        app._start_serving()
-        app.engine_plan.decide(app)
-        # Not through the instance: its own wsgi_app may be middleware, which was called already.
-        return answer_request(app, environ, start_response, WITHIN)
+    plan = app.engine_plan
+    if plan.looked_at is not tables.mark:
+        plan.look_for_patches(app)
+        if plan.short_way is None:
+            app._start_serving()
+            plan.decide(app)
+        # Again, and not through the instance: its own wsgi_app may be middleware, which was called already.
+        return answer_request(app, environ, start_response, send)
     context = app.request_context(environ)
     failure: BaseException | None = None
     try:

@@ -487,7 +487,8 @@ class App(Scaffold):
         # where Werkzeug's takes 4.0 µs).
         before, between, after = _redirect_page()
         page = f"{before}{location}{between}{location}{after}"
-        if self.response_class is Response and Response.default_mimetype == "text/html":
+        is_ours = self.response_class is Response and Response.has_short_ways
+        if is_ours and Response.default_mimetype == "text/html":
             response = text_response(page, code)
         else:
             response = self.response_class(page, code, mimetype="text/html")

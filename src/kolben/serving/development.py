@@ -326,6 +326,8 @@ def _for_developers(
     from ..app import Flask
 
     found = app if isinstance(app, Flask) else None
+    if found is not None:
+        wsgi_app = _looking_for_patches(wsgi_app, found)
     if options.pop("use_debugger", False):
         from ..debugging.debugger import Debugger
 
@@ -337,6 +339,14 @@ def _for_developers(
 
         wsgi_app = LiveReload(wsgi_app, lambda: [] if found is None else folders_of(found))
     return wsgi_app
+
+
+def _looking_for_patches(wsgi_app: WSGIApplication, app: Flask) -> WSGIApplication:
+    def look_first(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        app.engine_plan.look_for_patches(app)
+        return wsgi_app(environ, start_response)
+
+    return look_first
 
 
 def _check_address(host: str, port: int) -> None:

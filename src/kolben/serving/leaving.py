@@ -63,6 +63,8 @@ class Link:
         self.cut = False
         #: Whether the worker is ending, by itself or by force.
         self.ending = False
+        #: Called each second, in the thread that watches.
+        self.on_look: Callable[[], None] = _do_nothing
         # Called when it becomes so, in the thread that watches.
         self.on_leave: Callable[[], None] = _do_nothing
         self.on_cut: Callable[[], None] = _do_nothing
@@ -103,6 +105,7 @@ class Link:
                 self._look_at_the_clock()
             else:
                 caretaker.look()
+                self.on_look()
         os.kill(os.getpid(), signal.SIGTERM)
         self._leave()
         while True:

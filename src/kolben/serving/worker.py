@@ -11,6 +11,7 @@ import signal
 import sys
 import typing as t
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ..loading.locate import NoAppException
 from .gateways import asgi_gateway, wsgi_gateway
@@ -276,6 +277,7 @@ def prepare(target: Target, listener: int, control: Connection) -> tuple[t.Any, 
 
         workers.limit = target.threads
     link = Link(control, listener, target.grace)
+    link.on_look = partial(app.engine_plan.look_for_patches, app)
     link.watch()
     # Tools for WSGI replace `Flask.__call__` by a function of WSGI's two arguments.
     proxy_count = target.proxy_count or app.config.get("PROXY_COUNT") or 0
