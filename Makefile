@@ -85,10 +85,14 @@ format: $(VENV)/.dev
 conformance: $(VENV)/.run
 	@$(BIN)/python tools/conformance.py $(ARGS)
 
-# Random requests to Kolben and to real Flask: `make fuzz EXAMPLES=1000` is short.
+# Random requests to Kolben and to real Flask, and inputs that a fuzzer finds by the branches they take, for some
+# seconds for each reader: `make fuzz EXAMPLES=1000 SECONDS=5` is short.
 EXAMPLES ?= 100000
+SECONDS ?= 120
 fuzz: $(VENV)/.dev
 	@FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/hostile/test_fuzz.py -m suite $(ARGS)
+	@mkdir -p .cache/fuzz
+	@FUZZ_SECONDS=$(SECONDS) FUZZ_CORPUS=$(CURDIR)/.cache/fuzz $(BIN)/python -m pytest -q tests/hostile/test_guided.py $(ARGS)
 
 ecosystem: $(VENV)/.run
 	@$(BIN)/python tools/ecosystem.py $(ARGS)

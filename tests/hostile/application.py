@@ -76,7 +76,11 @@ READERS: dict[str, Any] = {
 
 
 def _tags(tags: Any) -> Any:
-    return sorted(tags.as_set(include_weak=True)), tags.star_tag, tags.to_header() and bool(tags)
+    return (
+        sorted(tags.as_set(include_weak=True), key=str),
+        tags.star_tag,
+        tags.to_header() and bool(tags),
+    )
 
 
 def build(flask: Any, asynchronous: bool = False, **config: Any) -> Any:  # noqa: C901 (all views)

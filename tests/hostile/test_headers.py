@@ -219,6 +219,19 @@ def test_a_host_with_two_ports_is_no_host(way: str) -> None:
     assert (answer.status, answer.body) == (200, b"''")
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("host", ["[:50]:4900", "[1.2.3.4]", "[::1::2]", "[:]", "[.]:80", "[::g]"])
+def test_brackets_hold_an_address_or_it_is_no_host(way: str, host: str) -> None:
+    """Found by atheris: `request.url` was a ValueError, on Flask it is."""
+    headers = [("Host", host)]
+    assert WAYS[way](Case("/read/host", headers=headers)).body == b"''"
+    for path in ("/read/url", "/read/base_url", "/read/url_root", "/slash", "/url_for", "/nowhere"):
+        assert WAYS[way](Case(path, headers=headers)).status in {200, 308, 404}
+    config = {"TRUSTED_HOSTS": ["example.com"]}
+    assert WAYS[way](Case("/", headers=headers, config=config)).status == 400
+    assert WAYS[way](Case("/read/host", headers=[("Host", "[::1]:5000")])).body == b"'[::1]:5000'"
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/slash", "/nowhere", "/read/url", "/static/file.txt", "/session"]
 )

@@ -11,7 +11,7 @@ from werkzeug.wsgi import get_host
 
 from ..globals import _cv_app
 from ..http.headers import without_controls
-from ..http.readers import refuse_two_ports
+from ..http.readers import refuse_no_host
 
 if t.TYPE_CHECKING:
     from werkzeug.routing import MapAdapter
@@ -42,11 +42,12 @@ def bind_to_request(app: Flask, request: Request) -> MapAdapter:
     server_name: str | None = config["SERVER_NAME"]
     if config["TRUSTED_HOSTS"] is not None:
         request.trusted_hosts = config["TRUSTED_HOSTS"]
-    request.environ.setdefault("wsgi.url_scheme", "http")
-    if refuse_two_ports(request.environ.get("HTTP_HOST"), request.trusted_hosts):
-        host = ""
+    environ = request.environ
+    environ.setdefault("wsgi.url_scheme", "http")
+    if refuse_no_host(environ.get("HTTP_HOST"), request.trusted_hosts):
+        host, environ = "", {**environ, "HTTP_HOST": ""}
     else:
-        host = get_host(request.environ, request.trusted_hosts)
+        host = get_host(environ, request.trusted_hosts)
     request.__dict__["host"] = host
     subdomain: str | None = None
     if app.url_map.host_matching:
@@ -57,9 +58,7 @@ def bind_to_request(app: Flask, request: Request) -> MapAdapter:
     elif server_name is not None and not is_below(host, server_name, request.scheme):
         warn_of_other_host(host, server_name)
         subdomain = NO_SUBDOMAIN
-    adapter = app.url_map.bind_to_environ(
-        request.environ, server_name=server_name, subdomain=subdomain
-    )
+    adapter = app.url_map.bind_to_environ(environ, server_name=server_name, subdomain=subdomain)
     if isinstance(adapter.query_args, str):
         # A redirect puts it into a header.
         adapter.query_args = without_controls(adapter.query_args)

@@ -52,22 +52,35 @@ def without_impossible_dates(environ: WSGIEnvironment) -> WSGIEnvironment:
     return clean
 
 
-def has_two_ports(host: str) -> bool:
-    """Tell whether a ``Host`` header names a port after the port, of which Werkzeug drops the last.
+def is_no_host(host: str) -> bool:
+    """Tell whether a ``Host`` header is none that Werkzeug takes for one (RFC 3986, section 3.2.2).
+
+    With a port after the port, it drops the last. With anything in brackets but an IPv6 address, no URL
+    can be made of it.
 
     :param host: the header.
     """
-    return host.rpartition("]")[2].count(":") > 1
+    if host.rpartition("]")[2].count(":") > 1:
+        return True
+    if host[:1] != "[":
+        return False
+    from ipaddress import IPv6Address  # what few requests need
+
+    try:
+        IPv6Address(host[1:].partition("]")[0])
+    except ValueError:
+        return True
+    return False
 
 
-def refuse_two_ports(host: str | None, trusted: t.Collection[str] | None) -> bool:
-    """Tell whether a host is none for having two ports.
+def refuse_no_host(host: str | None, trusted: t.Collection[str] | None) -> bool:
+    """Tell whether a host is none, where Werkzeug takes it for one.
 
     :param host: the ``Host`` header.
     :param trusted: the hosts that are trusted, if only some are.
     :raises SecurityError: if it is none and only some are trusted.
     """
-    if host is None or not has_two_ports(host):
+    if host is None or not is_no_host(host):
         return False
     if trusted:
         raise SecurityError(f"Host {host!r} is not trusted.")
@@ -105,7 +118,7 @@ class HeaderReaders(LimitedRequest):
         :raises SecurityError: if it is not one of ``trusted_hosts``.
         """
         header = self.environ.get("HTTP_HOST")
-        if refuse_two_ports(header, self.trusted_hosts):
+        if refuse_no_host(header, self.trusted_hosts):
             return ""
         return get_host(self.scheme, header, self.server, self.trusted_hosts)
 
