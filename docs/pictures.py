@@ -1,6 +1,6 @@
 """Pictures of what a program shows, made while the manual is built: from the program itself, as it runs.
 
-    :::{picture} ch05_form.py /register
+    :::{picture} ch05_form.py /
     :alt: The page that greets a new user
     :height: 260
     document.forms[0].submit();
@@ -22,8 +22,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from docutils import nodes
@@ -32,7 +34,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 HERE = Path(__file__).resolve().parent
-PROGRAMS = HERE.parent / "examples" / "tutorial"
+EXAMPLES = HERE.parent / "examples"
 PICTURES = HERE / "_build" / "pictures"
 WIDTH = 680
 #: For how many seconds a server may start, and a browser may draw.
@@ -50,7 +52,6 @@ BROWSER = [
     "--hide-scrollbars",
     "--force-device-scale-factor=2",
     "--virtual-time-budget=4000",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 
 #: The program, with a visitor's script in the first page that it shows at one address.
@@ -58,7 +59,7 @@ VISITED = """
 import {program}
 from kolben import request
 
-app = {program}.create_app()
+app = getattr({program}, "app", None) or {program}.create_app()
 SCRIPT = "if (!sessionStorage.visited) {{ sessionStorage.visited = 1;" + {script!r} + "}}"
 
 
@@ -92,21 +93,21 @@ class Words(html.parser.HTMLParser):
 
 
 class Program:
-    """A program of the tutorial, served by ``kolben run`` from a copy of its folder.
+    """A program, served by ``kolben run`` from a copy of its folder.
 
-    :param name: its file, such as ``ch05_form.py``.
+    :param file: it.
     :param script: what a visitor does in the page.
     :param debug: whether it runs in debug mode.
     """
 
-    def __init__(self, name: str, script: str, debug: bool) -> None:
-        self._folder = PICTURES / "running"
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def __init__(self, file: Path, script: str, debug: bool) -> None:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="running-", dir=PICTURES))
         ignored = shutil.ignore_patterns("uploads", "instance", "__pycache__")
-        shutil.copytree(PROGRAMS, self._folder, ignore=ignored)
-        (self._folder / "__init__.py").unlink()
-        program = name.removesuffix(".py")
-        (self._folder / "visited.py").write_text(VISITED.format(program=program, script=script))
+        shutil.copytree(file.parent, self._folder, ignore=ignored, dirs_exist_ok=True)
+        (self._folder / "__init__.py").unlink(missing_ok=True)
+        visited = VISITED.format(program=file.stem, script=script)
+        (self._folder / "visited.py").write_text(visited)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
@@ -153,15 +154,15 @@ class Program:
         return "\n".join(words.found)
 
     def draw(self, browser: str, path: str, height: int, file: Path, *, dark: bool) -> None:
-        """Have the browser draw what is shown at an address."""
-        profile = self._folder / f"profile-{dark}"
+        """Have the browser draw what is shown at an address, on port 5000 as far as it knows."""
         subprocess.run(
             [
                 *(browser, *BROWSER, *(["--force-dark-mode"] if dark else [])),
-                f"--user-data-dir={profile}",
+                f"--host-resolver-rules=MAP 127.0.0.1:5000 127.0.0.1:{self.port}, MAP * ~NOTFOUND",
+                f"--user-data-dir={self._folder / 'profile'}",
                 f"--window-size={WIDTH},{height}",
                 f"--screenshot={file}",
-                f"http://127.0.0.1:{self.port}{path}",
+                f"http://127.0.0.1:5000{path}",
             ],
             check=True,
             capture_output=True,
@@ -171,10 +172,15 @@ class Program:
             raise RuntimeError("the browser has drawn nothing")
 
 
-def key_of(*parts: object) -> str:
+def file_of(name: str) -> Path:
+    """Give the file of a program: one of the tutorial's, or with a slash, of another example."""
+    return EXAMPLES / name if "/" in name else EXAMPLES / "tutorial" / name
+
+
+def key_of(file: Path, *parts: object) -> str:
     """Give a name that changes with the programs, with this file, and with what is asked for."""
-    digest = hashlib.sha256(repr(parts).encode())
-    names = [path for path in PROGRAMS.rglob("*") if path.suffix in {".py", ".html", ".css"}]
+    digest = hashlib.sha256(repr((file.name, *parts)).encode())
+    names = [path for path in file.parent.rglob("*") if path.suffix in {".py", ".html", ".css"}]
     for path in [Path(__file__), *sorted(names)]:
         if not {"uploads", "instance", "chapters"} & set(path.parts):
             digest.update(path.read_bytes())
@@ -184,28 +190,33 @@ def key_of(*parts: object) -> str:
 def make(name: str, path: str, script: str, height: int, debug: bool) -> list[Path] | str:
     """Make the pictures of a page.
 
-    :param name: the program's file.
+    :param name: the program's file, as :func:`file_of` takes it.
     :param path: the address at which the visitor begins.
     :param script: what the visitor does.
     :param height: of the picture, in pixels.
     :param debug: whether the program runs in debug mode.
     :return: the light picture and the dark one; where no browser can draw them, the page's text.
     """
-    key = key_of(name, path, script, height, debug)
+    program_file = file_of(name)
+    key = key_of(program_file, path, script, height, debug)
     files = [PICTURES / f"{key}-{kind}.png" for kind in ("light", "dark")]
     if all(file.is_file() for file in files):
         return files
-    PICTURES.mkdir(parents=True, exist_ok=True)
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    with Program(name, script, debug) as program:
-        if browser is not None:
-            try:
-                for file, dark in zip(files, (False, True), strict=True):
-                    program.draw(browser, path, height, file, dark=dark)
-            except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-                log.info("no picture of %s: %s", name, error)
-            else:
-                return files
+
+    def draw(dark: bool) -> None:
+        with Program(program_file, script, debug) as program:
+            program.draw(browser, path, height, files[dark], dark=dark)
+
+    if browser is not None:
+        try:
+            with ThreadPoolExecutor(2) as both:
+                list(both.map(draw, (False, True)))
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            log.info("no picture of %s: %s", name, error)
+        else:
+            return files
+    with Program(program_file, script, debug) as program:
         return program.text(path)
 
 
@@ -226,7 +237,7 @@ class Picture(SphinxDirective):
         name, path = self.arguments
         script = " ".join(self.content)
         height = self.options.get("height", 240)
-        self.env.note_dependency(str(PROGRAMS / name))
+        self.env.note_dependency(str(file_of(name)))
         made = make(name, path, script, height, "debug" in self.options)
         figure = nodes.container(classes=["picture"])
         address = f"127.0.0.1:5000{self.options.get('shows', path)}"

@@ -10,10 +10,8 @@ import inspect
 import json
 import re
 import sys
-import textwrap
 import tomllib
 import types
-from pathlib import Path
 from typing import Any
 
 import click
@@ -25,25 +23,7 @@ import kolben.async_testing
 from kolben.api.command import openapi_command
 from kolben.checking import check
 from kolben.cli import cli
-
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "CONTRIBUTING.md",
-    *(path for path in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in path.parts),
-]
-TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in PAGES if path.is_file()}
-
-FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return [textwrap.dedent(m[3]) for m in FENCE.finditer(TEXTS[page]) if m[2] == language]
-
-
-def prose(page: str) -> str:
-    return FENCE.sub("", TEXTS[page])
-
+from pages import ROOT, TEXTS, blocks, prose
 
 PROGRAMS = [
     pytest.param(code, id=f"{page}-{number}")
@@ -293,9 +273,11 @@ def test_the_glossary_is_short_and_says_where_its_words_are() -> None:
 
 @pytest.mark.parametrize("page", TEXTS)
 def test_each_setting_is_known_to_the_source(page: str) -> None:
-    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    folders = (ROOT / "src", ROOT / "examples" / "journal")
+    source = "".join(path.read_text() for each in folders for path in each.rglob("*.py"))
     names = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", TEXTS[page])
-    assert [name for name in names if name not in source] == []
+    # An application's environment has them with its own name before.
+    assert [name for name in names if name.removeprefix("JOURNAL_") not in source] == []
 
 
 def rows_of_additions() -> dict[str, list[str]]:
