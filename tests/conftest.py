@@ -78,3 +78,13 @@ def enabled_loggers() -> Generator[None, None, None]:
         if isinstance(logger, logging.Logger):
             logger.disabled = False
     logging.getLogger("program").propagate = True
+
+
+@pytest.fixture(autouse=True)
+def own_environment() -> Generator[None, None, None]:
+    """A command that runs in this process says so to the programs it loads, in the environment."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        if name.startswith("FLASK_"):
+            del os.environ[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
 from collections.abc import Iterator
 
@@ -89,3 +90,18 @@ def test_messages_go_to_the_servers_stream_in_a_request_and_to_stderr_outside(
         assert wsgi_errors_stream._get_current_object() is stream  # type: ignore[attr-defined]
     assert "ERROR in test_logging: careful" in stream.getvalue()
     assert wsgi_errors_stream._get_current_object() is sys.stderr  # type: ignore[attr-defined]
+
+
+def test_the_frameworks_messages_look_as_the_applications_do(capsys, monkeypatch):
+    monkeypatch.setattr(logging.root, "handlers", [])
+    logging.getLogger("kolben.somewhere").warning("a scope is %s", "malformed")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"\[[-\d]+ [\d:,]+\] WARNING in test_logging: a scope is malformed", line)
+
+
+def test_the_frameworks_messages_are_left_to_a_program_that_configures_logging(capsys, monkeypatch):
+    taken = io.StringIO()
+    monkeypatch.setattr(logging.root, "handlers", [logging.StreamHandler(taken)])
+    logging.getLogger("kolben.somewhere").warning("once")
+    assert taken.getvalue() == "once\n"
+    assert capsys.readouterr().err == ""

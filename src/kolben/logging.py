@@ -27,14 +27,28 @@ def wsgi_errors_stream() -> t.TextIO:
     return t.cast("t.TextIO", context.request.environ["wsgi.errors"])
 
 
+#: The form of all lines: the application's, the server's and the framework's own.
+LOG_FORMAT = "[%(asctime)s] %(levelname)s in %(module)s: %(message)s"
+
 #: Writes to :data:`wsgi_errors_stream` with time, level and module. Added to the application's
 #: logger when nothing else would handle its messages.
 default_handler: logging.StreamHandler[t.TextIO] = logging.StreamHandler(
     t.cast("t.TextIO", wsgi_errors_stream)
 )
-default_handler.setFormatter(
-    logging.Formatter("[%(asctime)s] %(levelname)s in %(module)s: %(message)s")
-)
+default_handler.setFormatter(logging.Formatter(LOG_FORMAT))
+
+
+def _is_left_to_us(record: logging.LogRecord) -> bool:
+    return not logging.root.handlers
+
+
+# The framework's own messages, where the program has configured no logging: the standard library
+# would write them without time and level.
+_own_handler = logging.StreamHandler(t.cast("t.TextIO", wsgi_errors_stream))
+_own_handler.setLevel(logging.WARNING)
+_own_handler.setFormatter(logging.Formatter(LOG_FORMAT))
+_own_handler.addFilter(_is_left_to_us)
+logging.getLogger("kolben").addHandler(_own_handler)
 
 
 def printable(text: str) -> str:

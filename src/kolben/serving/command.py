@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from ..helpers import get_debug_flag
+from ..logging import LOG_FORMAT
 from .address import explain_address
 from .worker import Facts, Serving, Target, examine
 
@@ -338,7 +339,7 @@ def _log_config() -> dict[str, t.Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"generic": {"format": "%(asctime)s %(levelname)s %(message)s"}},
+        "formatters": {"generic": {"format": LOG_FORMAT}},
         "handlers": {
             "console": {
                 "class": "logging.StreamHandler",
