@@ -4,10 +4,12 @@ teardown functions called, and the next request served.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import logging
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -474,3 +476,250 @@ def test_a_full_disk_before_an_async_view_is_a_500(
     assert entry.exc_info
     assert isinstance(entry.exc_info[1], OSError)
     assert faulty.torn_down == ["request", "context"]
+
+
+# -- signals of teardown ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+@pytest.mark.parametrize("name", ["request_tearing_down", "appcontext_tearing_down", "appcontext_popped"])  # fmt: skip
+def test_all_receivers_of_a_teardown_are_told_whatever_one_raises(
+    name: str, is_async: bool, gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    faulty = Faulty(is_async)
+    told: list[int] = []
+
+    def receiver(number: int) -> Any:
+        def receive(sender: Any, **values: Any) -> None:
+            told.append(number)
+            raise Fault(f"number {number}")
+
+        return faulty.make(receive)
+
+    receivers = [receiver(number) for number in range(3)]
+    for one in receivers:
+        getattr(kolben, name).connect(one, faulty.app)
+    # A function whose error must not be lost over theirs either.
+    faulty.app.teardown_request(lambda error: fail())
+    assert gateway.get(faulty.app, "/good").status == 500
+    assert sorted(told) == [0, 1, 2]
+    logged = "".join(
+        "".join(traceback.format_exception(entry.exc_info[1]))
+        for entry in entries(caplog)
+        if entry.exc_info
+    )
+    assert all(f"Fault: {text}" in logged for text in ("number 0", "number 1", "number 2", "on p"))
+    assert not kolben.has_app_context()
+
+
+def test_outside_of_a_request_too() -> None:
+    app = Flask("signals")
+    told: list[int] = []
+
+    def receiver(number: int) -> Any:
+        def receive(sender: Any, **values: Any) -> None:
+            told.append(number)
+            raise Fault("on purpose")
+
+        return receive
+
+    receivers = [receiver(number) for number in range(2)]
+    for one in receivers:
+        kolben.appcontext_tearing_down.connect(one, app)
+    with pytest.raises(Fault), app.app_context():
+        pass
+    assert sorted(told) == [0, 1]
+
+
+# -- WebSockets -------------------------------------------------------------------------------
+
+
+def converse(app: Flask, path: str) -> list[dict[str, Any]]:
+    """Open a WebSocket as a server would, and return what it is sent."""
+    sent: list[dict[str, Any]] = []
+    scope = {
+        "type": "websocket", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "ws",
+        "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
+        "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1), "server": ("x", 80),
+        "subprotocols": [], "extensions": {"websocket.http.response": {}},
+    }  # fmt: skip
+    messages = [{"type": "websocket.connect"}]
+
+    async def talk() -> None:
+        async def receive() -> Any:
+            if messages:
+                return messages.pop()
+            return await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async with asyncio.timeout(20):
+            await app.asgi_app(scope, receive, send)
+
+    asyncio.run(talk())
+    return sent
+
+
+def _ws_view(faulty: Faulty) -> int:
+    return 1011
+
+
+def _ws_before(faulty: Faulty) -> int:
+    faulty.app.before_websocket(faulty.make(fail))
+    return 500
+
+
+def _ws_after(faulty: Faulty) -> int:
+    faulty.app.after_websocket(faulty.make(fail))
+    return 1011
+
+
+def _ws_teardown(faulty: Faulty) -> int:
+    faulty.app.teardown_websocket(faulty.make(fail))
+    return 1000
+
+
+def _ws_context_teardown(faulty: Faulty) -> int:
+    faulty.app.teardown_appcontext(faulty.make(fail))
+    return 1000
+
+
+def _ws_started(faulty: Faulty) -> int:
+    _listen(faulty, kolben.websocket_started)
+    return 500
+
+
+def _ws_finished(faulty: Faulty) -> int:
+    _listen(faulty, kolben.websocket_finished)
+    return 1011
+
+
+def _ws_tearing_down(faulty: Faulty) -> int:
+    _listen(faulty, kolben.websocket_tearing_down)
+    return 1000
+
+
+def _listen(faulty: Faulty, signal: Any) -> None:
+    receiver = faulty.make(fail)
+    signal.connect(receiver, faulty.app)
+    faulty.__dict__.setdefault("kept", []).append(receiver)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+@pytest.mark.parametrize(
+    "arrange",
+    [value for name, value in list(globals().items()) if name.startswith("_ws_")],
+    ids=lambda function: function.__name__.removeprefix("_ws_"),
+)
+def test_a_fault_of_a_websocket_is_logged_once_and_ends_nothing_else(
+    arrange: Callable[[Faulty], int], is_async: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    faulty = Faulty(is_async)
+    torn_down: list[str] = []
+
+    async def handler() -> None:
+        await kolben.websocket.accept()
+        if arrange is _ws_view:
+            fail()
+
+    faulty.app.add_websocket("/ws", view_func=handler)
+    faulty.app.teardown_websocket(lambda error: torn_down.append("websocket"))
+    expected = arrange(faulty)
+    faulty.app.teardown_websocket(lambda error: torn_down.append("websocket too"))
+    last = next(m for m in converse(faulty.app, "/ws") if m["type"] != "websocket.accept")
+    assert last.get("code", last.get("status")) == expected
+    (entry,) = entries(caplog)
+    assert entry.exc_info
+    assert isinstance(entry.exc_info[1], Fault)
+    assert "/ws" in entry.getMessage()
+    assert torn_down == ["websocket too", "websocket"]
+    assert faulty.torn_down == ["context"]
+    if arrange is not _ws_context_teardown:  # which ends requests, too
+        assert Gateway("asgi").get(faulty.app, "/good").text == "good"
+
+
+def test_all_that_a_websockets_teardown_raises_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    faulty = Faulty()
+
+    async def handler() -> None:
+        await kolben.websocket.accept()
+
+    def raiser(text: str) -> Any:
+        def raise_it(*args: Any, **values: Any) -> None:
+            raise Fault(text)
+
+        return raise_it
+
+    faulty.app.add_websocket("/ws", view_func=handler)
+    receivers = [raiser("receiver one"), raiser("receiver two")]
+    for receiver in receivers:
+        kolben.websocket_tearing_down.connect(receiver, faulty.app)
+    faulty.app.teardown_websocket(raiser("function"))
+    faulty.app.teardown_appcontext(raiser("context"))
+    converse(faulty.app, "/ws")
+    logged = sorted(str(entry.exc_info[1]) for entry in entries(caplog) if entry.exc_info)
+    assert logged == ["context", "function", "receiver one", "receiver two"]
+
+
+def test_tests_see_the_error_of_a_websockets_teardown() -> None:
+    faulty = Faulty()
+    faulty.app.testing = True
+
+    async def handler() -> None:
+        await kolben.websocket.accept()
+
+    faulty.app.add_websocket("/ws", view_func=handler)
+    faulty.app.teardown_websocket(fail)
+    with pytest.raises(Fault):
+        converse(faulty.app, "/ws")
+
+
+# -- stores of sessions -----------------------------------------------------------------------
+
+
+class BrokenStore:
+    """A cache that cannot be reached while the path says so."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+        self.is_down = False
+
+    def _reach(self) -> dict[str, Any]:
+        if self.is_down:
+            raise ConnectionError("the store is down")
+        return self.kept
+
+    def get(self, key: str) -> Any:
+        return self._reach().get(key)
+
+    def set(self, key: str, value: Any, timeout: int | None = None) -> Any:
+        self._reach()[key] = value
+        return True
+
+    def delete(self, key: str) -> Any:
+        return self._reach().pop(key, None) is not None
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+def test_sessions_on_a_server_that_is_down_are_a_500_until_it_is_back(
+    is_async: bool, gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    faulty = Faulty(is_async)
+    store = faulty.app.config["SESSION_STORE"] = BrokenStore()
+    faulty.view("/set", lambda: session.__setitem__("name", "ada") or "set")  # type: ignore[func-returns-value]
+    faulty.view("/get", lambda: session.get("name", "nobody"))
+    reply = gateway.get(faulty.app, "/set")
+    cookie = [("cookie", (reply.header("set-cookie") or "").partition(";")[0])]
+    assert gateway.get(faulty.app, "/get", headers=cookie).text == "ada"
+    store.is_down = True
+    for path in ("/get", "/set", "/good"):
+        caplog.clear()
+        assert gateway.get(faulty.app, path, headers=cookie).status == 500
+        (entry,) = entries(caplog)
+        assert entry.exc_info
+        assert isinstance(entry.exc_info[1], ConnectionError)
+    assert gateway.get(faulty.app, "/good").text == "good"
+    store.is_down = False
+    assert gateway.get(faulty.app, "/get", headers=cookie).text == "ada"
+    assert faulty.torn_down == ["request", "context"] * 7

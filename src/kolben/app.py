@@ -26,7 +26,7 @@ from werkzeug.wsgi import get_host as get_host
 from . import cli, typing as ft
 from .concurrency import async_to_sync, is_coroutine_function
 from .config import DEFAULTS, HEADER_SETTINGS
-from .ctx import AppContext, RequestContext, _unset, raise_failures
+from .ctx import AppContext, RequestContext, _unset, raise_failures, send_to_all
 from .debughelpers import FormDataRoutingRedirect
 from .engine.answer import answer_request
 from .engine.entry import asgi_entry
@@ -742,12 +742,10 @@ class Flask(ServedApp):
                         self.ensure_sync(hook)(exc)
                     except BaseException as failure:
                         failures.append(failure)
-        try:
-            if request_tearing_down.receivers:
-                request_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
-        finally:
-            if failures:
-                raise_failures(self, failures)
+        if request_tearing_down.receivers:
+            send_to_all(self, request_tearing_down, failures, exc=exc)
+        if failures:
+            raise_failures(self, failures)
 
     def do_teardown_appcontext(self, exc: BaseException | None = _unset) -> None:
         """Call the teardown functions of the application context, last registered first.
@@ -765,12 +763,10 @@ class Flask(ServedApp):
                 self.ensure_sync(hook)(exc)
             except BaseException as failure:
                 failures.append(failure)
-        try:
-            if appcontext_tearing_down.receivers:
-                appcontext_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
-        finally:
-            if failures:
-                raise_failures(self, failures)
+        if appcontext_tearing_down.receivers:
+            send_to_all(self, appcontext_tearing_down, failures, exc=exc)
+        if failures:
+            raise_failures(self, failures)
 
     # ---- gateway: WSGI -------------------------------------------------------------------
 

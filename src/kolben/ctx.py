@@ -33,6 +33,7 @@ if t.TYPE_CHECKING:
     from types import TracebackType
 
     from _typeshed.wsgi import WSGIEnvironment
+    from blinker import NamedSignal
     from werkzeug.routing import MapAdapter
 
     from . import typing as ft
@@ -163,7 +164,7 @@ class AppContext:
             *self._pushed, token = list(self._pushed)
             reset_current(token)
         if appcontext_popped.receivers:
-            appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
+            announce_popped(self.app)
 
     def __enter__(self) -> t.Self:
         self.push()
@@ -474,7 +475,7 @@ class RequestContext:
         finally:
             reset_current(token)
         if appcontext_popped.receivers:
-            appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
+            announce_popped(app)
 
     def detach_app_context(self) -> AppContext:
         """Return the application context, which is not one of a request from now on."""
@@ -564,6 +565,36 @@ def _check_on_top(context: AppContext | RequestContext, kind: str) -> None:
         raise AssertionError(
             f"This {kind} cannot be popped: the current one is {top!r}, not {context!r}."
         )
+
+
+def send_to_all(
+    app: Flask, signal: NamedSignal, failures: list[BaseException], **values: t.Any
+) -> None:
+    """Send a signal to all its receivers, also to those after one that raises.
+
+    :param app: the sender.
+    :param signal: the signal.
+    :param failures: takes the errors.
+    :param values: what the receivers get besides.
+    """
+    if signal.is_muted:
+        return
+    for receiver in signal.receivers_for(app):
+        try:
+            app.ensure_sync(receiver)(app, **values)
+        except BaseException as failure:
+            failures.append(failure)
+
+
+def announce_popped(app: Flask) -> None:
+    """Tell that an application context was popped. What receivers raise is as of teardown functions.
+
+    :param app: the application.
+    """
+    failures: list[BaseException] = []
+    send_to_all(app, appcontext_popped, failures)
+    if failures:
+        raise_failures(app, failures)
 
 
 def raise_failures(app: Flask, failures: t.Sequence[BaseException]) -> t.NoReturn:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ..concurrency import in_thread, on_loop
-from ..ctx import raise_failures
+from ..ctx import announce_popped, raise_failures
 from ..engine.plan import overrides_none
 from ..globals import reset_current, set_current
 from ..signals import appcontext_popped, appcontext_tearing_down
@@ -90,7 +90,7 @@ async def tear_down_app_context(
     finally:
         reset_current(token)
     if appcontext_popped.receivers:
-        await send_signal(app, appcontext_popped)
+        await in_thread(announce_popped, app)
 
 
 async def tear_down(

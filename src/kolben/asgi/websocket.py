@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import typing as t
+from functools import partial
 
 from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError
 
 from ..concurrency import in_thread, is_coroutine_function, server_loop
-from ..ctx import raise_failures
+from ..ctx import raise_failures, send_to_all
 from ..engine.lifetime import start_late
 from ..engine.teardown import to_report
 from ..globals import reset_current, set_current
@@ -89,7 +90,12 @@ async def serve_websocket(app: Flask, scope: Scope, receive: Receive, send: Send
         try:
             await context.websocket._stop_watching()
         finally:
-            await _leave(app, context, to_report(app, failure or context.failure))
+            try:
+                await _leave(app, context, to_report(app, failure or context.failure))
+            except Exception as error:
+                # The WebSocket is closed by now, so that there is only the log to tell.
+                if await _report(app, context, error):
+                    raise
 
 
 async def _converse(app: Flask, context: WebSocketContext) -> None:
@@ -230,17 +236,7 @@ async def _fail(app: Flask, context: WebSocketContext, error: Exception) -> None
     """End a WebSocket with an error that nothing has handled."""
     websocket = context.websocket
     context.failure = error
-    for signal in (got_websocket_exception, got_request_exception):
-        if signal.receivers:
-            await send_signal(app, signal, exception=error)
-    propagate = app.config["PROPAGATE_EXCEPTIONS"]
-    if propagate is None:
-        propagate = app.testing or app.debug
-    if not propagate:
-        exc_info = (type(error), error, error.__traceback__)
-        app.logger.error(
-            "Exception on %s [WEBSOCKET]", printable(websocket.path), exc_info=exc_info
-        )
+    propagate = await _report(app, context, error)
     if websocket.accepted:
         await websocket.close(1011)
     else:
@@ -252,6 +248,23 @@ async def _fail(app: Flask, context: WebSocketContext, error: Exception) -> None
         await _deny(context, await in_thread(app.make_response, result, drop=close_body))
     if propagate:
         raise error
+
+
+async def _report(app: Flask, context: WebSocketContext, error: Exception) -> bool:
+    """Tell of an error that nothing has handled.
+
+    :return: whether it is raised instead of being logged.
+    """
+    for signal in (got_websocket_exception, got_request_exception):
+        if signal.receivers:
+            await send_signal(app, signal, exception=error)
+    chosen: bool | None = app.config["PROPAGATE_EXCEPTIONS"]
+    propagate = app.testing or app.debug if chosen is None else chosen
+    if not propagate:
+        exc_info = (type(error), error, error.__traceback__)
+        path = printable(context.websocket.path)
+        app.logger.error("Exception on %s [WEBSOCKET]", path, exc_info=exc_info)
+    return propagate
 
 
 async def _deny(context: WebSocketContext, response: Response) -> None:
@@ -303,12 +316,13 @@ async def _leave(app: Flask, context: WebSocketContext, error: BaseException | N
                 failures.append(failure)
     if websocket_tearing_down.receivers:
         try:
-            await send_signal(app, websocket_tearing_down, exc=error)
-        except BaseException as failure:
+            await in_thread(partial(send_to_all, app, websocket_tearing_down, failures, exc=error))
+        except BaseException as failure:  # cancelled
             failures.append(failure)
+    reset_current(token)
     try:
-        if failures:
-            raise_failures(app, failures)
-    finally:
-        reset_current(token)
         await tear_down_app_context(app, context, error)
+    except BaseException as failure:
+        failures.append(failure)
+    if failures:
+        raise_failures(app, failures)

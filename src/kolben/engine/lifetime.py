@@ -30,6 +30,7 @@ from ..concurrency import (
     wait_for,
     workers,
 )
+from ..ctx import announce_popped
 from ..globals import current_request_context, reset_current, set_current
 from ..http.streaming import close_streams
 from ..sansio.app import App
@@ -566,7 +567,7 @@ async def app_context(app: Flask) -> AsyncIterator[None]:
         finally:
             reset_current(token)
         if appcontext_popped.receivers:
-            await in_thread(partial(appcontext_popped.send, app, _async_wrapper=app.ensure_sync))
+            await in_thread(announce_popped, app)
 
 
 async def _announce(app: Flask, signal: NamedSignal, error: BaseException) -> None:
