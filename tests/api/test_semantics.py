@@ -7,6 +7,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from werkzeug.exceptions import Forbidden, HTTPException, NotFound
 
 from gateways import Asked, Gateway, call_wsgi
 from kolben import Blueprint, Flask, Response, g, jsonify, request, session, signals
@@ -443,6 +444,80 @@ def test_handlers_may_be_asynchronous(gateway: Gateway) -> None:
 
     reply = gateway.get(api, "/?q=x")
     assert (reply.status, reply.text) == (400, "q")
+
+
+class Taken(Exception):
+    """Raised by the views, for handlers to answer."""
+
+
+RAISED = [Taken("n"), KeyError("k"), Forbidden("no"), NotFound(), ZeroDivisionError(), None]
+
+
+@pytest.mark.parametrize("within", ["application", "blueprint"])
+@pytest.mark.parametrize("handled", [Taken, LookupError, 403, NotFound, HTTPException, Exception])
+def test_error_handlers_see_what_they_see_of_a_view_by_hand(
+    gateway: Gateway, handled: t.Any, within: str
+) -> None:
+    seen = []
+    for is_typed in (True, False):
+        app: t.Any = API("api_raises") if is_typed else Flask("raises")
+        kind: t.Any = APIBlueprint if is_typed else Blueprint
+        owner = app if within == "application" else kind("inner", __name__, url_prefix="/inner")
+        told: list[t.Any] = []
+        number = 0
+
+        def answer(error: BaseException, told: list[t.Any] = told) -> tuple[str, int]:
+            told.append((repr(error), request.endpoint, request.view_args))
+            return f"handled {type(error).__name__}", 418
+
+        owner.errorhandler(handled)(answer)
+
+        def by_hand(n: int) -> str:
+            if RAISED[n] is not None:
+                raise RAISED[n]
+            return "fine"
+
+        def typed(n: int, q: int = 1) -> str:
+            return by_hand(n)
+
+        owner.get("/<int:n>", endpoint="view")(typed if is_typed else by_hand)
+        if owner is not app:
+            app.register_blueprint(owner)
+
+        @app.teardown_request
+        def teardown(error: BaseException | None, told: list[t.Any] = told) -> None:
+            told.append(("teardown", repr(error)))
+
+        got_request_exception = signals.got_request_exception
+        receive = lambda sender, exception, told=told: told.append(("signal", repr(exception)))  # noqa: E731
+        with got_request_exception.connected_to(receive, app):
+            prefix = "" if owner is app else "/inner"
+            for number in range(len(RAISED)):
+                reply = gateway.get(app, f"{prefix}/{number}")
+                # Errors that no handler answers are problems on an API, and pages elsewhere.
+                told.append((reply.status, reply.text if reply.status in (200, 418) else None))
+        seen.append(told)
+    assert seen[0] == seen[1]
+    assert any(one[0] == 418 for one in seen[0])
+
+
+@pytest.mark.parametrize("within", ["application", "blueprint"])
+def test_a_handler_for_all_exceptions_sees_what_is_refused(gateway: Gateway, within: str) -> None:
+    api = API("api_all")
+    owner: t.Any = api if within == "application" else APIBlueprint("inner", __name__)
+
+    @owner.errorhandler(Exception)
+    def answer(error: Exception) -> tuple[str, int]:
+        return type(error).__name__, 418
+
+    @owner.get("/")
+    def view(q: int) -> Item: ...
+
+    if owner is not api:
+        api.register_blueprint(owner)
+    for _ in range(2):
+        reply = gateway.get(api, "/?q=x")
+        assert (reply.status, reply.text) == (418, "InvalidRequest")
 
 
 def test_errors_in_views_are_theirs(gateway: Gateway) -> None:

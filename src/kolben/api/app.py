@@ -7,11 +7,10 @@ import typing as t
 from werkzeug.exceptions import HTTPException
 
 from ..app import Flask
-from ..globals import get_current
-from ..problems import as_problem
 from .document import About
-from .operations import APIBlueprint, Registers, type_view
+from .operations import Registers, type_view
 from .pages import serve_document
+from .problems import answer_error
 
 if t.TYPE_CHECKING:
     from ..testing import FlaskClient
@@ -43,7 +42,7 @@ class API(Registers, Flask):
         self.__dict__["about"] = About.taken_from(options)
         super().__init__(import_name, **options)
         self._is_ready = True
-        self.register_error_handler(HTTPException, _answer_error)
+        self.register_error_handler(HTTPException, answer_error)
         serve_document(self, self, self.about, self._add_page)
 
     def _add_page(self, rule: str, endpoint: str, view: t.Any) -> None:
@@ -81,18 +80,3 @@ class API(Registers, Flask):
     def _complete_registration(self) -> None:
         self.resolve()
         super()._complete_registration()
-
-
-def _answer_error(error: HTTPException) -> t.Any:
-    """Answer an HTTP error with a problem, except on the views of plain blueprints."""
-    context: t.Any = get_current()
-    app = context.app
-    names = context.blueprint_names()
-    if names and not any(isinstance(app.blueprints.get(name), APIBlueprint) for name in names):
-        return error
-    general = app.error_handler_spec[None][None].get(Exception)
-    # A handler for all exceptions is one for these, too, as it is without this one.
-    return as_problem(error) if general is None else app.ensure_sync(general)(error)
-
-
-_answer_error.__problems__ = True  # type: ignore[attr-defined] # it gives the problem as it is

@@ -27,7 +27,7 @@ from . import sockets, sources, streams
 from .answers import JSON_HEADER, STATUS_LINES, Answer, Finisher
 from .faults import JSONReader
 from .kinds import NODEFAULT, Misfit
-from .problems import PROBLEM_HEADER, InvalidRequest
+from .problems import PROBLEM_HEADER, InvalidRequest, takes_all
 
 if t.TYPE_CHECKING:
     from .operations import Operation
@@ -390,7 +390,8 @@ class Writer:
             and app.engine_plan.handles_errors_itself
         ):
             handler = app._find_error_handler(found, context.blueprint_names())
-            is_ours = handler is None or hasattr(handler, "__problems__")
+            is_ours = hasattr(handler, "__problems__") and takes_all(context) is None
+            is_ours = is_ours or handler is None
             if is_ours and not app.trap_http_exception(found):
                 return Payload((found.written(), PROBLEM_HEADER, STATUS_LINES[422]))
         raise found from None

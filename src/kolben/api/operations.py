@@ -24,6 +24,7 @@ from .document import About
 from .kinds import NODEFAULT
 from .pages import serve_document
 from .plan import Plan, Planner, place_of, signature_of, variables_of
+from .problems import answer_error
 
 if t.TYPE_CHECKING:
     from ..sansio.app import App
@@ -507,7 +508,7 @@ class APIBlueprint(Registers, Blueprint):
         self._set_up(options)
         self.about = About.taken_from(options)
         super().__init__(name, import_name, **options)
-        self.register_error_handler(HTTPException, as_problem)
+        self.register_error_handler(HTTPException, answer_error)
 
     def add_url_rule(  # noqa: D102 (as in the base class)
         self,

@@ -8,7 +8,8 @@ import typing as t
 import msgspec
 from werkzeug.exceptions import HTTPException, UnprocessableEntity, default_exceptions
 
-from ..problems import MIMETYPE, problem_type, reason
+from ..globals import get_current
+from ..problems import MIMETYPE, as_problem, problem_type, reason
 from ..wrappers import Response
 
 if t.TYPE_CHECKING:
@@ -226,3 +227,37 @@ class Unauthorized(Problem, status=401):
         if self.challenge is not None:
             headers.append(("WWW-Authenticate", self.challenge))
         return headers
+
+
+def answer_error(error: HTTPException) -> t.Any:
+    """Answer an HTTP error with a problem, except on the views of plain blueprints.
+
+    :param error: the error.
+    """
+    context: t.Any = get_current()
+    app, names = context.app, context.blueprint_names()
+    if names and not any(_is_typed(app.blueprints.get(name)) for name in names):
+        return error
+    general = takes_all(context)
+    return as_problem(error) if general is None else app.ensure_sync(general)(error)
+
+
+answer_error.__problems__ = True  # type: ignore[attr-defined] # it gives a problem as it is
+
+
+def takes_all(context: t.Any) -> t.Any:
+    """Return the handler for all exceptions: it is one for problems, too, as where views are not typed.
+
+    :param context: the request's context.
+    :return: None if there is none.
+    """
+    app, names = context.app, context.blueprint_names()
+    for name in (*names, None) if _is_typed(app) else names:
+        handler = app.error_handler_spec.get(name, {}).get(None, {}).get(Exception)
+        if handler is not None:
+            return handler
+    return None
+
+
+def _is_typed(owner: t.Any) -> bool:
+    return hasattr(owner, "webhooks")

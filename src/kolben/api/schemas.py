@@ -16,6 +16,9 @@ from . import kinds
 REF = "#/components/schemas/"
 _ILLEGAL = re.compile(r"[^A-Za-z0-9._-]+")
 _BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+# As msgspec reads and writes them: no years, months or weeks, whose lengths differ.
+_DURATION = r"^-?P(?=[0-9T])([0-9]{1,8}D)?(T(?=[0-9])([0-9]{1,8}H)?([0-9]{1,8}M)?([0-9]{1,8}(\.[0-9]+)?S)?)?$"
+_DECIMAL = r"^[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?$"
 _SCALARS: dict[type, dict[str, t.Any]] = {
     ins.AnyType: {},
     ins.RawType: {},
@@ -30,9 +33,10 @@ _SCALARS: dict[type, dict[str, t.Any]] = {
     ins.DateTimeType: {"type": "string", "format": "date-time"},
     ins.DateType: {"type": "string", "format": "date"},
     ins.TimeType: {"type": "string", "format": "time"},
-    ins.TimeDeltaType: {"type": "string", "format": "duration"},
+    ins.TimeDeltaType: {"type": "string", "format": "duration", "pattern": _DURATION},
     ins.UUIDType: {"type": "string", "format": "uuid"},
-    ins.DecimalType: {"type": "string", "format": "decimal"},
+    # Written as text; read from numbers, too.
+    ins.DecimalType: {"type": ["string", "number"], "format": "decimal", "pattern": _DECIMAL},
 }
 _LIMITS = {
     "ge": "minimum",
