@@ -6,8 +6,16 @@ import typing as t
 from collections.abc import Iterator
 
 import pytest
-from werkzeug.datastructures import Headers
-from werkzeug.exceptions import Gone
+from werkzeug.datastructures import Headers, WWWAuthenticate
+from werkzeug.exceptions import (
+    Gone,
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    Unauthorized,
+    default_exceptions,
+)
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -84,3 +92,77 @@ def test_what_a_view_may_not_return_is_named(kind: str) -> None:
     result, said = WRONG[kind]
     with pytest.raises(TypeError, match=said):
         answer(result)
+
+
+# -- the pages of HTTP errors ----------------------------------------------------------------
+
+
+def sent_for(app: kolben.Flask) -> tuple[str, dict[str, str], bytes]:
+    response = app.test_client().get("/")
+    return response.status, dict(response.headers), response.data
+
+
+def app_raising(error: t.Any, *, with_blueprint: bool = False) -> kolben.Flask:
+    app = kolben.Flask(__name__)
+    if with_blueprint:
+        app.register_blueprint(kolben.Blueprint("shop", __name__))
+
+    @app.get("/")
+    def fail() -> str:
+        raise error()
+
+    return app
+
+
+@pytest.mark.parametrize("with_blueprint", [False, True], ids=["application", "blueprint"])
+@pytest.mark.parametrize("kind", [*default_exceptions.values()], ids=lambda kind: kind.__name__)
+def test_the_page_of_an_error_is_werkzeugs(kind: t.Any, with_blueprint: bool) -> None:
+    app = app_raising(kind, with_blueprint=with_blueprint)
+    made = kind().get_response({"REQUEST_METHOD": "GET"})
+    for _ in range(2):
+        assert sent_for(app) == (made.status, dict(made.headers), made.data)
+
+
+class OwnMissing(NotFound):
+    description = "Not in this shop."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OwnMissing,
+        lambda: NotFound("Gone <for> good"),
+        lambda: NotFound(response=BaseResponse("nothing", 404)),
+        lambda: MethodNotAllowed(["PUT"]),
+        lambda: Unauthorized(www_authenticate=WWWAuthenticate("basic", {"realm": "shop"})),
+    ],
+    ids=["class", "description", "response", "methods", "authenticate"],
+)
+def test_an_error_that_says_something_of_its_own_says_it(error: t.Any) -> None:
+    made = error().get_response({"REQUEST_METHOD": "GET"})
+    assert sent_for(app_raising(error)) == (made.status, dict(made.headers), made.data)
+
+
+def test_what_a_program_changes_about_pages_holds_from_then_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = app_raising(NotFound)
+    assert b"The requested URL" in sent_for(app)[2]
+    monkeypatch.setattr(NotFound, "description", "Look elsewhere.")
+    assert b"<p>Look elsewhere.</p>" in sent_for(app)[2]
+    monkeypatch.setitem(HTTP_STATUS_CODES, 404, "Nothing")
+    assert b"<h1>Nothing</h1>" in sent_for(app)[2]
+    monkeypatch.setattr(HTTPException, "get_body", lambda self, *args: "by an agent")
+    assert sent_for(app)[2] == b"by an agent"
+
+
+def test_the_page_of_an_error_is_a_response_of_the_programs_class() -> None:
+    class Own(kolben.Response):
+        default_mimetype = "text/plain"
+
+    app = app_raising(NotFound)
+    app.response_class = Own
+    seen = []
+    app.after_request(lambda response: seen.append(type(response)) or response)
+    assert sent_for(app)[1]["Content-Type"] == "text/html; charset=utf-8"
+    assert seen == [Own]

@@ -198,13 +198,14 @@ type_headers: dict[str | None, tuple[str, str]] = {}
 length_headers: dict[int, tuple[str, str]] = {}
 
 
-_SHORT = 4096
+#: Lengths from this one on, in bytes, are not remembered.
+SHORT = 4096
 
 
 def length_header(length: int) -> tuple[str, str]:
     """Return the header of a length, in bytes, that was not sent before."""
     header = ("Content-Length", str(length))
-    if length < _SHORT:
+    if length < SHORT:
         length_headers[length] = header
     return header
 
