@@ -112,7 +112,7 @@ build: $(VENV)/.dev
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation --outdir dist .
 
-# The manual, into docs/_build/html; a warning is an error. Its environment is its own, as are its pins.
+# The manual, into docs/_build/html; a warning is an error, and so is a link that leads nowhere. Its environment is its own, as are its pins.
 DOCS_VENV ?= .venv-docs
 SPHINX := -d docs/_build/doctrees docs docs/_build/html
 $(DOCS_VENV)/.docs: requirements/docs.txt pyproject.toml
@@ -124,6 +124,7 @@ $(DOCS_VENV)/.docs: requirements/docs.txt pyproject.toml
 
 docs: $(DOCS_VENV)/.docs
 	@$(DOCS_VENV)/bin/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going $(SPHINX)
+	@$(DOCS_VENV)/bin/python docs/check_links.py docs/_build/html
 
 # Built anew, and shown anew in the browser, when a page or the package changes.
 docs-serve: $(DOCS_VENV)/.docs

@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
     "sphinx.ext.viewcode",
+    "diagrams",
     "pictures",
 ]
 exclude_patterns = ["_build"]
@@ -57,6 +58,45 @@ def name_files_outside(app: t.Any, document: str, text: list[str]) -> None:
     text[0] = outside.sub(lambda m: f"`{m[2]}`" if m[1] in m[2] else f"{m[1]} (`{m[2]}`)", text[0])
 
 
+#: Pages whose links are the contents of the site, with its sections as captions where it has any.
+LISTS = {"index", "tutorial/en/index", "tutorial/zh/index"}
+
+
+def list_pages(app: t.Any, document: str, text: list[str]) -> None:
+    """Make contents of the links of a page, so that the page itself needs no directive for them."""
+    if document not in LISTS:
+        return
+    seen: set[str] = set()
+    for section in re.split(r"^## ", text[0], flags=re.MULTILINE):
+        pages = [
+            page
+            for page in re.findall(r"\]\(([\w/-]+)\.(?:md|rst)\)", section)
+            if page not in seen and (page == "reference/index" or not page.startswith("reference/"))
+        ]
+        if pages:
+            seen.update(pages)
+            title = section.partition("\n")[0] if document == "index" else ""
+            caption = [f":caption: {title}"] if title else []
+            text[0] += "\n".join(["", "", ":::{toctree}", ":hidden:", *caption, *pages, ":::", ""])
+
+
+BACK = re.compile(r'<a class="viewcode-back" href="[^"#]*#([^"]+)">.*?</a>')
+OF_OTHERS = re.compile(r'<li><a href="(?!kolben)[^"]*\.html">[^<]*</a></li>')
+
+
+def mend_sources(
+    app: t.Any, name: str, template: str, context: dict[str, t.Any], doctree: t.Any
+) -> None:
+    """Take links out of the pages of sources that lead nowhere: a name is documented in one place only."""
+    if name.startswith("_modules/"):
+        objects = app.env.get_domain("py").objects
+        known = {name for name, entry in objects.items() if not entry.aliased}
+        body = BACK.sub(lambda m: m[0] if m[1] in known else "", context["body"])
+        context["body"] = OF_OTHERS.sub("", body)
+
+
 def setup(app: t.Any) -> None:
     """Add what the settings above cannot say."""
+    app.connect("html-page-context", mend_sources)
     app.connect("source-read", name_files_outside)
+    app.connect("source-read", list_pages)

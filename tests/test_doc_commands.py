@@ -21,6 +21,7 @@ LEFT_OUT = {
     r"make ": "runs what the tests are a part of; test_docs.py holds that the target is there",
     r"podman |cd examples/container": "needs an engine; tests of the recipe are in test_packaging.py",
     r"python3? benchmarks/": "takes minutes",
+    r"python measure.py": "needs Flask",
     r"python examples/scale-out/up.py": "tested in test_scale_out.py",
     r"python -m examples.shop.client": "talks to a server on port 5000",
     r"python examples/tutorial/": "listens on port 5000",
@@ -86,6 +87,8 @@ FILES = {
     "flask_program.py": "import flask\nassert flask.install_as_flask\n",
     "shop.py": API,
     "on_kolben.py": "import kolben\nkolben.install_as_flask()\n",
+    "of_quart.py": "from quart import Quart\n\napp = Quart(__name__)\n",
+    "measure.py": next(text for text in blocks("docs/moving.md", "python") if "measure" in text),
     "test_program.py": "def test_hello():\n    import hello\n    assert hello.app\n",
 }
 
@@ -135,6 +138,28 @@ def test_the_commands_of_a_page_work(page: str, reader: Reader) -> None:
         for line, expected in conversations(text):
             printed = reader.type(line, *STATUSES.get(" ".join(line.split()[:2]), (0,)))
             assert says(expected, printed), printed
+
+
+OF_QUART = """
+import program0, program3, program4
+
+client = program0.app.test_client()
+assert client.post("/users", data={"name": "Ada"}).text == "Hello, Ada!"
+assert client.post("/sum", json=[1, 2]).json == {"sum": 3}
+assert program4.app.test_client().post("/orders").status_code == 202
+"""
+
+
+def test_the_command_for_programs_of_quart_changes_what_it_says(reader: Reader) -> None:
+    programs = blocks("docs/from-quart.md", "py")
+    for number, text in enumerate(programs):
+        (reader.folder / f"program{number}.py").write_text(text)
+    (command,) = typed("docs/from-quart.md")
+    reader.type(command)
+    changed = [(reader.folder / f"program{n}.py").read_text() for n in range(len(programs))]
+    assert [text for text in changed if "uart" in text] == []
+    (reader.folder / "of_quart.py").write_text(OF_QUART)
+    reader.type("python of_quart.py")
 
 
 def answers(address: str) -> bool:

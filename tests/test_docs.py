@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import configparser
 import doctest
 import importlib
 import inspect
 import json
 import re
+import subprocess
 import sys
 import tomllib
 import types
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,7 +27,7 @@ import kolben.async_testing
 from kolben.api.command import openapi_command
 from kolben.checking import check
 from kolben.cli import cli
-from pages import ROOT, TEXTS, blocks, prose
+from pages import FENCE, ROOT, TEXTS, blocks, prose
 
 PROGRAMS = [
     pytest.param(code, id=f"{page}-{number}")
@@ -180,6 +184,90 @@ def test_background_tasks(caplog: pytest.LogCaptureFixture) -> None:
 
     asyncio.run(order())
     assert "mail to ada@example.com" in caplog.text
+
+
+# -- blocks -----------------------------------------------------------------------------------
+
+#: What is tried of each kind of block, and where.
+KINDS = {
+    "python": "run here, or as the files of a project in tests/projects",
+    "py": "another framework's: compiled, beside one of ours that is run",
+    "pycon": "answered as shown",
+    "sh": "typed: test_doc_commands.py",
+    "console": "typed, and what it prints compared: test_doc_commands.py",
+    "json": "read",
+    "nginx": "taken by nginx",
+    "ini": "read",
+    "text": "words that are in the source, or an import",
+    "{diagram}": "drawn: test_drawing.py",
+}
+BLOCKS = [(page, m[2], m[3]) for page in TEXTS for m in FENCE.finditer(TEXTS[page])]
+INCLUDED = [
+    (page, path)
+    for page in TEXTS
+    for path in re.findall(r"^:::\{literalinclude\} (\S+)$", TEXTS[page], re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("count", [pytest.param(len(BLOCKS), id=f"{len(BLOCKS)}-blocks")])
+def test_every_block_is_of_a_kind_that_is_tried(count: int) -> None:
+    assert count > 100
+    assert [(page, kind) for page, kind, _ in BLOCKS if kind not in KINDS] == []
+    assert {kind for _, kind, _ in BLOCKS} == set(KINDS)
+
+
+@pytest.mark.parametrize("count", [pytest.param(len(INCLUDED), id=f"{len(INCLUDED)}-files")])
+def test_every_program_that_is_shown_is_a_file(count: int) -> None:
+    assert count > 50
+    assert [
+        path for page, path in INCLUDED if not (ROOT / page).parent.joinpath(path).is_file()
+    ] == []
+
+
+@pytest.mark.parametrize(("page", "text"), [(p, text) for p, kind, text in BLOCKS if kind == "py"])
+def test_programs_of_other_frameworks_are_programs(page: str, text: str) -> None:
+    compile(text, page, "exec")
+
+
+def test_each_program_of_another_framework_has_one_of_ours_beside_it() -> None:
+    for page in ("docs/from-fastapi.md", "docs/from-quart.md"):
+        assert len(blocks(page, "py")) == len(blocks(page, "python")) >= 6
+
+
+def test_each_block_of_json_is_read() -> None:
+    for _, kind, text in BLOCKS:
+        if kind == "json":
+            json.loads(text)
+
+
+def test_each_unit_of_systemd_is_read() -> None:
+    for _, kind, text in BLOCKS:
+        if kind == "ini":
+            unit = configparser.ConfigParser(interpolation=None)
+            unit.read_string(text)
+            assert "kolben serve" in unit["Service"]["ExecStart"]
+
+
+@pytest.mark.needs_program("nginx", "/usr/sbin/nginx")
+def test_nginx_takes_its_blocks(tmp_path: Path, needs_program: Callable[..., str]) -> None:
+    for _, kind, text in BLOCKS:
+        if kind == "nginx":
+            file = tmp_path / "nginx.conf"
+            file.write_text(
+                f"pid {tmp_path}/pid; error_log {tmp_path}/log; events {{}}\n"
+                f"http {{ access_log off; server {{ listen 127.0.0.1:1; location / {{\n{text}\n}} }} }}"
+            )
+            program = needs_program("nginx", "/usr/sbin/nginx")
+            done = subprocess.run([program, "-t", "-c", file], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+
+
+def test_what_is_printed_is_in_the_source() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    for _, kind, text in BLOCKS:
+        for line in text.splitlines() if kind == "text" else []:
+            if not line.startswith(("from ", "import ")):
+                assert re.match(r" \* [A-Z][a-z]+", line)[0] in source, line  # type: ignore[index]
 
 
 # -- names ------------------------------------------------------------------------------------
