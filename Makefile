@@ -48,7 +48,7 @@ test: $(VENV)/.dev
 
 # One run for each installed Python; each has an environment of its own.
 test-all:
-	@for version in 3.11 3.12 3.13; do \
+	@for version in 3.11 3.12 3.13 3.14 3.15; do \
 	  found=; \
 	  for python in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
 	    if $$python -c '' 2>/dev/null; then found=$$python; break; fi; \

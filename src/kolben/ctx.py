@@ -543,7 +543,8 @@ class RequestContext:
 def _has_our_blueprints(kind: t.Hashable) -> bool:
     """Tell whether a class of requests has our ``blueprints``, or none, as those of tests may."""
     return all(
-        getattr(kind, name, None) in {None, getattr(Request, name)}
+        # No set: what the program has put there need not be hashable.
+        getattr(kind, name, None) in (None, getattr(Request, name))
         for name in ("blueprint", "blueprints")
     )
 

@@ -7,6 +7,7 @@ import contextvars
 import io
 import tempfile
 import typing as t
+from contextlib import suppress
 
 from werkzeug.exceptions import (
     BadRequest,
@@ -178,16 +179,21 @@ class Body:
             raise ClientDisconnected
 
     async def client_leaves(self) -> None:
-        """Wait until the client has left.
+        """Wait, in a task of its own, until the client has left.
+
+        When it no longer matters the task is cancelled, and ends without an error.
 
         Reads on for that, but no further than one piece ahead of who wants the body.
         """
-        while not self.gone:
-            if self._buffer and not self.complete:
-                self._taken = asyncio.Event()
-                await self._taken.wait()
-            else:
-                await self._arrive(None)
+        # A task that keeps the error of its end keeps, from Python 3.14 on, itself: asyncio.wait()
+        # has a variable with the task that waits. What this reads from would be kept with it.
+        with suppress(asyncio.CancelledError):
+            while not self.gone:
+                if self._buffer and not self.complete:
+                    self._taken = asyncio.Event()
+                    await self._taken.wait()
+                else:
+                    await self._arrive(None)
 
     async def has_left(self) -> bool:
         """Tell whether the client has left, as far as that is known without waiting.
