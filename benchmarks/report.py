@@ -33,7 +33,7 @@ def _peers(row: dict[str, float]) -> dict[str, float]:
     return {n: v for n, v in row.items() if not (BY_NAME[n].is_floor or BY_NAME[n].is_ours)}
 
 
-def _table(columns: list[str], rows: list[tuple[str, list[str]]]) -> str:
+def table(columns: list[str], rows: list[tuple[str, list[str]]]) -> str:
     widths = [max(len(c), *(len(cells[i]) for _, cells in rows)) for i, c in enumerate(columns)]
     left = max(len(label) for label, _ in rows)
     lines = [" " * left + "".join(f"  {c:>{w}}" for c, w in zip(columns, widths, strict=True))]
@@ -58,7 +58,7 @@ def times_table(times: Times) -> str:
             cells.append("-" if value is None else f"{star}{value:.1f}")
         if any(cell != "-" for cell in cells):
             rows.append((framework.label, cells))
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def rates_table(rates: Rates) -> str:
@@ -81,7 +81,7 @@ def rates_table(rates: Rates) -> str:
             cells += [f"{star}{value['rps']:.0f}", f"{value['p99']:.2f}", f"{value['cpu']:.1f}"]
         if any(cell != "-" for cell in cells):
             rows.append((framework.label, cells))
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def _against_flask(times: Times) -> Iterator[Goal]:

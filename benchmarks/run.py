@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import environments
+import own_servers
 import report
 import sockets
 from frameworks import BY_NAME, FRAMEWORKS, Failed, Worker, start
@@ -165,7 +166,12 @@ def main() -> int:
         for server, of_server in closer.items():
             print(f"\nThe first ones again, {server}\n")
             print(report.rates_table(of_server))
-    goals = report.goals(times, rates, closer)
+    own: report.Rates = {}
+    if (options.socket or options.only_socket) and rates and not options.frameworks:
+        own = own_servers.measure(own_servers.SERVED, 2 if options.quick else 6)
+        print("\nBeside those that bring a server of their own, one core\n")
+        print(own_servers.table(own))
+    goals = report.goals(times, rates, closer) + own_servers.goals(own)
     met = sum(goal.met for goal in goals)
     print("\n" + "\n".join(goal.line() for goal in goals))
     print(f"\n{met} of {len(goals)} goals met")
@@ -175,6 +181,7 @@ def main() -> int:
             "times_us": times,
             "socket": rates,
             "socket_leaders": closer,
+            "own_servers": own,
             "goals": [asdict(goal) for goal in goals],
             "versions": versions(names),
         }
