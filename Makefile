@@ -10,9 +10,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The wrapper on PyPI runs exactly the pyright of its own version.
 export PYRIGHT_PYTHON_FORCE_VERSION := $(shell sed -n 's/^pyright==\([0-9.]*\).*/\1/p' requirements/dev.txt)
-LOCKED := run dev docs suite reference sdist-build $(patsubst requirements/%.in,%,$(wildcard requirements/ecosystem/*.in))
+LOCKED := run dev docs servers suite reference sdist-build $(patsubst requirements/%.in,%,$(wildcard requirements/ecosystem/*.in))
 
-.PHONY: help run scale-out test test-all coverage check format conformance ecosystem fuzz reference bench build docs docs-serve lock clean endurance
+.PHONY: servers help run scale-out test test-all coverage check format conformance ecosystem fuzz reference bench build docs docs-serve lock clean endurance
 .DELETE_ON_ERROR:
 
 help:
@@ -96,6 +96,10 @@ fuzz: $(VENV)/.dev
 
 ecosystem: $(VENV)/.run
 	@$(BIN)/python tools/ecosystem.py $(ARGS)
+
+# What each server passes on to applications and clients, tried: the table of docs/deployment.md.
+servers: $(VENV)/.run
+	@python=$$($(BIN)/python tools/suite_environments.py servers servers) && exec $$python tools/server_table.py $(ARGS)
 
 # Runs others' suites on Flask itself and stores what they did, and Flask's public surface: for a new reference.
 reference: $(VENV)/.run
