@@ -15,7 +15,7 @@ import click
 
 from .app import Flask
 from .cli import ScriptInfo
-from .serving.worker import LoadError, Target, choose_interface, load
+from .serving.worker import LoadError, Target, choose_interface, load, websocket_rules
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,7 +203,13 @@ def _has_proxy_middleware(app: Flask) -> bool:
 def _websockets(app: Flask, interface: str) -> _Found:
     if interface == "auto":
         interface = choose_interface(app)[0]
-    rules = [rule.rule for rule in app.url_map.iter_rules() if rule.websocket]
+    rules, others = websocket_rules(app)
+    if others:
+        yield (
+            "websocket-needs-socket", "warning", f"The WebSocket {others[0]} has a plain view, as flask-sock's",
+            "it needs the socket itself, which 'kolben serve' does not hand out",
+            "kolben exec -- gunicorn --threads 100 ..., or @app.websocket.",
+        )  # fmt: skip
     if rules and interface == "wsgi":
         yield (
             "websocket-on-wsgi", "error", f"The WebSocket {rules[0]} is served over WSGI",

@@ -72,7 +72,7 @@ class AsyncMethod(MethodView):
         pytest.param(blueprint_hook, id="blueprint"),
         pytest.param(lambda app: app.before_serving(nothing), id="before-serving"),
         pytest.param(
-            lambda app: app.add_url_rule("/", "socket", print, websocket=True), id="websocket"
+            lambda app: app.add_url_rule("/", "socket", nothing, websocket=True), id="websocket"
         ),
     ],
 )
@@ -446,6 +446,57 @@ def test_headers_that_the_server_leaves_out_are_warned_of_once(
             assert "X-Own" not in socket.response.headers, "then the warning can go"
     server.wait_for("do not reach the client")
     assert sum("do not reach the client" in line for line in server.lines) == 1
+
+
+FAILING = (
+    PLAIN
+    + """
+def pieces():
+    for _ in range(3):
+        yield "begun"
+    raise RuntimeError("in the middle")
+
+@app.get("/fails")
+def fails():
+    return pieces()
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [["--interface", "wsgi"], ["--interface", "asgi"], ["--server", "uvicorn"]],
+    ids=" ".join,
+)
+def test_a_body_that_fails_does_not_look_whole(
+    serve: Callable[..., Server], how: list[str]
+) -> None:
+    server = serve(FAILING, "--workers", "1", *how)
+    for _ in range(30):
+        with pytest.raises((http.client.HTTPException, ConnectionError)):
+            server.text("/fails")
+
+
+SOCK = (
+    PLAIN
+    + """
+# As flask-sock and Flask-SocketIO leave it.
+app.add_url_rule("/echo", "echo", lambda: "", websocket=True)
+app.extensions["socketio"] = object()
+"""
+)
+
+
+def test_websockets_that_need_the_socket_itself_are_warned_of(
+    serve: Callable[..., Server],
+) -> None:
+    server = serve(SOCK, "--workers", "1")
+    warnings = [line for line in server.lines if "Warning" in line]
+    assert len(warnings) == 2
+    assert "'/echo' of flask-sock" in warnings[0]
+    assert "of Flask-SocketIO" in warnings[1]
+    assert all("kolben exec -- gunicorn --threads" in line for line in warnings)
+    assert "over WSGI (nothing in it awaits)" in server.lines[0]
 
 
 def _pid_or_none(server: Server) -> str | None:

@@ -389,6 +389,7 @@ def _banner(
         f" * Workers: {workers}, threads in each: {threads}{holds}",
         f" * Running on {scheme}://{host}:{listener.getsockname()[1]} (PID {os.getpid()})",
     ]
+    lines += [f" * Warning: {warning}" for warning in facts.warnings]
     if facts.debug:
         lines.append(" * Debug mode is on: unset FLASK_DEBUG where others can reach this server")
     return "\n".join(lines)

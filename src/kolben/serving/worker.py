@@ -135,7 +135,7 @@ def needs_asgi(app: Flask) -> str | None:
         everything in it is plain, and WSGI the faster way. Streams count: over WSGI each holds a
         thread for as long as it lasts.
     """
-    if any(rule.websocket for rule in app.url_map.iter_rules()):
+    if websocket_rules(app)[0]:
         return _WEBSOCKET
     for name, view in app.view_functions.items():
         if _is_async_view(view):
@@ -150,6 +150,39 @@ def needs_asgi(app: Flask) -> str | None:
         if makes_stream(view):
             return f"the stream {name!r}"
     return None
+
+
+def websocket_rules(app: Flask) -> tuple[list[str], list[str]]:
+    """Return the rules of an application's WebSockets: of its own, and of those that need the socket itself.
+
+    The others have a plain view, as flask-sock's, which takes the socket out of the WSGI environment.
+
+    :param app: the application.
+    :return: both lists.
+    """
+    from ..websockets import WebSocketView
+
+    own: list[str] = []
+    others: list[str] = []
+    for rule in app.url_map.iter_rules():
+        if rule.websocket:
+            view = app.view_functions.get(rule.endpoint)
+            is_own = isinstance(view, WebSocketView) or _is_async(view)
+            (own if is_own else others).append(rule.rule)
+    return own, others
+
+
+def _warn_of_sockets(app: Flask) -> tuple[str, ...]:
+    """Say which WebSockets of the application cannot work here, and where they do."""
+    found = dict.fromkeys(websocket_rules(app)[1], "flask-sock")
+    if "socketio" in app.extensions:
+        found["/socket.io"] = "Flask-SocketIO"
+    return tuple(
+        f"The WebSocket {rule!r} of {name} is refused: {name} needs the socket itself, and this server"
+        " hands out none. Start the program with 'kolben exec -- gunicorn --threads 100 ...', or"
+        " use @app.websocket."
+        for rule, name in found.items()
+    )
 
 
 # Called in answer to ASGI's lifespan messages, to which WSGI has nothing alike.
@@ -196,6 +229,8 @@ class Facts:
     interface: str = "wsgi"
     reason: str = ""
     debug: bool = False
+    #: What does not work here, a sentence each.
+    warnings: tuple[str, ...] = ()
 
 
 def choose_interface(app: Flask) -> tuple[str, str]:
@@ -227,7 +262,8 @@ def examine(target: Target, connection: Connection) -> None:
     """
     try:
         app = load(target)
-        facts = Facts(None, *choose_interface(app), debug=app.debug)
+        warnings = _warn_of_sockets(app)
+        facts = Facts(None, *choose_interface(app), debug=app.debug, warnings=warnings)
     except LoadError as error:
         facts = Facts(problem=str(error))
     connection.send(facts)
