@@ -43,7 +43,7 @@ from .http.headers import (
     ordinary_headers,
     parse_content_type,
 )
-from .http.input import ServerInput, read_fields, read_on
+from .http.input import ServerInput, read_fields, read_on, reading_errors
 from .http.limits import DEFAULT_LIMITS
 from .http.multipart import SMALL_BODY, FormDataParser
 from .http.readers import without_impossible_dates
@@ -400,7 +400,7 @@ class Request(ConnectionReaders):
             if environ.get("wsgi.input_terminated") and (more := stream.read(1)):
                 rest = None if maximum is None else maximum - length - 1
                 data += more + ServerInput(stream, None, rest).readall()
-        except (OSError, ValueError) as error:
+        except reading_errors() as error:
             raise ClientDisconnected from error
         self._stream = _READ
         return data

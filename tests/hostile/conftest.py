@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from hostile.ways import Served
+from hostile.ways import SERVERS, Served
 
 
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    server = Served(tmp_path_factory.mktemp("hostile"))
+@pytest.fixture(scope="session", params=SERVERS)
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    server = Served(tmp_path_factory.mktemp("hostile"), request.param)
     try:
         server.wait()
         yield server

@@ -177,7 +177,9 @@ def test_wrong_lengths_over_a_socket(served: Served) -> None:
     for length in ["-1", "+5", "x", "9" * 5000, "9" * 19, "5, 6", "0x5", "1e3", " "]:
         case = Case("/read/data", method="POST", headers=[("Content-Type", "text/plain")])
         case.body, case.length = b"12345", length
-        assert served.ask(case).status in {0, 400, 413, 501}, (length, served.said())
+        # A server may wait for what is announced; one has its own page for what is too long.
+        status = served.ask(case, patience=1).status
+        assert status in {0, 400, 413, 501}, (length, served.said())
     assert served.ask(Case("/")).status == 200
 
 
@@ -189,9 +191,10 @@ def test_chunks_that_are_none_over_a_socket(served: Served) -> None:
         b"f" * 40 + b"\r\n",
         b"\r\n\r\n",
     ]:
-        answer = served.send(head + chunks)
+        answer = served.send(head + chunks, patience=1)
         # Granian tells a WSGI application no more than that nothing came.
         is_empty = answer.status == 200 and answer.body == b"b''"
+        is_empty = is_empty and served.name == "granian-wsgi"
         assert is_empty or answer.status in {0, 400, 413}, (chunks, served.said())
     both = head.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\n")
     assert served.send(both + b"3\r\nabc\r\n0\r\n\r\n").status in {200, 400}

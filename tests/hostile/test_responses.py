@@ -291,7 +291,7 @@ def test_what_is_sent_over_a_socket(served: Served) -> None:
     assert served.ask(Case("/")).status == 200
 
 
-def test_a_response_that_cannot_be_sent_leaves_granian_alive(served: Served) -> None:
+def test_a_response_that_cannot_be_sent_leaves_the_server_alive(served: Served) -> None:
     for status in ("x", "0", "1000", "-1"):
         assert served.ask(Case("/status", query=f"status={status}")).status == 500, served.said()
     assert served.ask(Case("/")).status == 200

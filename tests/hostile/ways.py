@@ -162,33 +162,56 @@ def _messages(case: Case) -> list[dict[str, Any]]:
     return messages
 
 
+#: How users serve an application; `{port}` stands for the port.
+SERVERS = {
+    "granian-wsgi": "kolben serve program:app --port {port} --workers 1 --access-log json",
+    "granian-asgi": "kolben serve program:app --port {port} --workers 1 --interface asgi",
+    "uvicorn": "uvicorn program:app --port {port} --no-access-log",
+    "hypercorn": "hypercorn program:app --bind 127.0.0.1:{port}",
+    "gunicorn": "gunicorn program:app --bind 127.0.0.1:{port} --worker-class gthread --threads 2",
+    "waitress": "waitress --listen 127.0.0.1:{port} program:app",
+}
+
+
 class Served(ServerProcess):
-    """The application on a real server, in a process of its own."""
+    """The application on a real server, in a process of its own.
 
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "kolben", "serve", f"{HERE / 'served.py'}:app"]
-        super().__init__(
-            [*command, "--port", "{port}", "--workers", "1", "--access-log", "json"], folder
+    :param folder: takes the program, and what the server says.
+    :param name: the server, of `SERVERS`.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        (folder / "program.py").write_text(
+            f"import sys\nsys.path.insert(0, {str(HERE)!r})\nfrom served import app as app\n"
         )
+        super().__init__([sys.executable, "-m", *SERVERS[name].split()], folder)
 
-    def ask(self, case: Case) -> Answer:
+    def ask(self, case: Case, patience: float = PATIENCE) -> Answer:
         target = quote(case.path, safe="/%:@!$&'()*+,;=~", encoding="latin-1")
         if case.query:
             target += "?" + case.query
         lines = [f"{case.method} {target} HTTP/1.1", "Connection: close"]
         lines += [f"{name}: {value}" for name, value in case.all_headers()]
-        return self.send("\r\n".join([*lines, "", ""]).encode("latin-1") + case.body)
+        return self.send("\r\n".join([*lines, "", ""]).encode("latin-1") + case.body, patience)
 
-    def send(self, data: bytes) -> Answer:
-        """Send bytes, and read what comes until the server hangs up."""
+    def send(self, data: bytes, patience: float = PATIENCE) -> Answer:
+        """Send bytes, and read what comes until the server hangs up, or waits for more.
+
+        :param patience: seconds after which it is taken to wait, where it may do so.
+        """
         received = b""
         with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as client:
+            client.settimeout(patience)
             try:
                 client.sendall(data)
                 while piece := client.recv(100_000):
                     received += piece
             except ConnectionError:
                 pass
+            except TimeoutError:
+                if patience == PATIENCE:
+                    raise
         head, _, body = received.partition(b"\r\n\r\n")
         if not head:
             return Answer(0)

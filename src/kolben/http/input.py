@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import io
+import sys
 import typing as t
 
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 _PIECE = 64 * 1024  # bytes
+
+
+def reading_errors() -> tuple[type[Exception], ...]:
+    """Return the errors by which servers say that no more of a body can be read: the client is to blame.
+
+    Asked for when there is an error. gunicorn has an own one, for chunks that are none.
+    """
+    gunicorn: t.Any = sys.modules.get("gunicorn.http.errors")
+    return (
+        (OSError, ValueError)
+        if gunicorn is None
+        else (OSError, ValueError, gunicorn.ParseException)
+    )
 
 
 class ServerInput(io.RawIOBase):
@@ -80,7 +94,7 @@ class ServerInput(io.RawIOBase):
             size = room if size < 0 else min(size, room)
         try:
             data = read(size)
-        except (OSError, ValueError) as error:
+        except reading_errors() as error:
             raise ClientDisconnected from error
         self._position += len(data)
         if maximum is not None and self._position > maximum:

@@ -27,7 +27,7 @@ from werkzeug.sansio.multipart import (
 from werkzeug.wsgi import LimitedStream
 
 from .fields import gather_fields, parse_urlencoded
-from .input import read_fields
+from .input import read_fields, reading_errors
 
 
 class FormDataParser(_werkzeug.FormDataParser):
@@ -185,7 +185,7 @@ def _reader(stream: t.IO[bytes]) -> t.Callable[[int], bytes]:
             return b""
         try:
             data: bytes = source(min(size, rest))
-        except (OSError, ValueError) as error:
+        except reading_errors() as error:
             limited.on_disconnect(error)
             return b""
         if not data:
