@@ -127,6 +127,7 @@ $(DOCS_VENV)/.docs: requirements/docs.txt pyproject.toml
 	@touch $@
 
 docs: $(DOCS_VENV)/.docs
+	@rm -rf docs/_build/html/_modules  # Sphinx keeps pages of sources that have not changed, with their old links
 	@$(DOCS_VENV)/bin/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going $(SPHINX)
 	@$(DOCS_VENV)/bin/python docs/check_links.py docs/_build/html
 
