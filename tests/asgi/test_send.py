@@ -655,10 +655,20 @@ def test_a_response_whose_close_fails_too_is_logged(app, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
+async def some_empty():
+    for piece in (b"", b"a", b"", b"b", b""):
+        yield piece
+
+
 @both
-def test_empty_pieces_are_not_sent(app, gateway, is_async):
+@pytest.mark.parametrize(
+    "make_pieces",
+    [some_empty, lambda: iter([b"", b"a", b"", b"b", b""])],
+    ids=["async pieces", "plain pieces"],
+)
+def test_empty_pieces_are_not_sent(app, gateway, is_async, make_pieces):
     """An empty chunk would end the body for the client (RFC 9112, section 7.1)."""
-    app.get("/")(make(is_async, lambda: Response(iter([b"", b"a", b"", b"b", b""]))))
+    app.get("/")(make(is_async, lambda: Response(make_pieces())))
     pieces = gateway.get(app, "/").pieces
     if gateway.is_asgi:
         assert pieces == [b"a", b"b"]
