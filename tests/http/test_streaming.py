@@ -23,7 +23,7 @@ from kolben import (
     stream_with_context,
 )
 from kolben.globals import _current
-from kolben.sse import ServerSentEvent, event_stream
+from streams import producer
 
 
 @pytest.fixture
@@ -43,40 +43,6 @@ def _clean_world():
 
 def both(name):
     return pytest.mark.parametrize(name, [False, True], ids=["plain", "async"])
-
-
-def producer(is_async, log, pieces=("a", "b", "c"), error=None):
-    """A generator function that notes in *log* how it ended, and whether it saw the request."""
-
-    def note(name):
-        seen = request.path if has_request_context() else None
-        log.append((name, seen))
-
-    if is_async:
-
-        async def generate():
-            try:
-                for piece in pieces:
-                    await asyncio.sleep(0)
-                    yield piece
-                if error:
-                    raise error
-                note("exhausted")
-            finally:
-                await asyncio.sleep(0)
-                note("closed")
-    else:
-
-        def generate():
-            try:
-                yield from pieces
-                if error:
-                    raise error
-                note("exhausted")
-            finally:
-                note("closed")
-
-    return generate
 
 
 # -- responses ------------------------------------------------------------------------------
@@ -468,84 +434,7 @@ def test_plain_generator_reads_the_request_while_it_answers(app, gateway):
     assert gateway.post(app, "/", [b"a", b"b", b"c"]).body == b"ABC"
 
 
-# -- server-sent events ---------------------------------------------------------------------
-
-
-def test_event_is_encoded():
-    event = ServerSentEvent("two\nlines\r\nor\rmore é", event="kind", id=7, retry=2000)
-    assert event.encode().decode() == (
-        "event: kind\nid: 7\nretry: 2000\ndata: two\ndata: lines\ndata: or\ndata: more é\n\n"
-    )
-    assert ServerSentEvent().encode() == b"data: \n\n"
-    assert ServerSentEvent(retry=1).encode() == b"retry: 1\n\n"
-    with pytest.raises(ValueError, match="event of a server-sent event"):
-        ServerSentEvent("x", event="a\nb")
-    with pytest.raises(ValueError, match="id of a server-sent event"):
-        ServerSentEvent("x", id="a\0")
-
-
-@both("is_async")
-def test_events_are_sent_with_their_headers(app, gateway, is_async):
-    log = []
-    events = ["one", ServerSentEvent("two", id=2)]
-    app.get("/")(lambda: event_stream(producer(is_async, log, events)(), retry=500))
-    reply = gateway.get(app, "/")
-    assert reply.pieces == [b"retry: 500\n\n", b"data: one\n\n", b"id: 2\ndata: two\n\n"]
-    assert reply.header("content-type").startswith("text/event-stream")
-    assert reply.header("cache-control") == "no-store"
-    assert [name for name, _ in log] == ["exhausted", "closed"]
-
-
-@both("is_async")
-def test_heartbeat_while_there_is_nothing_to_tell(app, gateway, is_async):
-    go_on = threading.Event()
-
-    @app.get("/")
-    def view():
-        async def later():
-            await asyncio.to_thread(go_on.wait, 10)
-            yield "now"
-
-        def plain():
-            go_on.wait(10)
-            yield "now"
-
-        return event_stream((later if is_async else plain)(), heartbeat=0.05)
-
-    timer = threading.Timer(0.3, go_on.set)
-    timer.start()
-    reply = gateway.get(app, "/")
-    timer.join()
-    assert reply.pieces[:2] == [b":\n\n"] * 2
-    assert reply.pieces[-1] == b"data: now\n\n"
-
-
-@both("is_async")
-@pytest.mark.parametrize("leave_after", [0, 1, 2])
-def test_events_are_closed_when_the_client_leaves(app, gateway, is_async, leave_after):
-    log = []
-    threads = threading.active_count()
-
-    def view():
-        events = producer(is_async, log, ["x"] * 1000)()
-        return event_stream(stream_with_context(events), heartbeat=None)
-
-    app.get("/")(view)
-    gateway.get(app, "/", leave_after=leave_after)
-    assert log in ([("closed", "/")], [] if leave_after == 0 else None)
-    deadline = time.monotonic() + 5
-    while threading.active_count() > threads + 1 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() <= threads + 1
-
-
-@both("is_async")
-def test_error_in_the_source_reaches_the_server(app, gateway, is_async):
-    log = []
-    app.get("/")(lambda: event_stream(producer(is_async, log, "ab", ValueError("source"))()))
-    with pytest.raises(ValueError, match="source"):
-        gateway.get(app, "/")
-    assert [name for name, _ in log] == ["closed"]
+# -- limits ---------------------------------------------------------------------------------
 
 
 def test_limit_is_an_http_error_for_handlers(app, gateway):
