@@ -64,6 +64,7 @@ class World:
         self.changed = threading.Condition()
         self.behave: Callable[[Process], None] = serves
         self.processes: list[Process] = []
+        self.chance = threading.Event()  # never set: what waits for it gives way
 
     def make(self, idx: int, control: Connection) -> Any:
         self.processes.append(process := Process(self, idx, control))
@@ -168,7 +169,7 @@ def test_what_cannot_be_started_is_said_and_ends_the_command(
 
 def test_new_workers_take_over_before_the_old_ones_leave(world: World) -> None:
     def steps(supervisor: Supervisor) -> None:
-        os.kill(os.getpid(), signal.SIGHUP)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGHUP)
         world.wait_for("left 0", "left 1")
 
     run(world, steps)
@@ -212,6 +213,25 @@ def test_a_worker_that_does_not_end_is_ended_by_force(
     assert sorted(world.events[3:5]) == ["terminated 0", "terminated 1"]
     assert sorted(world.events[5:]) == ["killed 0", "killed 1"]
     assert "did not end by itself" in caplog.text
+
+
+def test_no_signal_is_lost_whenever_it_comes(world: World) -> None:
+    """Not in the instant before the main process waits, and not while it is about to."""
+    main = threading.main_thread().ident or 0
+
+    def steps(supervisor: Supervisor) -> None:
+        for _ in range(300):
+            signal.pthread_kill(main, signal.SIGHUP)
+            world.chance.wait(0.001)
+        world.wait_for("left 0", "left 1")
+        seen = len(world.processes)
+        signal.pthread_kill(main, signal.SIGHUP)
+        world.wait_for(*["started 0"] * (seen // 2 + 1))
+
+    run(world, steps)
+    started = [event for event in world.events if event.startswith("started")]
+    left = [event for event in world.events if event.startswith("left")]
+    assert len(started) == len(left)
 
 
 def test_who_asks_twice_is_in_a_hurry(world: World) -> None:

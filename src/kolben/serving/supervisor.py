@@ -13,8 +13,10 @@ It knows no server: what runs in a worker is made by :mod:`kolben.serving.by_gra
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
+import queue
 import signal
 import sys
 import threading
@@ -42,6 +44,10 @@ _RESPAWN_INTERVAL = 1.0
 
 #: How often to look for a signal while waiting for something else, in seconds.
 _GLANCE = 0.1
+
+#: For how long to wait for one in one go, in seconds. Python hears of a signal that comes in the instant before a
+#: wait begins only when that wait is over.
+_ATTENTION = 0.5
 
 
 def worker_context() -> BaseContext:
@@ -162,7 +168,9 @@ class Supervisor:
         self._dead: list[Worker] = []
         # When a worker that has died is started again, by its number.
         self._due: dict[int, float] = {}
-        self._wake = threading.Event()
+        # What is put in is not read, only that there is something. No event: to set one from a signal's
+        # handler while the same thread is about to wait for it is to wait for ever.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_stopped = False
         self._is_changed = False
         self._in_a_hurry = False
@@ -186,8 +194,8 @@ class Supervisor:
 
     def _loop(self) -> None:
         while True:
-            self._wake.wait(self._until_due())
-            self._wake.clear()
+            with contextlib.suppress(queue.Empty):
+                self._wake.get(timeout=self._until_due())
             if self._is_stopped:
                 return
             if self._is_changed:
@@ -211,7 +219,7 @@ class Supervisor:
         """
         self._in_a_hurry = self._is_stopped
         self._is_stopped = True
-        self._wake.set()
+        self._wake.put(None)
 
     def reload(self, *signal_and_frame: t.Any) -> None:
         """Load the application anew, in new workers.
@@ -219,7 +227,7 @@ class Supervisor:
         :param signal_and_frame: not used.
         """
         self._is_changed = True
-        self._wake.set()
+        self._wake.put(None)
 
     # --- Starting ------------------------------------------------------------------------------
 
@@ -277,7 +285,7 @@ class Supervisor:
     def _notice_death(self, worker: Worker) -> None:
         if not self._is_stopped:
             self._dead.append(worker)
-            self._wake.set()
+            self._wake.put(None)
 
     def _replace_dead(self) -> None:
         while self._dead:
@@ -291,8 +299,9 @@ class Supervisor:
             del self._due[idx]
             (self.workers[idx],) = self._start([idx])
 
-    def _until_due(self) -> float | None:
-        return max(0.0, min(self._due.values()) - time.monotonic()) if self._due else None
+    def _until_due(self) -> float:
+        now = time.monotonic()
+        return max(0.0, min([now + _ATTENTION, *self._due.values()]) - now)
 
     # --- Ending --------------------------------------------------------------------------------
 
