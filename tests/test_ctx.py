@@ -681,3 +681,66 @@ def test_a_copied_context_of_a_coroutine_function_is_run_in_a_thread():
 
         with ThreadPoolExecutor() as pool:
             assert pool.submit(later).result() == "/x"
+
+
+def test_an_application_context_may_be_left_while_a_request_goes_on(app: kolben.Flask) -> None:
+    """As by a client that keeps the contexts of its last request, and is left last."""
+    ended: list[str] = []
+    app.teardown_appcontext(lambda error: ended.append("application"))
+    app.teardown_request(lambda error: ended.append("request"))
+    app.add_url_rule("/", "index", lambda: "text")
+    with app.test_client() as client:
+        with app.app_context():
+            client.get("/")
+            del ended[:]
+        assert kolben.request.path == "/"
+        assert ended == []
+    assert ended == ["request", "application"]
+    assert not kolben.has_app_context()
+
+
+def test_an_application_context_below_a_request_is_torn_down_when_it_is_popped(
+    app: kolben.Flask,
+) -> None:
+    ended: list[str] = []
+    app.teardown_appcontext(lambda error: ended.append("application"))
+    outer, inner = app.app_context(), app.test_request_context("/")
+    outer.push()
+    inner.push()
+    outer.pop()
+    assert ended == ["application"]
+    assert kolben.has_request_context()
+    inner.pop()
+    assert ended == ["application"]
+    assert not kolben.has_app_context()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_request_may_be_left_while_an_application_context_in_it_goes_on(
+    app: kolben.Flask, again: bool
+) -> None:
+    ended: list[str] = []
+    app.teardown_appcontext(lambda error: ended.append("application"))
+    app.teardown_request(lambda error: ended.append("request"))
+    with app.app_context() as outer:
+        request_context = app.test_request_context("/")
+        request_context.push()
+        with outer if again else app.app_context():
+            assert kolben.request.path == "/"
+            request_context.pop()
+            assert ended == ["request"]
+            assert not kolben.has_request_context()
+        assert kolben.current_app == app
+        assert not kolben.has_request_context()
+    assert ended == ["request", "application", *([] if again else ["application"])]
+    assert not kolben.has_app_context()
+
+
+def test_below_another_request_the_outer_one_is_in_force_again(app: kolben.Flask) -> None:
+    with app.app_context(), app.test_request_context("/outer"):
+        inner = app.test_request_context("/inner")
+        inner.push()
+        with app.app_context():
+            inner.pop()
+            assert kolben.request.path == "/outer"
+        assert kolben.request.path == "/outer"

@@ -235,8 +235,26 @@ def changing(tmp_path: Path) -> Path:
 
 def test_a_second_answer_is_made_without_werkzeug(changing, monkeypatch):
     get = answers(changing.parents[1], "a.txt")
-    monkeypatch.setattr(werkzeug.utils, "send_file", None)
+    monkeypatch.setattr(files, "werkzeug", None)
     assert get().data == b"first"
+
+
+@pytest.mark.parametrize("name", ["send_file", "send_from_directory"])
+def test_what_a_test_puts_in_place_of_werkzeugs_functions_is_asked(changing, monkeypatch, name):
+    app = make_app(changing.parents[1])
+    app.add_url_rule("/file", "file", lambda: kolben.send_file("static/a.txt"))
+    client = app.test_client()
+    path = "/file" if name == "send_file" else "/static/a.txt"
+    assert client.get(path, buffered=True).data == b"first"
+    asked = []
+
+    def instead(*args, **kwargs):
+        asked.append(kwargs["environ"]["PATH_INFO"])
+        return kolben.Response("instead")
+
+    monkeypatch.setattr(werkzeug.utils, name, instead)
+    assert client.get(path).text == "instead"
+    assert asked == [path]
 
 
 def test_a_file_of_another_size_is_seen(changing):

@@ -107,6 +107,8 @@ class AppContext:
 
     # A list once it is pushed; the one of a request mostly never is.
     _pushed: list[Token[AppContext | RequestContext]] | tuple[()] = ()
+    # Those of the above that were popped while a request was on top; see `_unwind`.
+    _popped_below: list[Token[AppContext | RequestContext]] | tuple[()] = ()
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -154,15 +156,20 @@ class AppContext:
 
         :param exc: the error that ended the work, told to the teardown functions. By default
             the one being handled now.
-        :raises AssertionError: if another context was pushed since and not popped.
+        :raises AssertionError: if another application context was pushed since and not popped.
         """
-        _check_on_top(self, "application context")
+        kept = [token for token in self._pushed if token not in self._popped_below]
+        is_below = _is_below(self, len(kept), "application context")
         try:
-            if len(self._pushed) == 1 and not self._torn_down_by_request:
+            if len(kept) == 1 and not self._torn_down_by_request:
                 self.app.do_teardown_appcontext(_error_or_current(exc))
         finally:
-            *self._pushed, token = list(self._pushed)
-            reset_current(token)
+            if is_below:
+                self._popped_below = [*self._popped_below, kept[-1]]
+            else:
+                *self._pushed, token = list(self._pushed)
+                reset_current(token)
+                _unwind()
         if appcontext_popped.receivers:
             announce_popped(self.app)
 
@@ -198,6 +205,7 @@ class RequestContext:
     has_after_functions = False
     holds = 0
     _pushed: list[tuple[Token[AppContext | RequestContext], bool]] | tuple[()] = ()
+    _popped_below: list[tuple[Token[AppContext | RequestContext], bool]] | tuple[()] = ()
     _left = False  # popped while held: the last release() has to tear down
     _owns_app_context = True
     _has_no_request = False
@@ -430,16 +438,44 @@ class RequestContext:
 
         :param exc: the error that ended the request, told to the teardown functions. By
             default the one being handled now.
-        :raises AssertionError: if another context was pushed since and not popped.
+        :raises AssertionError: if another request context was pushed since and not popped.
         """
-        _check_on_top(self, "request context")
+        kept = [pair for pair in self._pushed if pair not in self._popped_below]
+        is_below = _is_below(self, len(kept), "request context")
         exc = _error_or_current(exc)
-        last = len(self._pushed) == 1 and self.entry_token is None
+        last = len(kept) == 1 and self.entry_token is None
+        if is_below:
+            self._pop_below(exc, last, kept[-1])
+            return
         token, owned = t.cast("list[t.Any]", self._pushed).pop()
         if last:
             self._leave(token, exc, owned)
         else:
             reset_current(token)
+        _unwind()
+
+    def _pop_below(self, exc: BaseException | None, last: bool, pair: t.Any) -> None:
+        """Leave this context while application contexts stay that were pushed within it."""
+        try:
+            if last and not self.holds:
+                self._tear_down_request(exc)
+        finally:
+            self._left = last and self.holds > 0
+            self._popped_below = [*self._popped_below, pair]
+            inner: list[AppContext] = []
+            outer = None
+            is_within = False
+            for context, entry in _pushed_contexts():
+                if entry is pair:
+                    is_within = True
+                elif isinstance(context, RequestContext):
+                    if is_within and entry not in context._popped_below:
+                        outer = context
+                        break
+                elif not is_within:
+                    inner.append(context)
+            for one in inner:
+                one.request_context = outer
 
     def _leave(
         self, token: Token[AppContext | RequestContext], exc: BaseException | None, owned: bool
@@ -560,12 +596,53 @@ def hook_scopes(endpoint: str) -> tuple[tuple[str | None, ...], tuple[str | None
     return outwards[::-1], outwards
 
 
-def _check_on_top(context: AppContext | RequestContext, kind: str) -> None:
-    top = get_current(None)
-    if top is not context or not context._pushed:
-        raise AssertionError(
-            f"This {kind} cannot be popped: the current one is {top!r}, not {context!r}."
-        )
+def _is_below(context: AppContext | RequestContext, pushed: int, kind: str) -> bool:
+    """Tell whether only contexts of the other kind are on top of one that is to be popped.
+
+    Flask has a variable for each of the two kinds, so that it need not know what of the other is there.
+
+    :param context: the context.
+    :param pushed: how many times it was pushed and not popped yet.
+    :param kind: what to call it.
+    :raises AssertionError: if it cannot be popped.
+    """
+    top: t.Any = get_current(None)
+    if pushed:
+        if top is context:
+            return False
+        is_app = isinstance(context, AppContext)
+        if top is not None and (top._app_context if is_app else top.request_context) is context:
+            own: t.Any = context._pushed[-1]
+            if is_app or not own[1]:  # else its application context is not the one in force
+                return True
+    raise AssertionError(
+        f"This {kind} cannot be popped: the current one is {top!r}, not {context!r}."
+    )
+
+
+def _pushed_contexts() -> t.Iterator[tuple[AppContext | RequestContext, t.Any]]:
+    """List the contexts that are in force, the current one first, with their entries in ``_pushed``."""
+    context: t.Any = get_current(None)
+    passed: dict[int, int] = {}
+    while context is not None:
+        at = passed[id(context)] = passed.get(id(context), 0) + 1
+        if at > len(context._pushed):  # made the current one by the engine
+            return
+        entry = context._pushed[-at]
+        yield context, entry
+        token = entry if isinstance(context, AppContext) else entry[0]
+        context = None if token.old_value is token.MISSING else token.old_value
+
+
+def _unwind() -> None:
+    """Leave contexts on top that were popped already, when others were on top of them."""
+    while (top := get_current(None)) is not None and top._popped_below:
+        entry: t.Any = top._pushed[-1]
+        if entry not in top._popped_below:
+            return
+        top._popped_below = [one for one in top._popped_below if one is not entry]  # type: ignore[misc]
+        top._pushed = list(top._pushed[:-1])  # type: ignore[assignment]
+        reset_current(entry if isinstance(top, AppContext) else entry[0])
 
 
 def send_to_all(

