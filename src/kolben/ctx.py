@@ -612,8 +612,10 @@ def _is_below(context: AppContext | RequestContext, pushed: int, kind: str) -> b
             return False
         is_app = isinstance(context, AppContext)
         if top is not None and (top._app_context if is_app else top.request_context) is context:
-            own: t.Any = context._pushed[-1]
-            if is_app or not own[1]:  # else its application context is not the one in force
+            pushed_with: list[t.Any] = list(context._pushed)
+            if (
+                is_app or not pushed_with[-1][1]
+            ):  # else its application context is not the one in force
                 return True
     raise AssertionError(
         f"This {kind} cannot be popped: the current one is {top!r}, not {context!r}."
@@ -636,13 +638,12 @@ def _pushed_contexts() -> t.Iterator[tuple[AppContext | RequestContext, t.Any]]:
 
 def _unwind() -> None:
     """Leave contexts on top that were popped already, when others were on top of them."""
-    while (top := get_current(None)) is not None and top._popped_below:
-        entry: t.Any = top._pushed[-1]
-        if entry not in top._popped_below:
-            return
-        top._popped_below = [one for one in top._popped_below if one is not entry]  # type: ignore[misc]
-        top._pushed = list(top._pushed[:-1])  # type: ignore[assignment]
-        reset_current(entry if isinstance(top, AppContext) else entry[0])
+    top: t.Any = get_current(None)
+    while top is not None and top._popped_below and top._pushed[-1] in top._popped_below:
+        entry = top._pushed.pop()
+        top._popped_below.remove(entry)
+        reset_current(entry[0] if isinstance(top, RequestContext) else entry)
+        top = get_current(None)
 
 
 def send_to_all(

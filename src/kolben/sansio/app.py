@@ -29,9 +29,9 @@ from .scaffold import (
     _endpoint_from_view_func,
     check_view,
     find_package,
-    refuse_bare_decorator,
+    notice_bare_decorator,
+    notice_uncallable,
     registering,
-    require_callable,
     setupmethod,
 )
 
@@ -410,14 +410,14 @@ class App(Scaffold):
 
         That is after each request and each command. What it returns is ignored.
         """
-        require_callable("teardown_appcontext", f)
+        notice_uncallable("teardown_appcontext", f)
         self.teardown_appcontext_funcs.append(f)
         return f
 
     @setupmethod
     def shell_context_processor(self, f: T_shell_context_processor) -> T_shell_context_processor:
         """Call ``f()`` when a shell starts; it returns a dict of names for its namespace."""
-        require_callable("shell_context_processor", f)
+        notice_uncallable("shell_context_processor", f)
         self.shell_context_processors.append(f)
         return f
 
@@ -448,8 +448,9 @@ class App(Scaffold):
                 handlers = spec.get(scope, _NOTHING).get(wanted_code)
                 if handlers:
                     for cls in exc_class.__mro__:
-                        if cls in handlers:
-                            return handlers[cls]
+                        handler = handlers.get(cls)
+                        if handler is not None:
+                            return handler
         return None
 
     def trap_http_exception(self, e: Exception) -> bool:
@@ -581,5 +582,5 @@ def naming_decorator(
     where: str, register: t.Callable[[t.Any, str | None], None], name: str | None
 ) -> t.Callable[[_T_named], _T_named]:
     """Make a decorator that registers a function under a name and returns it unchanged."""
-    refuse_bare_decorator(where, name, f"with parentheses, {where}()")
+    notice_bare_decorator(where, name, f"with parentheses, {where}()")
     return registering(lambda f: register(f, name))

@@ -25,8 +25,8 @@ from .scaffold import (
     T_url_value_preprocessor,
     _endpoint_from_view_func,
     check_view,
+    notice_uncallable,
     registering,
-    require_callable,
     setupmethod,
 )
 
@@ -226,7 +226,7 @@ class Blueprint(Scaffold):
 
         :param func: called with a :class:`BlueprintSetupState`.
         """
-        require_callable("record", func)
+        notice_uncallable("record", func)
         self.deferred_functions.append(func)
 
     @setupmethod
@@ -235,7 +235,7 @@ class Blueprint(Scaffold):
 
         :param func: called with a :class:`BlueprintSetupState`.
         """
-        require_callable("record_once", func)
+        notice_uncallable("record_once", func)
 
         def only_first(state: BlueprintSetupState) -> None:
             if state.first_registration:
@@ -498,7 +498,7 @@ class Blueprint(Scaffold):
         """
 
         def register(f: ft.ErrorHandlerCallable) -> None:
-            require_callable("app_errorhandler", f)
+            notice_uncallable("app_errorhandler", f)
             self.record_once(lambda state: state.app.register_error_handler(code, f))
 
         return registering(register)
@@ -517,7 +517,7 @@ class Blueprint(Scaffold):
 
     def _app_hook(self, where: str, table_of: t.Callable[[App], _HookTable], f: _T_hook) -> _T_hook:
         """Record that a function joins the hooks of the whole application."""
-        require_callable(where, f)
+        notice_uncallable(where, f)
         self.record_once(lambda state: table_of(state.app).setdefault(None, HookList()).append(f))
         return f
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 import typing as t
+import warnings
 from collections import defaultdict
 from functools import update_wrapper
 from operator import setitem
@@ -205,7 +206,7 @@ class Scaffold:
         :param rule: the URL rule, such as ``/user/<name>``.
         :param options: as for :meth:`add_url_rule`, ``endpoint`` and ``methods`` among them.
         """
-        refuse_bare_decorator("route", rule, 'with a URL rule, such as route("/")')
+        notice_bare_decorator("route", rule, 'with a URL rule, such as route("/")')
         endpoint: str | None = options.pop("endpoint", None)
 
         # Through the instance, where extensions replace the method.
@@ -290,7 +291,7 @@ class Scaffold:
         :param options: as for :meth:`add_websocket`.
         """
         hint = 'with a URL rule, such as websocket("/chat")'
-        refuse_bare_decorator("websocket", rule, hint)
+        notice_bare_decorator("websocket", rule, hint)
         endpoint: str | None = options.pop("endpoint", None)
         return registering(lambda f: self.add_websocket(rule, endpoint, f, **options))
 
@@ -405,7 +406,7 @@ class Scaffold:
 
         if not isinstance(code_or_exception, type):
             hint = "with a code or an exception, such as errorhandler(404)"
-            refuse_bare_decorator("errorhandler", code_or_exception, hint)
+            notice_bare_decorator("errorhandler", code_or_exception, hint)
         return registering(lambda f: self.register_error_handler(code_or_exception, f))
 
     @setupmethod
@@ -418,7 +419,7 @@ class Scaffold:
         :param f: called with the exception; returns what a view may return.
         """
         exc_class, code = self._get_exc_class_and_code(code_or_exception)
-        require_callable("register_error_handler", f)
+        notice_uncallable("register_error_handler", f)
         self.error_handler_spec[None][code][exc_class] = f
 
     @staticmethod
@@ -454,26 +455,46 @@ _HANDLED = "An error handler is registered for an exception class or an HTTP err
 
 def _hook(where: str, table: dict[ft.AppOrBlueprintKey, list[t.Any]], f: _T_hook) -> _T_hook:
     """Add a function to the hooks of the object itself, and give it back to the decorator."""
-    require_callable(where, f)
+    notice_uncallable(where, f)
     table.setdefault(None, HookList()).append(f)
     return f
 
 
 def require_callable(where: str, f: object) -> None:
-    """Refuse at registration what could only fail later, in the midst of a request."""
+    """Refuse at registration what could only fail later."""
     if not callable(f):
-        raise TypeError(f"{where}() needs a function, not {f!r}.")
+        raise TypeError(_NO_FUNCTION.format(where, f))
 
 
-def refuse_bare_decorator(name: str, argument: object, usage: str) -> None:
-    """Notice ``@app.route`` without parentheses, which would lose the function silently."""
+_NO_FUNCTION = "{}() needs a function, not {!r}."
+
+
+def notice_uncallable(where: str, f: object) -> None:
+    """Say at registration what can only fail later, in the midst of a request; or never, on Flask."""
+    if not callable(f):
+        _warn(_NO_FUNCTION.format(where, f))
+
+
+def notice_bare_decorator(name: str, argument: object, usage: str) -> None:
+    """Notice ``@app.route`` without parentheses, which loses the function silently on Flask."""
     if callable(argument):
-        raise TypeError(f"Use @{name} {usage}: it was applied to {argument!r} itself.")
+        _warn(f"Use @{name} {usage}: it was applied to {argument!r} itself, and registers nothing.")
+
+
+def _warn(message: str) -> None:
+    """Warn at the program's own line."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__package__", "").startswith(_OURS):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
+
+
+_OURS = __name__.partition(".")[0]
 
 
 def check_view(view_func: object) -> None:
-    """Refuse a view that cannot be called. A view class can: what is wrong with it is said then."""
-    require_callable("add_url_rule", view_func)
+    """Notice a view that cannot be called. A view class can: what is wrong with it is said then."""
+    notice_uncallable("add_url_rule", view_func)
 
 
 def _endpoint_from_view_func(view_func: ft.RouteCallable | None) -> str:
