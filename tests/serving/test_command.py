@@ -448,6 +448,25 @@ def test_headers_that_the_server_leaves_out_are_warned_of_once(
     assert sum("do not reach the client" in line for line in server.lines) == 1
 
 
+@pytest.mark.parametrize(
+    "how",
+    [["--interface", "wsgi"], ["--interface", "asgi"], ["--server", "uvicorn"]],
+    ids=" ".join,
+)
+def test_http_1_0_has_its_name(serve: Callable[..., Server], how: list[str]) -> None:
+    program = PLAIN + "app.get('/version')(lambda: request.environ['SERVER_PROTOCOL'])"
+    server = serve(program, "--workers", "1", *how)
+    for version in b"1.0", b"1.1":
+        with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+            client.sendall(
+                b"GET /version HTTP/%b\r\nHost: x\r\nConnection: close\r\n\r\n" % version
+            )
+            answer = b""
+            while piece := client.recv(10_000):
+                answer += piece
+        assert answer.endswith(b"HTTP/" + version)
+
+
 FAILING = (
     PLAIN
     + """

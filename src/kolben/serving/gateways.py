@@ -37,6 +37,8 @@ def wsgi_gateway(app: t.Any, link: Link) -> Callable[..., t.Any]:
     from multiprocessing.util import Finalize
 
     def gateway(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["SERVER_PROTOCOL"] == "HTTP/1":  # as Granian calls HTTP/1.0
+            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
         started = start_response
         if link.leaving:
             start_response = _closing(start_response)
