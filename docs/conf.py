@@ -59,7 +59,7 @@ def name_files_outside(app: t.Any, document: str, text: list[str]) -> None:
 
 
 #: Pages whose links are the contents of the site, with its sections as captions where it has any.
-LISTS = {"index", "tutorial/en/index", "tutorial/zh/index"}
+LISTS = {"index", "how-to/index", "tutorial/en/index", "tutorial/zh/index"}
 
 
 def list_pages(app: t.Any, document: str, text: list[str]) -> None:

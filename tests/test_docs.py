@@ -196,6 +196,7 @@ KINDS = {
     "sh": "typed: test_doc_commands.py",
     "console": "typed, and what it prints compared: test_doc_commands.py",
     "json": "read",
+    "toml": "read",
     "nginx": "taken by nginx",
     "ini": "read",
     "text": "words that are in the source, or an import",
@@ -238,6 +239,12 @@ def test_each_block_of_json_is_read() -> None:
     for _, kind, text in BLOCKS:
         if kind == "json":
             json.loads(text)
+
+
+def test_each_block_of_toml_is_read() -> None:
+    for _, kind, text in BLOCKS:
+        if kind == "toml":
+            assert tomllib.loads(text)
 
 
 def test_each_unit_of_systemd_is_read() -> None:
