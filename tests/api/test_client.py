@@ -18,6 +18,7 @@ from kolben.api import (
     Bearer,
     Cookie,
     Created,
+    Event,
     EventStream,
     Form,
     Header,
@@ -137,6 +138,12 @@ async def events() -> EventStream[Sum]:
     yield Sum(3)
 
 
+@api.get("/numbered")
+async def numbered() -> EventStream[Event[Sum]]:
+    yield Event(Sum(3), id="a")
+    yield Event(Sum(4))
+
+
 @pytest.fixture(params=["here", "remote"])
 def client(request: pytest.FixtureRequest) -> t.Iterator[t.Any]:
     headers = {"Authorization": "Bearer ann"}
@@ -168,6 +175,7 @@ def test_handlers_are_called_over_http(client: t.Any) -> None:
     assert client.call(upload, Upload("t", photo)) == "t a.png png"
     assert list(client.call(lines)) == [Sum(1), Sum(2)]
     assert list(client.call(events)) == [Sum(3)]
+    assert list(client.call(numbered)) == [Event(Sum(3), "a"), Event(Sum(4))]
 
 
 def test_errors_are_raised_as_themselves(client: t.Any) -> None:

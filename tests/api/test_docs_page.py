@@ -32,7 +32,7 @@ class Gone(Problem, status=410):
 
 
 def make() -> API:
-    api = API("api_shop", title="Shop <b>& Co", description="All that is sold.", version="3.1")
+    api = API("api_shop", title="Shop <b>& Co", description="All that is `sold`.", version="3.1")
 
     @api.get("/items/<int:number>", tags=["items"])
     def item(number: int, q: str, token: Bearer = "") -> Order:
@@ -180,6 +180,7 @@ def test_a_request_can_be_tried(served: str, browser: Browser) -> None:
     text = browser.run("document.body.innerText")
     for part in ("3.1", "All that is sold.", "Look an item up.", "Order something."):
         assert part in text
+    assert browser.run("document.querySelector('main p code').innerText") == "sold"
     item = "document.getElementById('item')"
     browser.run(f"{item}.firstChild.open = true")
     for name, value in (("number", "7"), ("q", "a b&c"), ("bearer", "t0ken")):

@@ -27,6 +27,7 @@ from kolben.api import (
     Body,
     Cookie,
     Created,
+    Event,
     EventStream,
     Form,
     Header,
@@ -467,4 +468,13 @@ def test_streams_need_3_2() -> None:
     async def view() -> EventStream[Cat | Dog]:
         yield Cat()
 
-    assert document(api)["openapi"] == "3.2.0"
+    @api.get("/numbered")
+    async def numbered() -> EventStream[Event[Cat]]:
+        yield Event(Cat(), 1)
+
+    made = document(api)
+    assert made["openapi"] == "3.2.0"
+    content = made["paths"]["/numbered"]["get"]["responses"]["200"]["content"]
+    item = content["text/event-stream"]["itemSchema"]["properties"]
+    assert item["id"] == {"type": "string"}
+    assert item["data"]["contentSchema"] == {"$ref": "#/components/schemas/Cat"}

@@ -7,7 +7,7 @@ import pytest
 
 from gateways import Gateway
 from kolben import request
-from kolben.api import API, EventStream, Header, Socket, Struct, SyncEventStream
+from kolben.api import API, Event, EventStream, Header, Socket, Struct, SyncEventStream
 from kolben.async_testing import WebSocketDisconnect
 
 seen: list[str] = []
@@ -105,6 +105,26 @@ def test_providers_go_on_when_the_client_leaves() -> None:
 def test_providers_go_on_for_a_stream_that_never_starts(gateway: Gateway) -> None:
     gateway.get(api(), "/lines", method="HEAD")
     assert seen in (["open", "close"], [])
+
+
+def test_a_client_goes_on_after_the_last_event(gateway: Gateway) -> None:
+    numbers = API("api_numbers")
+
+    @numbers.get("/numbered")
+    async def numbered(last_event_id: Header[int] = 0) -> EventStream[Event[Price | Halt]]:
+        for number in range(last_event_id + 1, 3):
+            yield Event(Price(number), id=number)
+        yield Event(Halt("over"), retry=10)
+
+    first = 'event: price\nid: 1\ndata: {"type":"price","value":1}\n\n'
+    rest = (
+        'event: price\nid: 2\ndata: {"type":"price","value":2}\n\n'
+        'event: halt\nretry: 10\ndata: {"type":"halt","reason":"over"}\n\n'
+    )
+    assert gateway.get(numbers, "/numbered").text == first + rest
+    again = gateway.get(numbers, "/numbered", headers=[("Last-Event-ID", "1")])
+    assert again.text == rest
+    assert gateway.get(numbers, "/numbered", headers=[("Last-Event-ID", "x")]).status == 422
 
 
 def test_events_are_named_by_their_tags(gateway: Gateway) -> None:

@@ -40,7 +40,7 @@ def test_every_step_of_the_page_works(tmp_path: Path) -> None:
             if not command.startswith(LEFT_OUT):
                 folder = tmp_path if command.startswith("kolben new") else tmp_path / "jotter"
                 printed.append(run(command, folder))
-    assert len(printed) == 5
+    assert len(printed) == 6
     assert "3 passed" in printed[1]
     assert "4 passed" in printed[2]
     assert "Nothing has changed." in printed[4]

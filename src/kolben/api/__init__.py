@@ -38,3 +38,4 @@ from .problems import (
     Problem as Problem,
 )
 from .sockets import Socket as Socket
+from .streams import Event as Event

@@ -20,6 +20,7 @@ from .kinds import name_of, unwrap
 from .markers import Streamed
 from .paging import Page
 from .plan import check_schema
+from .streams import Event
 
 if t.TYPE_CHECKING:
     from ..app import Flask
@@ -53,6 +54,8 @@ class Answer:
 
     #: Whether the view returns it as a tuple with its status.
     is_tuple = False
+    #: Whether the events of a stream have identifiers.
+    has_ids = False
 
     def __init__(self, status: int, type: t.Any, media: str = "json") -> None:
         self.status = status
@@ -251,9 +254,13 @@ def _answer(status: int, annotation: t.Any, extra: t.Any, fail: t.Any) -> Answer
         return Answer(status, str, "text")
     if t.get_origin(bare) in _ITERATORS:
         item = (t.get_args(bare) or (t.Any,))[0]
-        check_schema(item, fail, "the result's type", _ADVICE)
         is_events = any(isinstance(one, Streamed) for one in (*extra, *inner))
-        return Answer(status, item, "events" if is_events else "lines")
+        has_ids = is_events and t.get_origin(item) is Event
+        item = t.get_args(item)[0] if has_ids else item
+        check_schema(item, fail, "the result's type", _ADVICE)
+        answer = Answer(status, item, "events" if is_events else "lines")
+        answer.has_ids = has_ids
+        return answer
     check_schema(annotation, fail, "the result's type", _ADVICE)
     return Answer(status, annotation)
 

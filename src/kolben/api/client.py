@@ -17,6 +17,7 @@ from .markers import Basic
 from .operations import Operation, operations_of
 from .problems import Fault, InvalidRequest
 from .sockets import write_message
+from .streams import Event
 
 if t.TYPE_CHECKING:
     from ..app import Flask
@@ -187,10 +188,20 @@ def _value(answer: Answer, reply: Reply) -> t.Any:
         return reply.body.decode()
     if answer.media == "json":
         return _decode(reply.body, answer.type)
-    lines = reply.body.decode().splitlines()
     if answer.media == "events":
-        lines = [line[6:] for line in lines if line.startswith("data: ")]
-    return iter([_decode(line.encode(), answer.type) for line in lines if line])
+        return iter([_event(one, answer) for one in reply.body.split(b"\n\n") if b"data: " in one])
+    return iter([_decode(line, answer.type) for line in reply.body.splitlines() if line])
+
+
+def _event(text: bytes, answer: Answer) -> t.Any:
+    parts = (line.partition(b": ") for line in text.splitlines())
+    fields = {name: value for name, _, value in parts}
+    value = _decode(fields[b"data"], answer.type)
+    if not answer.has_ids:
+        return value
+    number, retry = fields.get(b"id"), fields.get(b"retry")
+    known = None if number is None else number.decode()
+    return Event(value, known, None if retry is None else int(retry))
 
 
 def _decode(body: bytes, kind: t.Any) -> t.Any:

@@ -298,7 +298,8 @@ class _Document:
         self._has_streams = True
         if answer.media == "events":
             data = {"type": "string", "contentMediaType": JSON, "contentSchema": schema}
-            schema = {"type": "object", "properties": {"data": data}, "required": ["data"]}
+            properties = {"data": data, **({"id": {"type": "string"}} if answer.has_ids else {})}
+            schema = {"type": "object", "properties": properties, "required": ["data"]}
         made["content"] = {_MEDIA[answer.media]: {"itemSchema": schema}}
         return made
 

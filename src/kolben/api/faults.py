@@ -120,7 +120,7 @@ def parse(data: bytes) -> t.Any:
     except DecodeError as error:
         text, _, place = str(error).removesuffix(")").partition(" (byte ")
         detail = f"The body is not JSON: {text.removeprefix('JSON is malformed: ')}"
-        detail += f", at byte {place}." if place else "."
+        detail += f", at byte {place or len(data)}."  # it does not say where a truncated one ends
     except ValueError:
         detail = "The body is not JSON: it is not UTF-8."
     raise MalformedBody(detail=detail, errors=[Fault("body", detail)])

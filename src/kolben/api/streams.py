@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import typing as t
 
+import msgspec
+
 from ..helpers import stream_with_context
 from ..sse import ServerSentEvent, event_stream
 from ..wrappers import Response
 
 if t.TYPE_CHECKING:
     from .answers import Answer
+
+T = t.TypeVar("T")
+
+
+class Event(msgspec.Struct, t.Generic[T]):
+    """An event that the client can go on after: ``EventStream[Event[Price]]`` yields such.
+
+    The client that comes back sends the last ``id`` as ``Last-Event-ID``, which a view reads by
+    ``last_event_id: Header[int] = 0``.
+
+    :param data: what is sent.
+    :param id: its number or name.
+    :param retry: after how many milliseconds the client is to come back.
+    """
+
+    data: T
+    id: str | int | None = None
+    retry: int | None = None
+
 
 #: Lets providers go on: takes their generators, and the error or None.
 Unwind = t.Callable[[list[t.Any], BaseException | None], t.Any]
@@ -50,9 +71,12 @@ def _is_iterator(source: t.Any) -> bool:
 def _event(answer: Answer, item: t.Any) -> ServerSentEvent:
     if isinstance(item, ServerSentEvent):
         return item
+    number = retry = None
+    if isinstance(item, Event):
+        item, number, retry = item.data, item.id, item.retry
     config = getattr(type(item), "__struct_config__", None)
-    tag = None if config is None else config.tag
-    return ServerSentEvent(answer.write(item).decode(), event=None if tag is None else str(tag))
+    tag = None if config is None or config.tag is None else str(config.tag)
+    return ServerSentEvent(answer.write(item).decode(), tag, number, retry)
 
 
 def _pieces(source: t.Any, write: t.Callable[[t.Any], t.Any], exits: t.Any, unwind: t.Any) -> t.Any:
@@ -143,11 +167,3 @@ class _AsyncPieces(_Pieces):
                     await self._end_async(GeneratorExit())
                 except GeneratorExit:
                     pass
-
-
-def schema_media(answer: Answer) -> str:
-    """Return the media type of a stream.
-
-    :param answer: what the view's annotation says.
-    """
-    return "text/event-stream" if answer.media == "events" else "application/jsonl"

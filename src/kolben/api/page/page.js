@@ -14,6 +14,11 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
+// Of Markdown only what is most common: `code`.
+function prose(text, attributes = {}) {
+  return make("p", attributes, ...text.split(/`([^`]+)`/).map((part, number) => (number % 2 ? make("code", {}, part) : part)));
+}
+
 function resolve(node) {
   for (let step = 0; node && node.$ref && step < 20; step++) {
     const found = node.$ref.slice(2).split("/").reduce((part, key) => (part || {})[key.replace(/~1/g, "/").replace(/~0/g, "~")], api);
@@ -96,7 +101,7 @@ function values(input) {
 
 function operation(method, path, item, isCalled) {
   const inputs = [];
-  const box = make("div", {}, item.description ? make("p", {}, item.description) : null);
+  const box = make("div", {}, item.description ? prose(item.description) : null);
   if (item.deprecated) box.append(make("p", { class: "soft" }, "Deprecated."));
   for (const scheme of item.security || []) for (const name of Object.keys(scheme)) box.append(credentials(name, inputs));
   if (item.parameters) box.append(make("h3", {}, "Parameters"));
@@ -194,7 +199,7 @@ async function render() {
   const title = make("h1", {}, api.info.title, make("small", {}, api.info.version));
   const toggle = make("button", { "aria-label": "Light or dark", onclick: () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark") }, "◐");
   main.replaceChildren(make("div", { class: "row end" }, title, toggle));
-  if (api.info.description) main.append(make("p", {}, api.info.description));
+  if (api.info.description) main.append(prose(api.info.description));
   main.append(make("p", { class: "soft" }, "OpenAPI ", api.openapi, " · ", make("a", { href: page.dataset.document }, "the document")));
   const groups = new Map((api.tags || []).map((tag) => [tag.name, []]));
   const put = (path, item, kind) => {
@@ -211,7 +216,7 @@ async function render() {
     nav.append(make("h2", {}, tag));
     main.append(make("h2", {}, tag));
     const said = (api.tags || []).find((one) => one.name === tag);
-    if (said && said.description) main.append(make("p", { class: "soft" }, said.description));
+    if (said && said.description) main.append(prose(said.description, { class: "soft" }));
     for (const [method, path, item, isCalled] of operations) {
       main.append(operation(method, path, item, isCalled));
       nav.append(make("a", { href: `#${item.operationId}`, onclick: () => { document.getElementById(item.operationId).firstChild.open = true; } }, make("span", { class: `method ${method}` }, method), make("span", {}, item.summary || path)));
