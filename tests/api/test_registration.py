@@ -169,23 +169,54 @@ def test_a_blueprint_tells_mistakes_where_they_are_made() -> None:
         def view(db: Session) -> None: ...
 
 
+#: From Python 3.14 on annotations are evaluated late by themselves (PEP 649).
+LATE = "" if sys.version_info >= (3, 14) else "from __future__ import annotations\n"
+
+
 def test_names_that_are_defined_later_are_resolved_before_the_first_request() -> None:
     source = (
-        "from __future__ import annotations\n"
-        "from kolben.api import API, Struct\n"
-        "api = API('late')\n"
-        "@api.get('/<int:number>')\n"
-        "def late(number: int, q: Late) -> Item: return Item(number)\n"
-        "class Item(Struct):\n number: int\n"
-        "Late = int\n"
+        LATE
+        + """
+import typing as t
+from kolben.api import API, Header, Problem, Query, Socket, Struct
+api = API("late")
+class Gone(Problem, status=410):
+    item: Item
+    since: Number
+def provide(q: Number) -> t.Iterator[Item]:
+    yield Item(q, None)
+@api.get("/<int:number>", raises=[Gone])
+def late(number: int, q: Number, given: t.Annotated[Item, provide], page: Query[Paging]) -> Item:
+    if q == 0:
+        raise Gone(item=given, since=1)
+    return Item(number, given)
+@api.post("/")
+def post(body: list[Item], x_id: Header[Number] = 1) -> list[Item]: return body
+@api.websocket("/")
+async def chat(socket: Socket[Item, Item]) -> None: ...
+class Paging(Struct):
+    limit: Number = 1
+class Item(Struct):
+    number: int
+    inner: Item | None
+Number = int
+"""
     )
     program: dict[str, t.Any] = {"__name__": "late"}
     sys.modules["late"] = t.cast("t.Any", type(sys)("late"))
     sys.modules["late"].__dict__.update(program)
     try:
-        exec(compile(source, "late.py", "exec"), sys.modules["late"].__dict__)
-        api = sys.modules["late"].api
-        assert api.test_client().get("/3?q=1").json == {"number": 3}
+        # The annotations of this module itself are text, which compile() would hand on.
+        exec(compile(source, "late.py", "exec", dont_inherit=True), sys.modules["late"].__dict__)
+        client = sys.modules["late"].api.test_client()
+        inner = {"number": 1, "inner": None}
+        assert client.get("/3?q=1").json == {"number": 3, "inner": inner}
+        assert client.get("/3?q=x&limit=y").status_code == 422
+        assert client.get("/3?q=0").json["item"] == {"number": 0, "inner": None}
+        assert client.post("/", json=[inner]).json == [inner]
+        document = client.get("/openapi.json").json
+        assert "Gone" in document["components"]["schemas"]
+        assert list(document["x-websockets"]) == ["/"]
     finally:
         del sys.modules["late"]
 

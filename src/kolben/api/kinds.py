@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import inspect
 import math
 import re
 import sys
@@ -69,6 +70,18 @@ def unwrap(annotation: t.Any) -> tuple[t.Any, tuple[t.Any, ...]]:
             annotation = annotation.__supertype__
         else:
             return annotation, extra
+
+
+def annotations_of(cls: type) -> dict[str, t.Any]:
+    """Return a class's own annotations, of which some may not be resolved yet.
+
+    :param cls: the class.
+    """
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF)
+    return inspect.get_annotations(cls)
 
 
 def members_of(annotation: t.Any) -> tuple[t.Any, ...]:

@@ -14,8 +14,6 @@ from werkzeug.exceptions import HTTPException
 
 from ..blueprints import Blueprint, BlueprintSetupState
 from ..concurrency import is_coroutine_function, never_blocks
-from ..globals import request
-from ..problems import as_problem
 from ..views import MethodView
 from ..websockets import WebSocketView
 from . import compile as compiling
@@ -509,6 +507,7 @@ class APIBlueprint(Registers, Blueprint):
         self.about = About.taken_from(options)
         super().__init__(name, import_name, **options)
         self.register_error_handler(HTTPException, answer_error)
+        self.owns_prefix = True
 
     def add_url_rule(  # noqa: D102 (as in the base class)
         self,
@@ -539,25 +538,5 @@ class APIBlueprint(Registers, Blueprint):
         super().register(app, options)
         state = self.make_setup_state(app, options)
         if state.owners() == (self,):
-            self._serve_document(state)
-
-    def _serve_document(self, state: APISetupState) -> None:
-        """Serve the document of an outermost blueprint, and have 404 and 405 below it be problems."""
-        app: t.Any = state.app
-        serve_document(self, app, self.about, partial(BlueprintSetupState.add_url_rule, state))
-        prefix = (state.url_prefix or "").rstrip("/")
-        spec = app.error_handler_spec[None][None]
-        if HTTPException not in spec:
-            spec[HTTPException] = _below({})
-        below = getattr(spec[HTTPException], "__below__", None)
-        if below is not None:
-            below[f"{prefix}/"] = True
-
-
-def _below(prefixes: dict[str, bool]) -> t.Any:
-    def below(error: HTTPException) -> t.Any:
-        path = request.path
-        return as_problem(error) if path.startswith(tuple(prefixes)) else error
-
-    below.__below__ = prefixes  # type: ignore[attr-defined]
-    return below
+            add = partial(BlueprintSetupState.add_url_rule, state)
+            serve_document(self, app, self.about, add)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import typing as t
 
 import msgspec
@@ -11,6 +10,7 @@ from werkzeug.exceptions import HTTPException, UnprocessableEntity, default_exce
 from ..globals import get_current
 from ..problems import MIMETYPE, as_problem, problem_type, reason
 from ..wrappers import Response
+from .kinds import annotations_of
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -79,7 +79,7 @@ class Problem(_Typed, HTTPException):
             cls.title = title
         if type is not None:
             cls.type = type
-        own = inspect.get_annotations(cls)
+        own = annotations_of(cls)
         for name in own:
             # `name` and the like are properties of Werkzeug's class, which would hide the member.
             if isinstance(getattr(cls, name, None), property):
