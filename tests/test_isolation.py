@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import subprocess
+import sys
+import tempfile
+import time
 import tracemalloc
 import unittest.mock as mock
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,7 +50,7 @@ def make_app() -> Flask:
     @app.get("/plain/<name>")
     def plain(name: str) -> Any:
         begin(name)
-        os.sched_yield()
+        time.sleep(0)  # another thread or greenlet goes on
         return end(name)
 
     @app.get("/async/<name>")
@@ -69,14 +74,43 @@ def make_app() -> Flask:
         begin(name)
         return {**end(name), "argument": request.form["a"]}
 
+    @app.post("/upload/<name>")
+    def upload(name: str) -> Any:
+        begin(name)
+        time.sleep(0)
+        file = request.files["file"]
+        content = file.read()
+        assert (file.filename, len(content), set(content)) == (name, SIZE, {len(name)})
+        return {**end(name), "argument": request.form["a"]}
+
+    @app.post("/async-upload/<name>")
+    async def async_upload(name: str) -> Any:
+        begin(name)
+        await asyncio.sleep(0)
+        content = request.files["file"].read()
+        assert (len(content), set(content)) == (SIZE, {len(name)})
+        return {**end(name), "argument": request.form["a"]}
+
     return app
 
 
+#: Of an upload, in bytes: it goes to a temporary file.
+SIZE = 600_000
+KINDS = ("plain", "async", "stream", "form") * 5 + ("upload", "async-upload")
+
+
 def asked(number: int) -> Asked:
-    kind = ("plain", "async", "stream", "form")[number % 4]
+    kind = KINDS[number % len(KINDS)]
     name = f"n{number}"
     headers = [("cookie", f"who={name}")]
     path = f"/{kind}/{name}?a={name}"
+    if "upload" in kind:
+        headers.append(("content-type", "multipart/form-data; boundary=x"))
+        field = f'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n{name}\r\n'
+        head = f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+        content = bytes([len(name)]) * SIZE
+        pieces = [(field + head).encode(), content, b"\r\n--x--\r\n"]
+        return Asked(path, "POST", headers=headers, body=pieces)
     if kind != "form":
         return Asked(path, headers=headers)
     headers.append(("content-type", "application/x-www-form-urlencoded"))
@@ -85,7 +119,7 @@ def asked(number: int) -> Asked:
 
 def wrong(app: Flask, number: int, text: str) -> Any:
     got, name = app.json.loads(text), f"n{number}"
-    kind = ("plain", "async", "stream", "form")[number % 4]
+    kind = KINDS[number % len(KINDS)]
     want = dict.fromkeys(("asked", "argument", "g", "session", "before"), name)
     want |= {"path": f"/{kind}/{name}", "flashes": [name]}  # type: ignore[dict-item]
     return None if got == want else (got, want)
@@ -119,12 +153,39 @@ def test_tasks_of_one_loop_never_see_each_other() -> None:
     assert [one for one in asyncio.run(ask_all()) if one] == []
 
 
+GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+from gevent.pool import Pool
+import kolben, test_isolation as tests
+
+app = tests.make_app()
+
+def ask(number):
+    found = tests.wrong(app, number, tests.call_wsgi(app, tests.asked(number)).text)
+    return found or kolben.has_app_context() or None
+
+print([one for one in Pool(50).imap_unordered(ask, range(tests.COUNT)) if one])
+"""
+
+
+def test_greenlets_never_see_each_other() -> None:
+    pytest.importorskip("gevent")
+    done = subprocess.run(
+        [sys.executable, "-c", GREENLETS],
+        cwd=Path(__file__).parent, capture_output=True, text=True, timeout=3000, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
 @pytest.mark.parametrize("is_asgi", [False, True], ids=["wsgi", "asgi"])
-def test_memory_and_descriptors_stay_where_they_are(is_asgi: bool) -> None:
+def test_memory_descriptors_and_temporary_files_stay(
+    is_asgi: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = make_app()
 
     def run(count: int) -> None:
@@ -139,7 +200,8 @@ def test_memory_and_descriptors_stay_where_they_are(is_asgi: bool) -> None:
             for number in range(count):
                 call_wsgi(app, asked(number))
 
-    run(400)  # caches fill
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    run(440)  # caches fill
     gc.collect()
     tracemalloc.start()
     try:
@@ -151,3 +213,4 @@ def test_memory_and_descriptors_stay_where_they_are(is_asgi: bool) -> None:
         tracemalloc.stop()
     assert after - before < 300_000
     assert open_files() <= files + 3
+    assert list(tmp_path.iterdir()) == []

@@ -35,6 +35,9 @@ F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 #: Stands for a limit that is left to the settings, since None stands for no limit.
 UNSET: t.Any = ...
 
+#: For how many seconds a client may send nothing of its body, unless ``BODY_TIMEOUT`` is configured.
+BODY_TIMEOUT = 60.0
+
 _MARK = "_kolben_limits"
 
 

@@ -43,7 +43,14 @@ from .http.headers import (
     ordinary_headers,
     parse_content_type,
 )
-from .http.input import ServerInput, read_fields, read_on, reading_errors
+from .http.input import (
+    CONNECTION,
+    ServerInput,
+    limit_body_time,
+    read_fields,
+    read_on,
+    reading_errors,
+)
 from .http.limits import DEFAULT_LIMITS
 from .http.multipart import SMALL_BODY, FormDataParser
 from .http.readers import without_impossible_dates
@@ -301,6 +308,8 @@ class Request(ConnectionReaders):
         if self.shallow:
             raise RuntimeError("A request that was made with shallow=True does not read its body.")
         environ = self.environ
+        if CONNECTION in environ:
+            limit_body_time(environ, environ[CONNECTION])
         maximum = self.max_content_length
         if not environ.get("wsgi.input_terminated"):
             return get_input_stream(environ, max_content_length=maximum)
@@ -392,6 +401,8 @@ class Request(ConnectionReaders):
             raise RequestEntityTooLarge
         if length > _AT_ONCE:
             return None
+        if CONNECTION in environ:
+            limit_body_time(environ, environ[CONNECTION])
         stream = environ["wsgi.input"]
         try:
             data: bytes = stream.read(length)

@@ -11,4 +11,4 @@ from application import build
 
 import kolben
 
-app = build(kolben, MAX_CONTENT_LENGTH=1_000_000)
+app = build(kolben, MAX_CONTENT_LENGTH=1_000_000, BODY_TIMEOUT=0.5)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
+import kolben
 from hostile.ways import WAYS, Case, Served, by_environ
+from kolben.api import API
 
 MULTIPART = (
     b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nhello\r\n--b\r\n'
@@ -173,6 +177,64 @@ def test_a_length_of_5000_digits_is_no_error(way: str) -> None:
         assert answer.status in {200, 400, 405}
 
 
+def typed() -> kolben.Flask:
+    app = API("typed")
+
+    @app.post("/")
+    def add(body: dict[str, int]) -> dict[str, int]:
+        return body
+
+    return app
+
+
+def test_a_typed_view_is_no_less_careful() -> None:
+    app, kind = typed(), [("Content-Type", "application/json")]
+    for body, (piece, terminated), fails in itertools.product(
+        (b'{"a": 1}', b"{", b""), ((0, False), (1, False), (0, True), (3, True)), (False, True)
+    ):
+        for length in lengths(body):
+            case = Case("/", method="POST", headers=kind, body=body, length=length)
+            case.piece, case.terminated, case.fails = piece, terminated, fails
+            answer = by_environ(case, app)
+            if answer.status == 200:
+                assert (answer.body, body) == (b'{"a":1}', b'{"a": 1}'), case
+            else:
+                assert answer.status in {400, 413, 422}, case
+
+
+@pytest.mark.parametrize("served", ["gunicorn"], indirect=True)
+def test_a_body_that_stops_coming_is_408_where_the_server_shows_its_socket(served: Served) -> None:
+    for path, kind in (
+        ("/read/data", "text/plain"),
+        ("/read/stream_lines", "text/plain"),
+        ("/read/form", "application/x-www-form-urlencoded"),
+        ("/read/files", "multipart/form-data; boundary=b"),
+    ):
+        for framing, body in (("Content-Length: 9", b"abc"), ("Transfer-Encoding: chunked", b"3\r\nabc\r\n")):  # fmt: skip
+            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{framing}\r\n"
+            answer = served.send(f"{head}Content-Type: {kind}\r\n\r\n".encode() + body)
+            assert answer.status == 408, (path, framing, served.said())
+
+
+@pytest.mark.parametrize("served", ["gunicorn"], indirect=True)
+def test_the_answer_may_take_longer_than_the_body(served: Served) -> None:
+    """The time limit is one of the body only: a client that reads slowly is sent all."""
+    data = b"x" * 600_000
+    head = (
+        f"POST /read/data HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(data)}"
+    )
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(20)
+        client.connect(("127.0.0.1", served.port))
+        client.sendall(head.encode() + b"\r\nContent-Type: text/plain\r\n\r\n" + data)
+        time.sleep(1.5)
+        received = b""
+        while piece := client.recv(100_000):
+            received += piece
+    assert len(received) > len(data)
+
+
 def test_wrong_lengths_over_a_socket(served: Served) -> None:
     for length in ["-1", "+5", "x", "9" * 5000, "9" * 19, "5, 6", "0x5", "1e3", " "]:
         case = Case("/read/data", method="POST", headers=[("Content-Type", "text/plain")])
@@ -195,7 +257,7 @@ def test_chunks_that_are_none_over_a_socket(served: Served) -> None:
         # Granian tells a WSGI application no more than that nothing came.
         is_empty = answer.status == 200 and answer.body == b"b''"
         is_empty = is_empty and served.name == "granian-wsgi"
-        assert is_empty or answer.status in {0, 400, 413}, (chunks, served.said())
+        assert is_empty or answer.status in {0, 400, 408, 413}, (chunks, served.said())
     both = head.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\n")
     assert served.send(both + b"3\r\nabc\r\n0\r\n\r\n").status in {200, 400}
     assert served.ask(Case("/")).status == 200

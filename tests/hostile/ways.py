@@ -167,7 +167,7 @@ SERVERS = {
     "granian-wsgi": "kolben serve program:app --port {port} --workers 1 --access-log json",
     "granian-asgi": "kolben serve program:app --port {port} --workers 1 --interface asgi",
     "uvicorn": "uvicorn program:app --port {port} --no-access-log",
-    "hypercorn": "hypercorn program:app --bind 127.0.0.1:{port}",
+    "hypercorn": "hypercorn program:app.asgi_app --bind 127.0.0.1:{port}",
     "gunicorn": "gunicorn program:app --bind 127.0.0.1:{port} --worker-class gthread --threads 2",
     "waitress": "waitress --listen 127.0.0.1:{port} program:app",
 }

@@ -10,6 +10,7 @@ from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityToo
 
 from ..ctx import RequestContext
 from ..http.fields import parse_cookies, parse_query
+from ..http.input import CONNECTION, read_on, reading_errors
 from ..wrappers import Request
 from . import kinds
 from .faults import Found, JSONReader, escape
@@ -20,6 +21,8 @@ if t.TYPE_CHECKING:
 
 #: The most arguments of a query that are looked at.
 MOST_ARGUMENTS = 10_000
+#: Longer bodies, and lengths that are none, are read with care.
+_MOST_DIGITS = 6
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -104,6 +107,8 @@ def read_body(context: RequestContext) -> bytes:
         or not declared.isdecimal()
         or "HTTP_TRANSFER_ENCODING" in environ
         or "HTTP_CONTENT_ENCODING" in environ
+        or len(declared) > _MOST_DIGITS
+        or CONNECTION in environ
         or app.request_class is not Request
         or context.routing[3].has_limits
     ):
@@ -113,12 +118,12 @@ def read_body(context: RequestContext) -> bytes:
     if maximum is not None and length > maximum:
         raise RequestEntityTooLarge
     stream = environ["wsgi.input"]
-    data = stream.read(length)
-    while len(data) < length:
-        more = stream.read(length - len(data))
-        if not more:
-            raise ClientDisconnected
-        data += more
+    try:
+        data = stream.read(length)
+        if len(data) < length:
+            data = read_on(stream, data, length)
+    except reading_errors() as error:
+        raise ClientDisconnected from error
     environ["wsgi.input"] = BytesIO(data)
     return t.cast("bytes", data)
 

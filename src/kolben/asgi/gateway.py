@@ -77,9 +77,6 @@ if t.TYPE_CHECKING:
     from ..engine.route import Route
     from .body import Receive
 
-#: For how many seconds to wait for the next piece of a body, unless ``BODY_TIMEOUT`` is configured.
-BODY_TIMEOUT = 60.0
-
 
 def serve_connection(
     app: Flask, scope: Scope, receive: Receive, send: Send
@@ -257,7 +254,7 @@ def _body_of(
     elif length == b"0" or (length is None and _is_http1(scope)):
         return None
     declared = int(length) if length is not None and length.isdigit() else None
-    return Body(receive, declared, app.config.get("BODY_TIMEOUT", BODY_TIMEOUT))
+    return Body(receive, declared, app.config.get("BODY_TIMEOUT", limits.BODY_TIMEOUT))
 
 
 def _is_http1(scope: Scope) -> bool:

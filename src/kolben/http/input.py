@@ -6,9 +6,18 @@ import io
 import sys
 import typing as t
 
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
+
+from .. import limits
+from ..globals import get_current
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _PIECE = 64 * 1024  # bytes
+
+#: Where gunicorn shows the socket that a body comes from.
+CONNECTION = "gunicorn.socket"
 
 
 def reading_errors() -> tuple[type[Exception], ...]:
@@ -22,6 +31,75 @@ def reading_errors() -> tuple[type[Exception], ...]:
         if gunicorn is None
         else (OSError, ValueError, gunicorn.ParseException)
     )
+
+
+class TimedInput:
+    """A server's ``wsgi.input``, from which each read ends in 408 where nothing comes for too long.
+
+    Of a server that shows its connection: a wait for it cannot be ended from outside.
+
+    :param stream: the server's.
+    :param connection: the socket that it reads from.
+    :param seconds: for how long nothing may come.
+    """
+
+    def __init__(self, stream: t.Any, connection: t.Any, seconds: float) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._seconds = seconds
+
+    def _in_time(self, read: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+        connection = self._connection
+        before = connection.gettimeout()
+        connection.settimeout(self._seconds)
+        try:
+            return read(*args)
+        except TimeoutError as error:
+            raise RequestTimeout from error
+        finally:
+            connection.settimeout(before)  # the response may take its time
+
+    def read(self, *size: int) -> bytes:
+        """Read from the body.
+
+        :param size: the most bytes to return; without it, all of them.
+        :raises RequestTimeout: if nothing comes for too long.
+        """
+        return t.cast("bytes", self._in_time(self._stream.read, *size))
+
+    def readline(self, *size: int) -> bytes:
+        """Read a line of the body.
+
+        :param size: the most bytes to return.
+        :raises RequestTimeout: if nothing comes for too long.
+        """
+        return t.cast("bytes", self._in_time(self._stream.readline, *size))
+
+    def readlines(self, *hint: int) -> list[bytes]:
+        """Read the lines of the body.
+
+        :param hint: about how many bytes they have.
+        :raises RequestTimeout: if nothing comes for too long.
+        """
+        return t.cast("list[bytes]", self._in_time(self._stream.readlines, *hint))
+
+    def __iter__(self) -> t.Iterator[bytes]:
+        return iter(self.readline, b"")
+
+
+def limit_body_time(environ: WSGIEnvironment, connection: t.Any) -> None:
+    """Let a client send nothing of its body for as long as ``BODY_TIMEOUT`` allows, and no longer.
+
+    :param environ: a request's.
+    :param connection: the socket that it comes from.
+    """
+    context = get_current(None)
+    seconds: float | None = limits.BODY_TIMEOUT
+    if context is not None:
+        seconds = context.app.config.get("BODY_TIMEOUT", seconds)
+    stream = environ["wsgi.input"]
+    if seconds is not None and type(stream) is not TimedInput and hasattr(connection, "settimeout"):
+        environ["wsgi.input"] = TimedInput(stream, connection, seconds)
 
 
 class ServerInput(io.RawIOBase):
