@@ -216,8 +216,11 @@ def make(name: str, path: str, script: str, height: int, debug: bool) -> list[Pa
             log.info("no picture of %s: %s", name, error)
         else:
             return files
-    with Program(program_file, script, debug) as program:
-        return program.text(path)
+    text = PICTURES / f"{key}.txt"
+    if not text.is_file():
+        with Program(program_file, script, debug) as program:
+            text.write_text(program.text(path), "utf-8")
+    return text.read_text("utf-8")
 
 
 class Picture(SphinxDirective):

@@ -20,6 +20,7 @@ class Project:
     """What becomes of a reader's folder, page by page."""
 
     def __init__(self, folder: Path, language: str) -> None:
+        folder.mkdir()
         self.reader = Reader(folder)
         self.pages = ROOT / "docs" / "tutorial" / language
         self.written: list[str] = []
@@ -52,7 +53,7 @@ class Project:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_step_of_the_project_works(language: str, tmp_path: Path) -> None:
     """A form, an upload, a database and a test, run, tested, checked and served."""
-    project = Project(tmp_path, language)
+    project = Project(tmp_path / "kolben", language)
     project.follow("ch23.md")
     files = {path for path in (ROOT / "examples" / "journal").rglob("*") if path.is_file()}
     kept = {path for path in files if not {"__pycache__", "instance"} & set(path.parts)}
