@@ -33,7 +33,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         # What users touch.
         "wrappers",
         "files ctx",
-        "sessions server_sessions protection problems helpers templating views websockets sse",
+        "sessions server_sessions protection problems helpers jinja templating views websockets sse",
         # Registration, which knows no server.
         "listing cli sansio blueprints",
         # The way of a request.

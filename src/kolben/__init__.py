@@ -6,6 +6,11 @@ A program written for Flask 3.1 runs on it by changing ``from flask import ...``
 
 from __future__ import annotations
 
+from .loading.waiting import let_wait as _let_wait
+
+_let_wait("werkzeug")  # before anything imports one of its modules
+_let_wait("kolben.cli")
+
 from . import json as json
 from .app import Flask as Flask
 from .blueprints import Blueprint as Blueprint

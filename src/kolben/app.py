@@ -19,11 +19,10 @@ from werkzeug.routing import (
     Rule as Rule,
     WebsocketMismatch,
 )
-from werkzeug.serving import is_running_from_reloader as is_running_from_reloader
 from werkzeug.wrappers import Response as BaseResponse  # noqa: F401 (a name of this module, too)
 from werkzeug.wsgi import get_host as get_host
 
-from . import cli, typing as ft
+from . import typing as ft  # noqa: TC001 (a name of this module, too)
 from .concurrency import async_to_sync, is_coroutine_function
 from .config import DEFAULTS, HEADER_SETTINGS
 from .ctx import AppContext, RequestContext, _unset, raise_failures, send_to_all
@@ -52,6 +51,7 @@ from .helpers import (
     get_load_dotenv as get_load_dotenv,
     send_from_directory,
 )
+from .lazy import late_names, lazy
 from .limits import limit_time
 from .logging import printable
 from .problems import check_choice
@@ -64,7 +64,7 @@ from .signals import (
     request_started,
     request_tearing_down,
 )
-from .templating import Environment as Environment, add_processed_names
+from .templating import add_processed_names
 from .websockets import WebSocket, explain_mismatch
 from .wrappers import Request, Response, text_response
 
@@ -74,7 +74,17 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from .async_testing import AsyncClient
+    from .cli import AppGroup
+    from .templating import Environment
     from .testing import FlaskClient, FlaskCliRunner
+
+# What takes long to import, and is not always needed.
+__getattr__, __dir__ = late_names(
+    __name__,
+    cli="kolben",
+    Environment="kolben.templating",
+    is_running_from_reloader="werkzeug.serving",
+)
 
 R = t.TypeVar("R")
 
@@ -153,11 +163,18 @@ class Flask(ServedApp):
             instance_relative_config=instance_relative_config,
             root_path=root_path,
         )
-        #: The application's own commands for the command line.
-        self.cli = cli.AppGroup()
-        self.cli.name = self.name
+        self.name  # noqa: B018 (found out now: at the end of the process, the main module has no file)
         if self.has_static_folder:
             self._add_static_route(static_host, host_matching)
+
+    @lazy
+    def cli(self) -> AppGroup:  # type: ignore[override]
+        """The application's own commands for the command line."""
+        from .cli import AppGroup
+
+        group = AppGroup()
+        group.name = self.name
+        return group
 
     def _add_static_route(self, static_host: str | None, host_matching: bool) -> None:
         if bool(static_host) != host_matching:

@@ -6,9 +6,9 @@ import os
 import typing as t
 from datetime import timedelta
 
-from .cli import AppGroup
 from .globals import current_app
 from .helpers import send_from_directory
+from .lazy import late_names, lazy
 from .sansio.blueprints import (
     Blueprint as SansioBlueprint,
     BlueprintSetupState as BlueprintSetupState,
@@ -16,7 +16,11 @@ from .sansio.blueprints import (
 )
 
 if t.TYPE_CHECKING:
+    from .cli import AppGroup
     from .wrappers import Response
+
+# click takes long to import, and few blueprints have commands.
+__getattr__, __dir__ = late_names(__name__, AppGroup="kolben.cli")
 
 
 class Blueprint(SansioBlueprint):
@@ -72,8 +76,13 @@ class Blueprint(SansioBlueprint):
             root_path=root_path,
             cli_group=cli_group,
         )
-        #: The commands of the blueprint; see ``cli_group`` for where they show.
-        self.cli = AppGroup(name)
+
+    @lazy
+    def cli(self) -> AppGroup:  # type: ignore[override]
+        """The commands of the blueprint; see ``cli_group`` for where they show."""
+        from .cli import AppGroup
+
+        return AppGroup(self.name)
 
     def get_send_file_max_age(self, filename: str | None) -> int | None:
         """Return how long browsers may keep a static file, in seconds; None lets them ask.

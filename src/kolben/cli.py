@@ -1,7 +1,6 @@
 """The command line: the ``kolben`` command, and the groups that applications hang commands on.
 
-``kolben run``, ``shell`` and ``routes`` are here, and what they need to find an application. A later
-command of the framework's own belongs into :data:`DEFAULT_COMMANDS`.
+``kolben run``, ``shell`` and ``routes`` are here, and what they need; later ones go to :data:`DEFAULT_COMMANDS`.
 """
 
 from __future__ import annotations
@@ -14,12 +13,11 @@ from contextlib import suppress
 from functools import update_wrapper
 
 import click
-from click.core import ParameterSource
-from werkzeug.serving import is_running_from_reloader, run_simple as run_simple
 from werkzeug.utils import import_string
 
 from .globals import _cv_app, current_app
 from .helpers import get_debug_flag, get_load_dotenv
+from .lazy import late_names
 from .listing import complete_target
 from .loading.locate import (
     NoAppException as NoAppException,
@@ -43,6 +41,9 @@ _NO_APP = (
     " 'FLASK_APP' environment variable, or put a 'wsgi.py' or 'app.py' file into the current folder."
 )
 
+
+_LATE = dict.fromkeys(("is_running_from_reloader", "run_simple"), "werkzeug.serving")
+__getattr__, __dir__ = late_names(__name__, ParameterSource="click.core", **_LATE)
 
 # --- What a command knows ---------------------------------------------------------------------
 
@@ -175,7 +176,9 @@ def _set_app(ctx: click.Context, param: click.Option, value: str | None) -> str 
 
 
 def _set_debug(ctx: click.Context, param: click.Option, value: bool) -> bool | None:
-    if not _is_given(ctx, "debug", ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT):
+    if not _is_given(
+        ctx, "debug", click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT
+    ):
         return None
     # The environment carries it to the application's configuration and to the reloader's process.
     os.environ["FLASK_DEBUG"] = "1" if value else "0"
@@ -194,7 +197,7 @@ def _env_file_callback(ctx: click.Context, param: click.Option, value: str | Non
     return value
 
 
-def _is_given(ctx: click.Context, name: str, *sources: ParameterSource) -> bool:
+def _is_given(ctx: click.Context, name: str, *sources: click.core.ParameterSource) -> bool:
     """Whether an option's value came from one of the sources."""
     return ctx.get_parameter_source(name) in sources
 
@@ -645,8 +648,8 @@ def run_command(ctx: click.Context, /, target: str | None, **options: t.Any) -> 
     info = ctx.ensure_object(ScriptInfo)
     command_line = CommandLine(
         defaults=_server_options(options),
-        given=_given_options(ctx, ParameterSource.COMMANDLINE),
-        from_environment=_given_options(ctx, ParameterSource.ENVIRONMENT),
+        given=_given_options(ctx, click.core.ParameterSource.COMMANDLINE),
+        from_environment=_given_options(ctx, click.core.ParameterSource.ENVIRONMENT),
     )
     program = _choose_target(info, target)
     if program is None:
@@ -693,7 +696,7 @@ def _server_options(options: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {_SERVER_NAMES[name]: value for name, value in options.items()}
 
 
-def _given_options(ctx: click.Context, source: ParameterSource) -> dict[str, t.Any]:
+def _given_options(ctx: click.Context, source: click.core.ParameterSource) -> dict[str, t.Any]:
     """The options that came from a source, debug mode among them wherever it was given."""
     given = {name: value for name, value in ctx.params.items() if name in _SERVER_NAMES}
     options = _server_options({k: v for k, v in given.items() if _is_given(ctx, k, source)})
@@ -717,7 +720,7 @@ def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
         "For production: kolben serve": debug is not None,
     }
     for line, is_known in banner.items():
-        if is_known and not is_running_from_reloader():
+        if is_known and os.environ.get("WERKZEUG_RUN_MAIN") != "true":
             click.echo(f" * {line}")
 
 

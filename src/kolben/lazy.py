@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
+from importlib import import_module
 
 T = t.TypeVar("T")
 
@@ -77,3 +79,41 @@ def put_back(owner: t.Any, name: str) -> None:
             setattr(owner, name, replaced.pop(at)[1])
             return
     raise AttributeError(name)
+
+
+def late_names(
+    module: str, **sources: str
+) -> tuple[t.Callable[[str], t.Any], t.Callable[[], list[str]]]:
+    """Return ``__getattr__`` and ``__dir__`` of a module that takes names from others when they are looked
+    at, so that it does not import them before.
+
+    :param module: the module's name.
+    :param sources: the names, and which module each is taken from.
+    """
+
+    def find(name: str) -> t.Any:
+        if name not in sources:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+        found = getattr(import_module(sources[name]), name)
+        setattr(sys.modules[module], name, found)
+        return found
+
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[module]), *sources})
+
+    return find, names
+
+
+class late_class:  # noqa: N801 (as those above)
+    """A class attribute that is a class of a module which is imported at the first look at it.
+
+    :param module: the module's name.
+    :param name: the class's.
+    """
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module = module
+        self.name = name
+
+    def __get__(self, instance: t.Any, owner: type | None = None) -> t.Any:
+        return getattr(import_module(self.module), self.name)

@@ -96,7 +96,8 @@ class Inventory:
 
     def names(self, module: str) -> dict[str, Any]:
         """The public names of a module."""
-        found = vars(importlib.import_module(module))
+        imported = importlib.import_module(module)
+        found = {name: getattr(imported, name) for name in dir(imported)}
         public = {name: value for name, value in found.items() if self.is_public(name, value)}
         return {name: self.describe(value) for name, value in sorted(public.items())}
 

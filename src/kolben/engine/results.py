@@ -125,6 +125,7 @@ def _page(app: Flask, error: HTTPException, environ: WSGIEnvironment) -> t.Any:
     if (
         vars(error) != _SAYS_NOTHING
         or app.response_class is not Response
+        or not Response.has_short_ways
         or Response.default_mimetype != "text/html"
         or kind.code is None
         or default_exceptions.get(kind.code) is not kind

@@ -25,6 +25,7 @@ from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, Pat
 from types import FunctionType, ModuleType
 
 from ..lazy import lazy, lazy_kept
+from .waiting import wake
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,6 +165,7 @@ class _AliasLoader:
         _loading.add(spec.name)
         try:
             module = importlib.import_module(self.own)
+            wake(module)
         finally:
             _loading.discard(spec.name)
         self.spec = module.__spec__
@@ -185,7 +187,7 @@ def _import_alias(name: str) -> None:
     In Flask the modules that take a name from it come later, and so take what a hook has put there.
     """
     own = importlib.import_module(f"{_OWN}.{name}")
-    before = dict(vars(own))
+    before = {key: getattr(own, key) for key in dir(own)}
     importlib.import_module(f"{_SHADOWED}.{name}")
     replaced = {
         key: value
@@ -202,8 +204,8 @@ def _import_alias(name: str) -> None:
 def _rename(module: ModuleType, own: str, alias: str) -> None:
     """Have a module, and the classes and functions that are defined in it, bear the alias."""
     module.__name__ = alias
-    for value in list(vars(module).values()):
-        _rename_part(value, own, alias)
+    for name in dir(module):  # with those that it takes from others when they are looked at
+        _rename_part(getattr(module, name), own, alias)
 
 
 def _rename_part(value: t.Any, own: str, alias: str) -> None:

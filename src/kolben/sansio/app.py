@@ -18,10 +18,10 @@ from ..ctx import _AppCtxGlobals
 from ..helpers import _split_blueprint_path, get_debug_flag
 from ..http.headers import is_plain_location, without_controls
 from ..json.provider import DefaultJSONProvider, JSONProvider
+from ..lazy import late_class, late_names
 from ..logging import create_logger
 from ..routing.build import Rule
 from ..tables import HookList
-from ..templating import DispatchingJinjaLoader, Environment
 from ..wrappers import Response, text_response
 from .scaffold import (
     Scaffold,
@@ -41,8 +41,14 @@ if t.TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
 
     from ..sessions import SessionInterface
+    from ..templating import DispatchingJinjaLoader, Environment
     from ..testing import FlaskClient, FlaskCliRunner
     from .blueprints import Blueprint
+
+# What takes long to import, and is not always needed.
+__getattr__, __dir__ = late_names(
+    __name__, DispatchingJinjaLoader="kolben.templating", Environment="kolben.templating"
+)
 
 T_shell_context_processor = t.TypeVar(
     "T_shell_context_processor", bound=ft.ShellContextProcessorCallable
@@ -104,7 +110,9 @@ class App(Scaffold):
     #: Makes the object behind :func:`kolben.abort`.
     aborter_class = Aborter
     #: The Jinja environment.
-    jinja_environment = Environment
+    jinja_environment: type[Environment] = t.cast(
+        "t.Any", late_class("kolben.templating", "Environment")
+    )
     #: Options for the Jinja environment; changes count until :attr:`jinja_env` is first used.
     jinja_options: dict[str, t.Any] = {}
     #: The class of command line runners; None means :class:`kolben.testing.FlaskCliRunner`.
@@ -264,6 +272,8 @@ class App(Scaffold):
 
         To change where one object's templates are, override ``jinja_loader`` instead.
         """
+        from ..templating import DispatchingJinjaLoader
+
         return DispatchingJinjaLoader(self)
 
     @cached_property

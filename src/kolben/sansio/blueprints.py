@@ -358,7 +358,7 @@ class Blueprint(Scaffold):
         app.view_functions.update(self.view_functions)
 
     def _register_commands(self, app: App, name: str, options: dict[str, t.Any]) -> None:
-        if not self.cli.commands:
+        if "cli" not in vars(self) or not self.cli.commands:
             return
         group = options.get("cli_group", self.cli_group)
         if group is None:

@@ -11,12 +11,12 @@ from collections import defaultdict
 from functools import update_wrapper
 from operator import setitem
 
-from jinja2 import BaseLoader, FileSystemLoader
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.utils import cached_property
 
 from .. import typing as ft
 from ..helpers import get_root_path
+from ..lazy import late_names
 from ..tables import HookList, HookTable, Table
 from ..templating import _default_template_ctx_processor
 from ..websockets import WebSocketView
@@ -25,6 +25,10 @@ if t.TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
     from click import Group
+    from jinja2 import BaseLoader
+
+# What takes long to import, and is not always needed.
+__getattr__, __dir__ = late_names(__name__, BaseLoader="jinja2", FileSystemLoader="jinja2")
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 T_after_request = t.TypeVar("T_after_request", bound=ft.AfterRequestCallable[t.Any])
@@ -189,6 +193,8 @@ class Scaffold:
         """The loader of the templates of this object alone; None without a template folder."""
         if self.template_folder is None:
             return None
+        from jinja2 import FileSystemLoader
+
         return FileSystemLoader(os.path.join(self.root_path, self.template_folder))
 
     # Routes
