@@ -389,8 +389,9 @@ class Writer:
             and isinstance(found, InvalidRequest)
             and app.engine_plan.handles_errors_itself
         ):
-            handler = app._find_error_handler(found, context.blueprint_names())
-            is_ours = hasattr(handler, "__problems__") and takes_all(context) is None
+            names = context.blueprint_names()
+            handler = app._find_error_handler(found, names)
+            is_ours = hasattr(handler, "__problems__") and takes_all(app, names) is None
             is_ours = is_ours or handler is None
             if is_ours and not app.trap_http_exception(found):
                 return Payload((found.written(), PROBLEM_HEADER, STATUS_LINES[422]))

@@ -236,28 +236,24 @@ def answer_error(error: HTTPException) -> t.Any:
     """
     context: t.Any = get_current()
     app, names = context.app, context.blueprint_names()
-    if names and not any(_is_typed(app.blueprints.get(name)) for name in names):
+    if names and not any(hasattr(app.blueprints.get(name), "webhooks") for name in names):
         return error
-    general = takes_all(context)
+    general = takes_all(app, names)
     return as_problem(error) if general is None else app.ensure_sync(general)(error)
 
 
 answer_error.__problems__ = True  # type: ignore[attr-defined] # it gives a problem as it is
 
 
-def takes_all(context: t.Any) -> t.Any:
+def takes_all(app: t.Any, names: t.Sequence[str]) -> t.Any:
     """Return the handler for all exceptions: it is one for problems, too, as where views are not typed.
 
-    :param context: the request's context.
+    :param app: the application.
+    :param names: the blueprints that the request belongs to, innermost first.
     :return: None if there is none.
     """
-    app, names = context.app, context.blueprint_names()
-    for name in (*names, None) if _is_typed(app) else names:
+    for name in (*names, None) if hasattr(app, "webhooks") else names:
         handler = app.error_handler_spec.get(name, {}).get(None, {}).get(Exception)
         if handler is not None:
             return handler
     return None
-
-
-def _is_typed(owner: t.Any) -> bool:
-    return hasattr(owner, "webhooks")
