@@ -2,11 +2,12 @@
 
 import asyncio
 import typing as t
+from contextlib import suppress
 
 import pytest
 
 from gateways import Gateway
-from kolben import request
+from kolben import Response, request
 from kolben.api import API, Event, EventStream, Header, Socket, Struct, SyncEventStream
 from kolben.async_testing import WebSocketDisconnect
 
@@ -105,6 +106,41 @@ def test_providers_go_on_when_the_client_leaves() -> None:
 def test_providers_go_on_for_a_stream_that_never_starts(gateway: Gateway) -> None:
     gateway.get(api(), "/lines", method="HEAD")
     assert seen in (["open", "close"], [])
+
+
+def test_all_providers_of_a_stream_go_on(gateway: Gateway) -> None:
+    """Plain and asynchronous ones, also where the view yields nothing, or fails."""
+    ends: list[str] = []
+
+    def plain() -> t.Iterator[int]:
+        try:
+            yield 1
+        finally:
+            ends.append("plain")
+
+    async def waits(plain: t.Annotated[int, plain]) -> t.AsyncIterator[int]:
+        try:
+            yield plain
+        finally:
+            ends.append("waits")
+
+    api = API("api_ends")
+
+    @api.get("/<how>")
+    def rows(how: str, number: t.Annotated[int, waits]) -> t.Iterator[Halt]:
+        if how == "response":
+            return Response("none")  # type: ignore[return-value] # pyright: ignore[reportReturnType]
+        return iter([Halt("a")]) if how == "list" else failing()
+
+    def failing() -> t.Iterator[Halt]:
+        yield Halt("a")
+        raise ValueError("in the middle")
+
+    assert gateway.get(api, "/response").text == "none"
+    assert gateway.get(api, "/list").text == '{"type":"halt","reason":"a"}\n'
+    with suppress(ValueError):
+        gateway.get(api, "/failing")
+    assert ends == ["waits", "plain"] * 3
 
 
 def test_a_client_goes_on_after_the_last_event(gateway: Gateway) -> None:

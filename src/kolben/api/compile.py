@@ -19,8 +19,7 @@ from types import FunctionType
 import msgspec
 
 from .. import tables
-from ..concurrency import async_to_sync, in_thread, is_coroutine_function, may_block, never_blocks
-from ..ctx import RequestContext
+from ..concurrency import async_to_sync, is_coroutine_function, may_block, never_blocks
 from ..engine.results import Payload
 from ..globals import get_current
 from . import sockets, sources, streams
@@ -30,6 +29,7 @@ from .kinds import NODEFAULT, Misfit
 from .problems import PROBLEM_HEADER, InvalidRequest, takes_all
 
 if t.TYPE_CHECKING:
+    from ..ctx import RequestContext
     from .operations import Operation
     from .plan import Param, Plan, Provider
 
@@ -111,82 +111,6 @@ def reset(operation: Operation) -> None:
         operation.is_compiled = False
 
 
-# -- what the functions call ----------------------------------------------------------------
-
-
-def unwind(exits: list[t.Any], error: BaseException | None) -> None:
-    """Let the providers that have yielded go on, the last one first.
-
-    :param exits: their generators.
-    :param error: what the view has raised.
-    :raises BaseException: *error*, or what a provider has raised since.
-    """
-    while exits:
-        generator = exits.pop()
-        if hasattr(generator, "__anext__"):
-            async_to_sync(_leave_async)(generator, error)
-            continue
-        try:
-            if error is None:
-                next(generator)
-            else:
-                generator.throw(error)
-            raise RuntimeError("A provider has to yield once.")
-        except StopIteration:
-            pass
-        except BaseException as raised:
-            error = raised
-    if error is not None:
-        raise error
-
-
-async def unwind_async(exits: list[t.Any], error: BaseException | None) -> None:
-    """End providers, as :func:`unwind` does, from a coroutine: plain generators go on in a worker thread.
-
-    :param exits: their generators.
-    :param error: what the view has raised.
-    :raises BaseException: *error*, or what a provider has raised since.
-    """
-    while exits:
-        generator = exits.pop()
-        try:
-            if hasattr(generator, "__anext__"):
-                await _leave_async(generator, error)
-                continue
-            plain = [generator]
-            while exits and not hasattr(exits[-1], "__anext__"):
-                plain.insert(0, exits.pop())
-            await hop(unwind, plain, error)
-        except BaseException as raised:
-            error = raised
-    if error is not None:
-        raise error
-
-
-async def _leave_async(generator: t.Any, error: BaseException | None) -> None:
-    try:
-        if error is None:
-            await generator.__anext__()
-        else:
-            await generator.athrow(error)
-    except StopAsyncIteration:
-        if error is not None:
-            raise error from None
-        return
-    raise RuntimeError("A provider has to yield once.")
-
-
-async def hop(function: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
-    """Call a plain function from a coroutine: under ASGI in a worker thread.
-
-    :param function: the function.
-    :param args: its arguments.
-    """
-    if type(get_current(None)) is RequestContext:
-        return function(*args)  # a WSGI server's thread, whose loop no other request waits for
-    return await in_thread(function, *args)
-
-
 # -- writing --------------------------------------------------------------------------------
 
 
@@ -216,9 +140,9 @@ class Writer:
             "__JSON": JSON_HEADER,
             "__first": sources.first_values,
             "__read_body": sources.read_body,
-            "__hop": hop,
+            "__hop": streams.hop,
             "__count": countOf,
-            "__unwind": unwind_async if self._is_async else unwind,
+            "__unwind": streams.unwind_async if self._is_async else streams.unwind,
             "__view": operation.view,
             # Variables of the URL may have the names of builtins.
             **{f"__{one.__name__}": one for one in (type, list, map, len, next, BaseException)},
@@ -242,7 +166,6 @@ class Writer:
         path = operation.arguments
         begin = "async def" if self._is_async else "def"
         self._exits = exits = any(one.yields for one in plan.providers)
-        streams_out = operation.stream is not None
         self._add(f"{begin} compiled({', '.join(path)}):", 0)
         top = len(self._lines)
         depth = 1
@@ -261,14 +184,15 @@ class Writer:
         self._provide(early, depth)
         self._read(plan.reads(), depth, is_last=True)
         self._provide(late, depth)
-        self._call(depth, streams_out, exits)
+        self._call(depth, exits)
         if exits:
             wait = "await " if self._is_async else ""
             self._add("except __BaseException as __error:")
             self._add(f"{wait}__unwind(__exits, __error)", 2)
             self._add("raise", 2)
-            if not streams_out:
-                self._add(f"{wait}__unwind(__exits, None)")
+            self._add(
+                f"{wait}__unwind(__exits, None)"
+            )  # none are left where a stream has taken them
             self._add("return __answer")
         if any(re.search(r"\b__c\b", line) for line in self._lines):
             self._lines.insert(top, "    __c = __current()")
@@ -283,7 +207,7 @@ class Writer:
             stack += [p.provider for p in one.params if p.provider is not None]
         return needed
 
-    def _call(self, depth: int, streams_out: bool, exits: bool) -> None:
+    def _call(self, depth: int, exits: bool) -> None:
         """Call the view, and make the answer of what it returns."""
         arguments = []
         for param in self._plan.params:
@@ -305,9 +229,9 @@ class Writer:
         if self._operation.socket is not None:
             self._add(f"{give} __result", depth)
             return
-        if streams_out:
-            make = self._name(streams.maker(self._operation.stream))
-            self._add(f"{give} {make}(__result{', __exits, __unwind' if exits else ''})", depth)
+        if (stream := self._operation.stream) is not None:
+            make = self._name(streams.maker(stream))
+            self._add(f"{give} {make}(__result{', __exits' if exits else ''})", depth)
             return
         finisher = Finisher(self._operation.answers)
         finish = self._name(finisher.finish)

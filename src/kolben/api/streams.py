@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import typing as t
+from contextlib import suppress
+from functools import partial
 
 import msgspec
 
+from ..concurrency import async_to_sync, in_thread
+from ..ctx import RequestContext
+from ..globals import get_current
 from ..helpers import stream_with_context
 from ..sse import ServerSentEvent, event_stream
 from ..wrappers import Response
@@ -32,40 +37,27 @@ class Event(msgspec.Struct, t.Generic[T]):
     retry: int | None = None
 
 
-#: Lets providers go on: takes their generators, and the error or None.
-Unwind = t.Callable[[list[t.Any], BaseException | None], t.Any]
-
-
-def maker(answer: t.Any) -> t.Callable[..., t.Any]:
+def maker(answer: Answer) -> t.Callable[..., t.Any]:
     """Return what makes the response of a view that yields.
 
     :param answer: what the view's annotation says.
     """
-    return _make_events_of(answer) if answer.media == "events" else _make_lines_of(answer)
 
-
-def _make_lines_of(answer: Answer) -> t.Callable[..., t.Any]:
-    def make(source: t.Any, exits: t.Any = None, unwind: Unwind | None = None) -> t.Any:
-        if not _is_iterator(source):
-            return source
-        pieces = _pieces(source, lambda item: answer.write(item) + b"\n", exits, unwind)
+    def make(source: t.Any, exits: list[t.Any] | None = None) -> t.Any:
+        is_async = hasattr(source, "__anext__")
+        if not is_async and not hasattr(source, "__next__"):
+            return source  # a response of the view's own
+        write = _event if answer.media == "events" else _line
+        pieces = (_AsyncPieces if is_async else _Pieces)(source, answer, write, exits or [])
+        if answer.media == "events":
+            return event_stream(stream_with_context(pieces))
         return Response(stream_with_context(pieces), mimetype="application/jsonl")
 
     return make
 
 
-def _make_events_of(answer: Answer) -> t.Callable[..., t.Any]:
-    def make(source: t.Any, exits: t.Any = None, unwind: Unwind | None = None) -> t.Any:
-        if not _is_iterator(source):
-            return source
-        pieces = _pieces(source, lambda item: _event(answer, item), exits, unwind)
-        return event_stream(stream_with_context(pieces))
-
-    return make
-
-
-def _is_iterator(source: t.Any) -> bool:
-    return hasattr(source, "__anext__") or hasattr(source, "__next__")
+def _line(answer: Answer, item: t.Any) -> bytes:
+    return answer.write(item) + b"\n"
 
 
 def _event(answer: Answer, item: t.Any) -> ServerSentEvent:
@@ -79,26 +71,20 @@ def _event(answer: Answer, item: t.Any) -> ServerSentEvent:
     return ServerSentEvent(answer.write(item).decode(), tag, number, retry)
 
 
-def _pieces(source: t.Any, write: t.Callable[[t.Any], t.Any], exits: t.Any, unwind: t.Any) -> t.Any:
-    if hasattr(source, "__anext__"):
-        return _AsyncPieces(source, write, exits, unwind)
-    return _Pieces(source, write, exits, unwind)
-
-
 class _Pieces:
     """The pieces of a plain generator. A class, so that it is closed even before its first piece.
 
     :param source: gives the items.
+    :param answer: what the view's annotation says.
     :param write: turns an item into a piece.
-    :param exits: the providers that go on after the last piece.
-    :param unwind: lets them.
+    :param exits: the providers that go on after the last piece; they are taken out.
     """
 
-    def __init__(self, source: t.Any, write: t.Any, exits: t.Any, unwind: t.Any) -> None:
+    def __init__(self, source: t.Any, answer: Answer, write: t.Any, exits: list[t.Any]) -> None:
         self._source = source
-        self._write = write
-        self._exits = exits or []
-        self._unwind = unwind
+        self._write = partial(write, answer)
+        self._exits = exits[:]
+        exits.clear()
 
     def __iter__(self) -> t.Any:
         return self
@@ -106,19 +92,9 @@ class _Pieces:
     def __next__(self) -> t.Any:
         try:
             return self._write(next(self._source))
-        except StopIteration:
-            self._end(None)
-            raise
         except BaseException as error:
-            self._end(error)
+            unwind(self._exits, None if isinstance(error, StopIteration) else error)
             raise
-
-    def _end(self, error: BaseException | None) -> None:
-        if self._exits:
-            exits, self._exits = self._exits, []
-            from .compile import unwind
-
-            unwind(exits, error)
 
     def close(self) -> None:
         """End before the last piece, because the client has left."""
@@ -126,11 +102,8 @@ class _Pieces:
             if hasattr(self._source, "close"):
                 self._source.close()
         finally:
-            if self._exits:
-                try:
-                    self._end(GeneratorExit())
-                except GeneratorExit:
-                    pass
+            with suppress(GeneratorExit):
+                unwind(self._exits, GeneratorExit() if self._exits else None)
 
 
 class _AsyncPieces(_Pieces):
@@ -142,19 +115,11 @@ class _AsyncPieces(_Pieces):
     async def __anext__(self) -> t.Any:
         try:
             return self._write(await self._source.__anext__())
-        except StopAsyncIteration:
-            await self._end_async(None)
-            raise
         except BaseException as error:
-            await self._end_async(error)
+            await unwind_async(
+                self._exits, None if isinstance(error, StopAsyncIteration) else error
+            )
             raise
-
-    async def _end_async(self, error: BaseException | None) -> None:
-        if self._exits:
-            exits, self._exits = self._exits, []
-            from .compile import unwind_async
-
-            await unwind_async(exits, error)
 
     async def aclose(self) -> None:
         """End before the last piece, because the client has left."""
@@ -162,8 +127,77 @@ class _AsyncPieces(_Pieces):
             if hasattr(self._source, "aclose"):
                 await self._source.aclose()
         finally:
-            if self._exits:
-                try:
-                    await self._end_async(GeneratorExit())
-                except GeneratorExit:
-                    pass
+            with suppress(GeneratorExit):
+                await unwind_async(self._exits, GeneratorExit() if self._exits else None)
+
+
+# -- providers that go on -------------------------------------------------------------------
+
+
+def unwind(exits: list[t.Any], error: BaseException | None) -> None:
+    """Let the providers that have yielded go on, the last one first.
+
+    :param exits: their generators; taken out.
+    :param error: what the view has raised.
+    :raises BaseException: *error*, or what a provider has raised since.
+    """
+    while exits:
+        generator = exits.pop()
+        try:
+            if hasattr(generator, "__anext__"):
+                async_to_sync(_leave_async)(generator, error)
+                continue
+            if error is None:
+                next(generator)
+            else:
+                generator.throw(error)
+            raise RuntimeError(_ONCE)
+        except StopIteration:
+            pass
+        except BaseException as raised:
+            error = raised
+    if error is not None:
+        raise error
+
+
+async def unwind_async(exits: list[t.Any], error: BaseException | None) -> None:
+    """End providers, as :func:`unwind` does, from a coroutine: plain generators go on in a worker thread.
+
+    :param exits: their generators; taken out.
+    :param error: what the view has raised.
+    :raises BaseException: *error*, or what a provider has raised since.
+    """
+    while exits:
+        plain: list[t.Any] = []
+        while exits and not hasattr(exits[-1], "__anext__"):
+            plain.insert(0, exits.pop())
+        try:
+            await (hop(unwind, plain, error) if plain else _leave_async(exits.pop(), error))
+        except BaseException as raised:
+            error = raised
+    if error is not None:
+        raise error
+
+
+_ONCE = "A provider has to yield once."
+
+
+async def _leave_async(generator: t.Any, error: BaseException | None) -> None:
+    try:
+        await (generator.__anext__() if error is None else generator.athrow(error))
+    except StopAsyncIteration:
+        if error is not None:
+            raise error from None
+        return
+    raise RuntimeError(_ONCE)
+
+
+async def hop(function: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+    """Call a plain function from a coroutine: under ASGI in a worker thread.
+
+    :param function: the function.
+    :param args: its arguments.
+    """
+    if type(get_current(None)) is RequestContext:
+        return function(*args)  # a WSGI server's thread, whose loop no other request waits for
+    return await in_thread(function, *args)
