@@ -16,10 +16,9 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, WebsocketMismatch
 
-from .concurrency import TURN
+from .concurrency import TURN, ended
 from .globals import current_request_context
 from .http.headers import ResponseHeaders
-from .lazy import lazy
 from .wrappers import Request
 
 if t.TYPE_CHECKING:
@@ -135,6 +134,8 @@ class WebSocket(Request):
     _told = False
     # Looks whether the client has left, or cancels a handler that does not notice that it has.
     _timer: asyncio.TimerHandle | None = None
+    # Answers the handshake.
+    _opening: asyncio.Task[None] | None = None
 
     @property
     def requested_subprotocols(self) -> list[str]:
@@ -164,19 +165,32 @@ class WebSocket(Request):
                 f"The subprotocol {subprotocol!r} is not one that the client offers:"
                 f" {self.requested_subprotocols!r}."
             )
-        async with self._opening:
-            await self._accept(ResponseHeaders(headers or ()), subprotocol)
+        await self._open(ResponseHeaders(headers or ()), subprotocol)
 
-    @lazy
-    def _opening(self) -> asyncio.Lock:
-        # Two tasks may both begin by sending; the second has to wait until the first is through.
+    async def _open(self, headers: Headers, subprotocol: str | None) -> None:
+        """Accept the handshake, in a task of its own.
+
+        A handler that gives up waiting (``asyncio.timeout`` around its first ``receive``) would leave it half
+        done, and the server would refuse the next try. Two tasks that both begin by sending wait for one.
+        """
         import asyncio
 
-        return asyncio.Lock()
+        if self._opening is None:
+            self._opening = self._context.loop.create_task(self._accept(headers, subprotocol))
+            self._opening.add_done_callback(self._opened)
+        await asyncio.shield(self._opening)
+
+    async def _handshake_ends(self) -> None:
+        """Wait for a handshake that the handler has not waited for."""
+        if self._opening is not None:
+            await ended(self._opening, cancel=False)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening = None
+        if not task.cancelled():
+            task.exception()  # which nothing asks for where the handler has given up
 
     async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
-        if self.accepted:
-            return
         context = self._context
         for cookie in await context.save_session():
             headers.add("Set-Cookie", cookie)
@@ -191,9 +205,7 @@ class WebSocket(Request):
         if self.accepted:
             return
         if self.close_code is None:
-            async with self._opening:
-                await self._accept(Headers(), None)
-            self.__dict__.pop("_opening", None)
+            await self._open(Headers(), None)
 
     # ---- messages ---------------------------------------------------------------------------
 

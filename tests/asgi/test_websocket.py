@@ -258,3 +258,57 @@ def test_a_client_that_leaves_while_the_handler_ends_does_not_disturb_the_teardo
     run(app.asgi_app(scope, receive, send))
     assert log == ["websocket.accept", "websocket.send", "torn down: None"]
     assert caplog.text == ""
+
+
+# -- a handshake that the handler does not wait for -----------------------------------------
+
+
+async def talk_slowly(app: kolben.Flask, *texts: str) -> list[str]:
+    """What the handler sends, to a server that takes a while to accept; the texts are there at once."""
+    messages: list[dict[str, Any]] = [{"type": "websocket.connect"}]
+    messages += [{"type": "websocket.receive", "text": text} for text in texts]
+    sent: list[str] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0) if messages else await asyncio.Event().wait()  # type: ignore[return-value]
+
+    async def send(message: Any) -> None:
+        kind = message["type"].partition(".")[2]
+        if kind == "accept":
+            await asyncio.sleep(0.05)
+        sent.append(message.get("text") or kind)
+
+    await app.asgi_app({"type": "websocket", "path": "/ws", "headers": []}, receive, send)
+    return sent
+
+
+def test_a_wait_that_is_given_up_does_not_break_the_handshake_off(app: kolben.Flask) -> None:
+    @app.websocket("/ws")
+    async def handler() -> None:
+        for _ in range(3):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await websocket.send(str(await websocket.receive()))
+        await websocket.send(str(await websocket.receive()))
+
+    assert run(talk_slowly(app, "one", "two", "three")) == ["accept", "one", "two", "close"]
+
+
+def test_a_handler_that_ends_meanwhile_waits_for_its_handshake(app: kolben.Flask) -> None:
+    @app.websocket("/ws")
+    async def handler() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await websocket.accept()
+
+    assert run(talk_slowly(app)) == ["accept", "close"]
+
+
+def test_a_handshake_that_fails_may_be_tried_again(app: kolben.Flask) -> None:
+    @app.websocket("/ws")
+    async def handler() -> None:
+        with pytest.raises(UnicodeEncodeError):
+            await websocket.accept({"X-Name": "\u4e00"})
+        await websocket.accept()
+
+    assert run(talk_slowly(app)) == ["accept", "close"]

@@ -152,6 +152,18 @@ async def collect(how):
     await websocket.send_json(got)
 
 
+@app.websocket("/early")
+async def early():
+    got = []
+    while "end" not in got:
+        try:
+            async with asyncio.timeout(len(got) / 1000):
+                got.append(await websocket.receive())
+        except TimeoutError:
+            got += [""] * (not got)
+    await websocket.send_json(got[1:])
+
+
 @app.websocket("/kept")
 async def kept():
     await websocket.accept()
@@ -430,6 +442,21 @@ def test_a_wait_that_is_given_up_takes_no_message(server, how):
                 await asyncio.sleep(n % 7 / 1000)
             await ws.send("end")
             assert json.loads(await ws.recv()) == [*map(str, range(300)), "end"]
+
+    run(test())
+
+
+def test_a_handshake_is_not_given_up_with_the_first_wait(server):
+    async def one(count):
+        async with server.connect("/early") as ws:
+            sent = [*map(str, range(count)), "end"]
+            for text in sent:
+                await ws.send(text)
+            assert json.loads(await ws.recv()) == sent
+
+    async def test():
+        for _ in range(10):
+            await asyncio.gather(*[one(count) for count in range(20)])
 
     run(test())
 

@@ -101,7 +101,10 @@ async def serve_websocket(app: Flask, scope: Scope, receive: Receive, send: Send
 async def _converse(app: Flask, context: WebSocketContext) -> None:
     websocket = context.websocket
     try:
-        result = await _handle(app, context)
+        try:
+            result = await _handle(app, context)
+        finally:
+            await websocket._handshake_ends()
     except WebSocketDisconnect:
         pass
     except InvalidMessage as error:
