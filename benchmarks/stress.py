@@ -1,15 +1,18 @@
-"""`kolben serve` under mixed load, with reloads and killed workers in between.
+"""`kolben serve` under mixed load, with reloads and killed workers in between, and SIGTERM at the end.
 
-    python benchmarks/stress.py [--seconds 60] [--interface wsgi] [--interface asgi] [--leak BYTES]
+    python benchmarks/stress.py [--seconds 15] [--interface wsgi|asgi|uvicorn] [--leak BYTES]
 
-Good, bad, slow and cut-off requests, uploads, streams and WebSockets, all at once. For half of the time
+Good, bad, slow and cut-off requests, HTTP/1.0, uploads, streams and WebSockets, clients that leave in the middle of
+what never ends, and handlers that give up waiting for a message, all at once. For half of the time
 the code is loaded anew every few seconds and now and then a worker is killed. Then the same load goes on
-undisturbed: for a tenth of the time and 11 seconds the last workers become warm, and for the rest their
-memory and descriptors are watched. In all that is the given time, at most 600 seconds, and less than
-half a minute, for each interface.
+undisturbed: for a tenth of the time and 6 seconds the last workers become warm, and for the rest their
+memory and descriptors are watched. In all that is the given time, at most 600 seconds, and some 20
+seconds more, for each interface: less than 90 seconds for WSGI and ASGI as it is called above. At last SIGTERM comes
+while all clients are at work and streams, slow views and WebSockets are open.
 
 Fails when an answer is wrong, when a request is lost that no killed worker had at hand, when the server
-logs something that it has no reason to, or when memory or descriptors grow.
+logs something that it has no reason to, when memory or descriptors grow, when a `finally` block has not run though its
+client has left, or when a worker does not end in order: first what runs, then the pool, then `after_serving`.
 
 Memory is read while the load pauses and nothing is under way, five times, and what is judged is how much
 of it is added for each action of a client:
@@ -45,7 +48,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
 
 HERE = Path(__file__).resolve().parent
 
@@ -59,10 +65,13 @@ READINGS = 5
 #: How long the server has, when the load pauses, to notice which clients have gone, in seconds.
 SETTLE = 1.0
 
+#: How long requests in flight have when a worker leaves, in seconds.
+GRACE = 4
+
 #: What the server may log: of killed workers, of those that were killed while they loaded the new code,
 #: and of requests that take longer than a leaving worker waits.
 EXPECTED = re.compile(
-    "INFO|ended with status -9|A worker ended before|new code was not taken over|middle of a request"
+    "^END|INFO|ended with status -9|A worker ended before|new code was not taken over|middle of a request"
 )
 
 MAX_MORE_DESCRIPTORS = 2
@@ -94,6 +103,8 @@ class Reading(NamedTuple):
     bytes: int
     private: int
     descriptors: int
+    #: `finally` blocks that have not run, though no client is there any more.
+    left: int
 
 
 #: The readings of each worker, in their order.
@@ -306,23 +317,67 @@ async def cut_off(c: Connection) -> None:
     c.close()
 
 
+async def old(c: Connection) -> None:
+    c.close()
+    writer = await c.open()
+    number = random.randrange(10**6)
+    writer.write(f"GET /text/{number} HTTP/1.0\r\n\r\n".encode())
+    answer = await c.reader.read()
+    c.close()
+    if not answer:
+        raise Lost("nothing")
+    expect(answer.split(b" ")[1] == b"200" and answer.endswith(b"number %d" % number), answer[:99])
+
+
+async def leaving(c: Connection, *paths: str) -> None:
+    c.close()
+    writer = await c.open()
+    path = random.choice(paths or ("/endless",))
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+    if path != "/long" and not await c.reader.read(random.randrange(1, 5000)):
+        raise Lost("nothing")
+    await asyncio.sleep(random.random() / 10)
+    if random.random() < 0.5:
+        writer.transport.abort()
+    c.close()
+
+
+async def leaving_async(c: Connection) -> None:
+    await leaving(c, "/endless", "/endless-async", "/long")
+
+
+async def leaving_socket(c: Connection) -> None:
+    async with websocket(c, "/ticks") as ws:
+        expect(await ws.recv() == "tick" * 100, "tick")
+        await asyncio.sleep(random.random() / 20)
+        if random.random() < 0.5:
+            ws.transport.abort()
+
+
+async def giving_up(c: Connection) -> None:
+    async with websocket(c, "/collect") as ws:
+        sent = [str(number) for number in range(random.randrange(5, 30))] + ["end"]
+        for text in sent:
+            await ws.send(text)
+            await asyncio.sleep(random.random() / 100)
+        expect(await ws.recv() == " ".join(sent), "collected")
+
+
 async def awaiting(c: Connection) -> None:
     status, _, body = await c.ask("GET", "/await")
     expect((status, body) == (200, b"waited"), status, body)
 
 
-async def socket(c: Connection) -> None:
+@contextlib.asynccontextmanager
+async def websocket(c: Connection, path: str) -> AsyncIterator[ClientConnection]:
     from websockets.asyncio.client import connect
     from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
     try:
-        async with connect(f"ws://127.0.0.1:{c.port}/socket", open_timeout=20) as ws:
-            for number in range(random.randrange(50)):
-                message = f"{number} " * random.randrange(1, 2000)
-                await ws.send(message)
-                expect(await ws.recv() == message, "echo")
-            if random.random() < 0.2:
-                ws.transport.abort()
+        async with connect(
+            f"ws://127.0.0.1:{c.port}{path}", open_timeout=20, proxy=None, compression=None
+        ) as ws:
+            yield ws
     except ConnectionClosed as closed:
         # 1012: the worker leaves, and says so.
         if closed.rcvd is None or closed.rcvd.code != 1012:
@@ -331,11 +386,24 @@ async def socket(c: Connection) -> None:
         raise Lost(repr(error)) from error
 
 
+async def socket(c: Connection) -> None:
+    async with websocket(c, "/socket") as ws:
+        for number in range(random.randrange(50)):
+            message = f"{number} " * random.randrange(1, 2000)
+            await ws.send(message)
+            expect(await ws.recv() == message, "echo")
+        if random.random() < 0.2:
+            ws.transport.abort()
+
+
 Client = Callable[[Connection], Awaitable[None]]
 PLAIN: dict[Client, int] = {
     good: 6, session: 2, stream: 2, waiting: 2, upload: 1, failing: 1, bad: 1, slow: 2, cut_off: 2,
+    old: 2, leaving: 2,
 }  # fmt: skip
-AWAITING: dict[Client, int] = {awaiting: 2, socket: 4}
+AWAITING: dict[Client, int] = {
+    awaiting: 2, socket: 3, leaving_async: 3, leaving_socket: 1, giving_up: 2,
+}  # fmt: skip
 
 
 # --- The load -----------------------------------------------------------------------------------
@@ -351,6 +419,8 @@ class Load:
         self.lost: list[tuple[float, str]] = []
         self.again: list[float] = []
         self.stopped = False
+        #: When the server was told to end.
+        self.ends_at = float("inf")
         self.going = asyncio.Event()
         self.going.set()
         self.busy = 0
@@ -384,6 +454,8 @@ class Load:
                 self.again.append(time.monotonic())
                 connection.close()
             except (Lost, OSError) as error:
+                if time.monotonic() >= self.ends_at and isinstance(error, ConnectionRefusedError):
+                    return
                 self.lost.append((time.monotonic(), f"{client.__name__}: {error!r}"))
                 connection.close()
             except TimeoutError:
@@ -447,13 +519,14 @@ class Disturbance:
 
 
 async def stress(interface: str, seconds: float, leak: int = 0) -> bool:
+    how = ["--server", "uvicorn"] if interface == "uvicorn" else ["--interface", interface]
     server = subprocess.Popen(  # noqa: ASYNC220 (before there is anything to wait for)
         [sys.executable, "-m", "kolben", "serve", str(HERE / "stress_app.py"), "--port", "0",
-         "--workers", "2", "--interface", interface],
+         "--workers", "2", "--grace", str(GRACE), *how],
         stderr=subprocess.PIPE, text=True,
         env={
             **os.environ,
-            "STRESS_ASYNC": "1" if interface == "asgi" else "",
+            "STRESS_ASYNC": "" if interface == "wsgi" else "1",
             "STRESS_LEAK": str(leak),
         },
     )  # fmt: skip
@@ -465,16 +538,66 @@ async def stress(interface: str, seconds: float, leak: int = 0) -> bool:
         else:
             sys.exit("kolben serve has not started")
         log = asyncio.create_task(asyncio.to_thread(server.stderr.read))
-        result = await measure(interface, int(match[1]), server.pid, seconds)
-        server.terminate()
-        status = await asyncio.to_thread(server.wait, 30)
-        print(f"  exit status {status}")
-        unexpected = [line for line in (await log).splitlines() if not EXPECTED.search(line)]
+        port = int(match[1])
+        result = await measure(interface, port, server.pid, seconds)
+        result &= await end(interface, port, server)
+        lines = (await log).splitlines()
+        result &= report_ends(lines)
+        unexpected = [line for line in lines if not EXPECTED.search(line)]
         print(*(f"  log: {line}" for line in unexpected[:20]), sep="\n")
-        return result and status == 0 and not unexpected
+        return result and not unexpected
     finally:
         server.kill()
         server.wait()
+
+
+async def end(interface: str, port: int, server: subprocess.Popen[str]) -> bool:
+    """End the server by SIGTERM with all clients at work, and open what has no end."""
+    load = Load(port)
+    running = asyncio.create_task(load.run(clients_for(interface)))
+    await asyncio.sleep(1)
+    held = [await hold(port, path) for path in ("/endless", "/endless", "/wait")]
+    if interface != "wsgi":
+        held += [await hold(port, path) for path in ("/long", "/endless-async")]
+    await asyncio.sleep(0.2)
+    began = load.ends_at = time.monotonic()
+    server.terminate()
+    status = await asyncio.to_thread(server.wait, 30)
+    took = time.monotonic() - began
+    load.stopped = True
+    await running
+    for writer in held:
+        writer.close()
+    # What waits to be accepted when the last worker leaves is reset: nothing has taken it.
+    lost = [what for when, what in load.lost if when < began]
+    print(f"  SIGTERM: {load.done.total()} done around it, exit status {status} after {took:.1f} s")
+    print(f"    wrong answers: {len(load.wrong)} {load.wrong[:5]}")
+    print(
+        f"    lost before {len(lost)} {lost[:5]}, not taken after it {len(load.lost) - len(lost)}"
+    )
+    return status == 0 and not load.wrong and not lost and took < GRACE + 5
+
+
+async def hold(port: int, path: str) -> asyncio.StreamWriter:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+    return writer
+
+
+def report_ends(lines: list[str]) -> bool:
+    """Each worker that ended by itself has closed the pool, then stopped, with nothing left."""
+    ends: dict[str, list[str]] = {}
+    for line in lines:
+        if line.startswith("END "):
+            _, pid, what = line.split(" ", 2)
+            ends.setdefault(pid, []).append(what)
+    wrong = [each for each in ends.values() if each != ["pool closed", "after_serving, 0 left"]]
+    print(f"  workers that have ended: {len(ends)}, not in order: {len(wrong)} {wrong[:3]}")
+    return len(ends) >= 2 and not wrong
+
+
+def clients_for(interface: str) -> dict[Client, int]:
+    return PLAIN | ({} if interface == "wsgi" else AWAITING)
 
 
 async def in_use(port: int, pids: list[int]) -> dict[int, dict[str, int]]:
@@ -504,8 +627,9 @@ async def read_memory(load: Load, pid: int, readings: Readings) -> None:
         for worker in workers:
             objects, in_bytes = answers[worker]["objects"], answers[worker]["bytes"]
             reading = Reading(
-                load.done.total(), objects, in_bytes, memory(worker), descriptors(worker)
-            )
+                load.done.total(), objects, in_bytes, memory(worker), descriptors(worker),
+                answers[worker]["left"],
+            )  # fmt: skip
             readings.setdefault(worker, []).append(reading)
 
 
@@ -526,13 +650,12 @@ def growth(readings: Readings, figure: str) -> float:
 
 async def measure(interface: str, port: int, pid: int, seconds: float) -> bool:
     load = Load(port)
-    clients = PLAIN | (AWAITING if interface == "asgi" else {})
-    running = asyncio.create_task(load.run(clients))
+    running = asyncio.create_task(load.run(clients_for(interface)))
     main_before = resident(pid), descriptors(pid)
     disturbance = Disturbance(pid)
     await disturbance.run(seconds * 0.5)
     # Old workers have gone after this, and the new ones have seen every kind of request.
-    await asyncio.sleep(seconds * 0.1 + 11)
+    await asyncio.sleep(seconds * 0.1 + GRACE + 2)
     readings: Readings = {}
     await read_memory(load, pid, readings)
     for _ in range(READINGS - 1):
@@ -576,6 +699,10 @@ def report_workers(readings: Readings) -> bool:
             f" {first.descriptors} -> {last.descriptors} descriptors"
         )
         fine &= last.descriptors - first.descriptors <= MAX_MORE_DESCRIPTORS
+        left = [reading.left for reading in each]
+        if any(left):
+            print(f"  'finally' blocks that have not run: {left}")
+            fine = False
     print(f"  added for each of the {actions} actions in the quiet part:")
     for figure, limit in LIMITS.items():
         slope = growth(readings, figure)
@@ -596,8 +723,8 @@ def report_main(pid: int, before: tuple[int, int]) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=60, help="for each interface")
-    parser.add_argument("--interface", action="append", choices=("wsgi", "asgi"))
+    parser.add_argument("--seconds", type=float, default=15, help="for each interface")
+    parser.add_argument("--interface", action="append", choices=("wsgi", "asgi", "uvicorn"))
     parser.add_argument(
         "--leak", type=int, default=0, metavar="BYTES", help="keep so much for each request"
     )

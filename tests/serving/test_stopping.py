@@ -276,6 +276,9 @@ def test_what_runs_is_cleaned_up_before_the_server_ends(
     assert server.said == [*first, *ENDS], server.lines
     if name.startswith("kolben"):
         assert server.process.returncode == 0
+        assert not any("Traceback" in line or "ERROR" in line for line in server.lines), (
+            server.lines
+        )
 
 
 @pytest.mark.parametrize("name", [*CANCELS, "granian-asgi"])

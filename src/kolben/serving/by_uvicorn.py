@@ -15,7 +15,7 @@ import typing as t
 from functools import partial
 from importlib.util import find_spec
 
-from .gateways import asgi_gateway
+from .gateways import asgi_gateway, is_news
 from .supervisor import worker_context
 from .worker import prepare
 
@@ -26,7 +26,6 @@ if t.TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from pathlib import Path
 
-    from .leaving import Link
     from .worker import Serving, Target
 
 #: For how long a connection may stay unused, in seconds; as Granian's. With uvicorn's own 5 seconds, proxies
@@ -92,7 +91,7 @@ def run_worker(target: Target, serving: Serving, control: Connection) -> None:
     config.ssl = _tls_context(serving.tls_cert, serving.tls_key)
     server = uvicorn.Server(config)
     link.stop_accepting = partial(_stop_accepting, server)
-    logging.getLogger("uvicorn.error").addFilter(partial(_is_news, link))
+    logging.getLogger("uvicorn.error").addFilter(partial(is_news, link))
     # Once it has ended by them, uvicorn sends itself the signals again that it was sent.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -120,10 +119,3 @@ def _stop_accepting(server: t.Any) -> None:
     for each in getattr(server, "servers", ()):
         loop: asyncio.AbstractEventLoop = each.get_loop()
         loop.call_soon_threadsafe(each.close)
-
-
-def _is_news(link: Link, record: logging.LogRecord) -> bool:
-    """Tell whether a record of uvicorn's is to be logged: not that what we have cancelled came to no end."""
-    return not (
-        link.leaving and record.getMessage().startswith(("Exception in ASGI", "ASGI callable"))
-    )

@@ -49,6 +49,7 @@ def wsgi_gateway(app: t.Any, link: Link) -> Callable[..., t.Any]:
         link.ending = True
 
     link.on_cut = cancel_coroutines
+    _quieten_granian(link)
     # The first thing that is done when the process ends as it should: it needs no help then.
     Finalize(None, note_the_end, exitpriority=1000)
     link.say_ready()
@@ -186,6 +187,7 @@ def asgi_gateway(
     link.on_leave = lifespan.close_what_has_no_end
     link.on_cut = lifespan.cancel_requests
     link.on_end = lifespan.end_by_force
+    _quieten_granian(link)
 
     def gateway(scope: t.Any, receive: t.Any, send: t.Any) -> t.Any:
         kind = scope["type"]
@@ -198,6 +200,27 @@ def asgi_gateway(
         return app(scope, receive, send)
 
     return gateway
+
+
+#: What servers log of requests that were cancelled: Granian an error with its traceback, uvicorn these.
+_OF_CANCELLED = "Exception in ASGI", "ASGI callable"
+
+
+def is_news(link: Link, record: logging.LogRecord) -> bool:
+    """Tell whether a record of the server's is to be logged: not that what we have cancelled came to no end.
+
+    :param link: says whether the worker leaves.
+    :param record: the record.
+    """
+    if not link.leaving:
+        return True
+    text = record.getMessage()
+    return not (text.startswith(_OF_CANCELLED) or text.rstrip().endswith("CancelledError:"))
+
+
+def _quieten_granian(link: Link) -> None:
+    for handler in logging.getLogger("_granian").handlers:
+        handler.addFilter(partial(is_news, link))
 
 
 class _Lifespan:
