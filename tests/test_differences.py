@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import pytest
 from werkzeug.test import EnvironBuilder, create_environ, run_wsgi_app
+from werkzeug.wsgi import ClosingIterator
 
 import kolben
 from kolben.globals import _cv_app, _cv_request
@@ -207,3 +208,28 @@ def test_a_patch_of_the_class_counts_for_new_applications(
     monkeypatch.setattr(kolben.Flask, "dispatch_request", lambda self: "patched")
     assert b"".join(app(environ.copy(), lambda *args: None)) == b"view"  # type: ignore[arg-type, return-value]
     assert b"".join(fresh(environ.copy(), lambda *args: None)) == b"patched"  # type: ignore[arg-type, return-value]
+
+
+def test_an_agent_around_the_entrance_is_given_the_body_that_flask_gives(
+    app: kolben.Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New Relic reports how a body is closed by the name of its class."""
+    inner, bodies = kolben.Flask.wsgi_app, []
+
+    def wrapped(self: Any, environ: Any, start_response: Any) -> Any:
+        bodies.append(inner(self, environ, start_response))
+        return bodies[-1]
+
+    app.add_url_rule("/", "text", lambda: "text")
+    app.add_url_rule("/json", "json", lambda: {"a": 1})
+    for path in ("/", "/json", "/none"):
+        app.test_client().get(path)
+    monkeypatch.setattr(kolben.Flask, "wsgi_app", wrapped)
+    for path in ("/", "/json", "/none"):
+        app.test_client().get(path)
+    assert [type(body) for body in bodies] == [ClosingIterator] * 3
+    monkeypatch.undo()
+    assert app.test_client().get("/").text == "text"
+    assert len(bodies) == 3
+    assert app.engine_plan.short_way
+    assert kolben.Response.has_short_ways

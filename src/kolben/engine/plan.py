@@ -127,7 +127,7 @@ class Plan:
         limits = app.config.get("CANCEL_ON_DISCONNECT", False), app.config.get("RESPONSE_TIMEOUT")
         self.limits = None if limits == (False, None) else limits
         mark = tables.mark
-        Response.has_short_ways = not _members[Response].are_patched()
+        Response.has_short_ways = _may_shorten_responses()
         (
             self.short_way,
             self.entered_by,
@@ -168,10 +168,7 @@ class Plan:
             self.handles_errors_itself,
             self.opens_session_late,
         )
-        if (
-            known != self._find_out(app)
-            or Response.has_short_ways is _members[Response].are_patched()
-        ):
+        if known != self._find_out(app) or Response.has_short_ways != _may_shorten_responses():
             self.look_again()
         else:
             self._note(mark)
@@ -281,8 +278,9 @@ DECIDES = frozenset(
     )
 )
 
-# The steps as they are in `Flask` when it is defined, by their names.
+# The steps as they are in `Flask` when it is defined, by their names; and that class.
 _ours: dict[str, t.Any] = {}
+_application_class: t.Any = None
 
 
 class Members:
@@ -330,10 +328,23 @@ def know_ours(application_class: type[Flask]) -> None:
 
     :param application_class: ``Flask``, before anything can have patched it.
     """
+    global _application_class
+    _application_class = application_class
     for name in (*STEPS, *ERROR_STEPS, *ENTRANCE):
         _ours[name] = getattr(application_class, name)
     for kind in (Request, Response, SecureCookieSessionInterface):
         _members[kind] = Members(kind)
+
+
+def _has_own_entrance() -> bool:
+    """Tell whether an agent has wrapped ``wsgi_app`` on the class: it reports the body that it is given,
+    and how that is closed, by the names of Werkzeug's classes.
+    """
+    return any(getattr(_application_class, name) is not _ours[name] for name in ENTRANCE)
+
+
+def _may_shorten_responses() -> bool:
+    return not (_has_own_entrance() or _members[Response].are_patched())
 
 
 def takes_short_way(app: Flask) -> bool:
@@ -343,6 +354,7 @@ def takes_short_way(app: Flask) -> bool:
     """
     return (
         not app.subdomain_matching
+        and not _has_own_entrance()
         and overrides_none(app, STEPS)
         and not any(members.are_patched() for members in _members.values())
         and all(type(getattr(app, name)) is table for name, table in TABLES.items())
