@@ -6,14 +6,16 @@ import json
 import subprocess
 import sys
 import types
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import kolben
 from kolben import Flask
+from kolben.api import API, Meta, Problem, Struct
 from kolben.checking import check
 
 KEY = "a6f1c0d8e2b94735a1c2d3e4f5061728"
@@ -99,6 +101,102 @@ def test_flask_itself_beside_it_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     assert ids(sound()) == ["real-flask"]
     monkeypatch.setitem(sys.modules, "flask", kolben)
     assert ids(sound()) == []
+
+
+FAKE_FLASK = "class Flask: ...\nrequest = None\n"
+
+
+def test_flask_that_an_extension_loads_under_other_servers_is_found(tmp_path: Path) -> None:
+    """In the command's own process Kolben stands in Flask's place, and hides it."""
+    (tmp_path / "flask.py").write_text(FAKE_FLASK)
+    (tmp_path / "extension.py").write_text("import flask\n")
+    program = "import kolben\n{}app = kolben.Flask(__name__)\n"
+    for name, more in {
+        "mixed": "import extension\n",
+        "installed": "kolben.install_as_flask()\nimport extension\n",
+        "alone": "",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(program.format(more))
+    # All by Flask's name: that is for kolben serve, and mixes nothing.
+    (tmp_path / "named.py").write_text("from flask import Flask\napp = Flask(__name__)\n")
+    for name in ("mixed", "installed", "alone", "named"):
+        done = command(tmp_path, f"{name}:app", "--json")
+        found = {one["id"]: one for one in json.loads(done.stdout)["findings"]}
+        assert ("real-flask" in found) == (name == "mixed"), (name, done.stderr)
+        if name == "mixed":
+            assert found["real-flask"]["what"].startswith("extension imports Flask itself")
+
+
+def test_an_extension_that_cannot_be_imported_is_named_with_what_to_use(tmp_path: Path) -> None:
+    (tmp_path / "flask_script.py").write_text("import flask._compat\n")
+    (tmp_path / "program.py").write_text("import kolben, flask_script\napp = kolben.Flask('x')\n")
+    done = command(tmp_path, "program:app")
+    assert done.returncode == 2
+    assert "flask_script does not work" in done.stderr
+    assert "@app.cli.command()" in done.stderr
+
+
+class Naive(Struct):
+    at: datetime
+    maybe: list[datetime | None]
+
+
+class Aware(Struct):
+    at: Annotated[datetime, Meta(tz=True)]
+
+
+class Gone(Problem, status=410, title="Gone"): ...
+
+
+def lints(view: Any, **options: Any) -> list[str]:
+    app = API("api", **options)
+    app.config.from_mapping(kolben.secure_defaults, SECRET_KEY=KEY, TRUSTED_HOSTS=["example.com"])
+    app.post("/<int:number>", **options)(view)
+    return [f"{one.id} {one.what.partition('(): ')[2]}" for one in check(app, proxy_count=0)]
+
+
+def test_typed_views_with_times_without_zones_are_found() -> None:
+    def naive(number: int, body: Naive) -> Naive:
+        return body
+
+    def aware(number: int, body: Aware) -> Aware:
+        return body
+
+    assert lints(naive) == [
+        "api-naive-datetime Naive.at may be without a time zone",
+        "api-naive-datetime Naive.maybe may be without a time zone",
+    ]
+    assert lints(aware) == []
+
+
+def test_typed_views_whose_result_is_not_annotated_are_found() -> None:
+    def untyped(number: int):  # type: ignore[no-untyped-def]
+        return number
+
+    def typed(number: int) -> int:
+        return number
+
+    assert lints(untyped) == ["api-untyped-result what it returns is not annotated"]
+    assert lints(typed) == []
+
+
+def test_typed_views_with_errors_that_are_not_documented_are_found() -> None:
+    def silent(number: int) -> int:
+        if number > 5:
+            raise Gone
+        if number > 4:
+            raise Gone(detail="It is gone.")
+        if number == 3:
+            kolben.abort(409)
+        kolben.abort(404)
+
+    assert lints(silent) == [
+        "api-undocumented-error Gone is not in the document",
+        "api-undocumented-error abort(409) is not in the document",
+    ]
+    assert lints(silent, raises=[Gone]) == [
+        "api-undocumented-error abort(409) is not in the document"
+    ]
 
 
 def test_extensions_that_do_not_work_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

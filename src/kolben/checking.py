@@ -5,11 +5,15 @@ Each finding says what is missing, why that matters, and the setting that mends 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
+import subprocess
 import sys
+import traceback
 import typing as t
+from importlib.machinery import PathFinder
 
 import click
 
@@ -48,12 +52,47 @@ _GUESSED = frozenset(
 #: Bytes from which on a key is too long to be tried out.
 _KEY_LENGTH = 16
 
-#: Extensions that do not work, each with the reason and what to use.
+#: Extensions that do not work, on Flask 3.1 as little as here, each with the reason and what to use. All but
+#: flask_sockets cannot even be imported.
 BROKEN_EXTENSIONS = {
-    "flask_script": ("it needs a Flask older than 2", "commands: @app.cli.command()"),
-    "flask_sockets": ("it needs a gevent server of its own", "WebSockets: @app.websocket()"),
-    "flask_uploads": ("it needs a Werkzeug older than 1", "flask-reuploaded"),
+    "flask_cache": ("it imports what Werkzeug has not had since 1.0", "flask-caching"),
+    "flask_jwt": ("it imports what Python has not had since 3.10", "flask-jwt-extended"),
+    "flask_mongoengine": ("it imports Flask's JSONEncoder, gone since 2.3", "mongoengine itself"),
+    "flask_oauth": ("it is for Python 2", "authlib"),
+    "flask_restplus": ("it imports what Werkzeug has not had since 1.0", "flask-restx"),
+    "flask_script": ("it imports what Flask has not had since 2.0", "commands: @app.cli.command()"),
+    "flask_sockets": ("no route of its matches since Werkzeug 2.0", "@app.websocket()"),
+    "flask_triangle": ("it imports what Jinja has not had since 3.1", "Jinja's own {% raw %}"),
+    "flask_uploads": ("it imports what Werkzeug has not had since 1.0", "flask-reuploaded"),
 }
+
+#: What a process without us in Flask's place finds out: who imports Flask itself beside our application.
+_BESIDE = """
+import json, sys
+
+class Watch:
+    importer = None
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name == "flask" and cls.importer is None:
+            frame = sys._getframe(1)
+            while frame and frame.f_globals.get("__name__", "").startswith("importlib"):
+                frame = frame.f_back
+            cls.importer = frame.f_globals.get("__name__") if frame else "?"
+        return None
+
+sys.meta_path.insert(0, Watch)
+from kolben.cli import ScriptInfo
+try:
+    ScriptInfo(json.loads(sys.argv[1])).load_app()
+except BaseException:
+    Watch.importer = None
+flask = sys.modules.get("flask")
+is_beside = flask is not None and flask is not sys.modules["kolben"]
+print()
+print(json.dumps(Watch.importer if is_beside else None))
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +151,10 @@ def _typed_views(app: Flask) -> _Found:
                 "the view cannot be served, and the API has no document",
                 "Mend the signature, or import what it names.",
             )  # fmt: skip
+        else:
+            from .api.lint import findings
+
+            yield from findings(published.operations)
 
 
 def _modes(app: Flask) -> _Found:
@@ -228,6 +271,31 @@ def _other_flask() -> _Found:
         )  # fmt: skip
 
 
+def beside(path: str | None) -> Finding | None:
+    """Find out, in a process of its own, whether Flask itself is loaded beside the application.
+
+    Where the command has put us in Flask's place, nothing can be; other servers do not do that.
+
+    :param path: the application, as ``--app`` takes it.
+    """
+    if PathFinder.find_spec("flask") is None:
+        return None
+    command = [sys.executable, "-c", _BESIDE, json.dumps(path)]
+    with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+        importer = json.loads(done.stdout.rpartition("\n\n")[2] or "null")
+        if importer is not None:
+            return Finding(
+                "real-flask",
+                "warning",
+                f"{importer} imports Flask itself beside Kolben",
+                "its request, session and current_app know nothing of this application, except under"
+                " kolben serve and kolben exec, which put Kolben in Flask's place",
+                "kolben.install_as_flask() before anything imports flask.",
+            )
+    return None
+
+
 def _routes(app: Flask) -> _Found:
     seen: dict[t.Any, t.Any] = {}
     for rule in app.url_map.iter_rules():
@@ -242,10 +310,20 @@ def _routes(app: Flask) -> _Found:
                 )  # fmt: skip
 
 
-def _extensions() -> _Found:
+def _extensions(loaded: t.Container[str] = sys.modules) -> _Found:
     for name, (why, instead) in BROKEN_EXTENSIONS.items():
-        if name in sys.modules:
+        if name in loaded:
             yield ("extension", "error", f"{name} does not work", why, f"Use {instead}.")
+
+
+def _modules_in(error: BaseException | None) -> set[str]:
+    """The outermost packages in which an error, or what it follows from, was raised."""
+    found: set[str] = set()
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            found.add(str(frame.f_globals.get("__name__")).partition(".")[0])
+        error = error.__cause__ or error.__context__
+    return found
 
 
 @click.command("check", short_help="Find what a deployment misses.")
@@ -281,8 +359,13 @@ def check_command(
         app = load(place)
     except LoadError as error:
         click.echo(f"Error: {error}", err=True)
+        for finding in (Finding(*one) for one in _extensions(_modules_in(error))):
+            click.echo(str(finding), err=True)
         sys.exit(2)
-    findings = [one for one in check(app, interface, proxy_count) if one.id not in ignore]
+    findings = check(app, interface, proxy_count)
+    if place.create_app is None and (found := beside(place.path)) is not None:
+        findings.append(found)
+    findings = [one for one in findings if one.id not in ignore]
     if as_json:
         click.echo(json.dumps({"findings": [dataclasses.asdict(one) for one in findings]}))
     else:

@@ -33,13 +33,18 @@ class Published:
         self._app = app
         self._kept: tuple[t.Any, bytes, str] | None = None
 
+    @property
+    def operations(self) -> list[t.Any]:
+        """The typed views that it shows."""
+        return [one for one in self._owner.operations if one.app is self._app]
+
     def document(self) -> dict[str, t.Any]:
         """Return the document.
 
         :raises TypeError: if an annotation cannot be resolved.
         """
         owner = self._owner
-        operations = [one for one in owner.operations if one.app is self._app]
+        operations = self.operations
         for operation in operations:
             operation.resolve()
         return build(self._about, operations, owner.webhooks, self._app.name)
