@@ -30,6 +30,7 @@ from .http.headers import (
     STATUS,
     ResponseHeaders,
     body_headers,
+    check_cookie_attributes,
     check_headers,
     check_status,
     cookie_attributes,
@@ -699,6 +700,7 @@ class Response(ResponseBase):
                 return
         if ";" in key:
             raise ValueError(f"{key!r} cannot be the name of a cookie: a ';' ends it.")
+        check_cookie_attributes(domain, expires)
         if not value.isprintable():
             # Werkzeug escapes only some of the control characters.
             cookie = dump_cookie(

@@ -5,9 +5,15 @@ Named by the number; docs/security.md lists them.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import tempfile
+import threading
+import tracemalloc
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -16,6 +22,7 @@ from hostile.test_forms import MULTIPART, URLENCODED, part
 from hostile.test_session_cookies import signer
 from hostile.ways import Case, application, by_environ, by_scope
 from kolben import Response
+from kolben.debugging.debugger import Debugger
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,7 +86,8 @@ def test_cve_2026_27205_any_look_at_the_session_varies_on_the_cookie(look: str) 
 @pytest.mark.parametrize(
     "path", ["C:/windows/win.ini", "C:\\windows\\win.ini", "\\\\host\\share", "//host/share", "c:x"]
 )
-def test_cve_2019_14322_and_2024_49766_drives_and_shares(path: str) -> None:
+def test_cve_2019_14322_and_2024_49766_and_2026_34515_drives_and_shares(path: str) -> None:
+    """The last is aiohttp's."""
     assert by_environ(Case(f"/static/{path}")).status in {308, 404}
     assert by_environ(Case(f"/download/{path}")).status in {308, 404}
 
@@ -104,8 +112,8 @@ def test_cve_2023_23934_a_cookie_without_a_name_is_no_other_cookie() -> None:
     assert eval(answer.body) == [("a", ["1"])]
 
 
-def test_cve_2023_25577_and_2023_30798_and_2023_24580_parts_are_counted() -> None:
-    """Also Starlette's and Django's."""
+def test_cve_2023_25577_and_2023_30798_and_2023_24580_and_2026_31958_parts_are_counted() -> None:
+    """Also Starlette's, Django's and Tornado's."""
     assert upload(part("a", b"1") * 1001 + b"--b--\r\n") == 413
     assert upload(part("f", b"", "f") * 1001 + b"--b--\r\n") == 413
 
@@ -115,10 +123,34 @@ def test_cve_2023_46136_a_part_of_line_ends_is_read_in_linear_time() -> None:
         assert upload(part("f", content, "f") + b"--b--\r\n") == 200
 
 
-def test_cve_2024_49767_and_2024_47874_a_field_has_a_limit() -> None:
-    """Of Werkzeug and Quart; Starlette's is the same."""
+def test_cve_2024_49767_and_2024_47874_and_2026_34517_a_field_has_a_limit() -> None:
+    """Of Werkzeug and Quart; Starlette's and aiohttp's are the same."""
     assert upload(part("a", b"x" * 500_001) + b"--b--\r\n") == 413
     assert upload(b"--b\r\nX: " + b"x" * 500_001) == 413
+
+
+def test_cve_2016_10516_the_page_of_an_error_is_escaped() -> None:
+    app = kolben.Flask("program")
+    app.debug = True
+    app.before_request(lambda: {}[kolben.request.args["v"]])
+    script = "<script>alert(1)</script>"
+    case = Case("/", query=f"v={quote(script)}", headers=[("Accept", "text/html")])
+    answer = by_environ(case, Debugger(app, find_app=lambda: app))
+    assert answer.status == 500
+    assert b"alert(1)" in answer.body
+    assert script.encode() not in answer.body
+
+
+def test_cve_2024_34069_the_debugger_obeys_this_machines_pages_only() -> None:
+    debugger = Debugger(kolben.Flask("program"))
+    own = {"HTTP_HOST": "127.0.0.1:5000", "wsgi.url_scheme": "http"}
+    assert debugger.check_host_trust(own)
+    for foreign in (
+        {"HTTP_HOST": "evil.example"},
+        {"HTTP_ORIGIN": "https://evil.example"},
+        {"HTTP_SEC_FETCH_SITE": "cross-site"},
+    ):
+        assert not debugger.check_host_trust({**own, **foreign})
 
 
 # -- Starlette --------------------------------------------------------------------------------
@@ -142,6 +174,38 @@ def test_cve_2025_62727_ranges_without_number_are_read_in_linear_time() -> None:
         assert answer.status in {200, 206, 416}
 
 
+def test_cve_2025_54121_a_long_body_is_written_to_disk_by_another_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The event loop waits for no disk."""
+    writers: list[int] = []
+
+    class Noted(io.BytesIO):
+        def write(self, data: Any) -> int:
+            writers.append(threading.get_ident())
+            return super().write(data)
+
+        def writelines(self, lines: Any) -> None:
+            for line in lines:
+                self.write(line)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", Noted)
+    case = Case("/read/data", method="POST", body=b"x" * 2_000_000, piece=100_000)
+    case.headers = [("Content-Type", "text/plain")]
+    assert by_scope(case, asynchronous=True).status == 200
+    assert writers
+    assert threading.get_ident() not in writers
+
+
+@pytest.mark.parametrize(
+    "host", ["a/admin?", "a/x", "a?x", "a#x", "a\\x", "u@a", "a/../..", "a:80/x"]
+)
+def test_cve_2026_48710_no_host_changes_the_path_of_a_url(host: str) -> None:
+    answer = by_environ(Case("/read/url", headers=[("Host", host)]))
+    assert urlsplit(eval(answer.body)).path == "/read/url"
+    assert eval(by_environ(Case("/read/path", headers=[("Host", host)])).body) == "/read/path"
+
+
 # -- Django -----------------------------------------------------------------------------------
 
 
@@ -162,7 +226,15 @@ def test_cve_2019_3498_a_page_about_a_missing_path_does_not_repeat_it() -> None:
     assert b"visit-evil" not in by_environ(Case("/visit-evil.org")).body
 
 
-def test_cve_2021_28658_a_name_of_an_upload_is_made_safe() -> None:
+def test_cve_2021_28658_and_2026_24486_a_name_of_an_upload_is_made_safe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Django's and python-multipart's: and no file is named by the client, not even a temporary one."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    for name in ("/../written", str(tmp_path / "written"), "../written"):
+        assert upload(part("f", b"x" * 600_000, name) + b"--b--\r\n") == 200
+    assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
     from werkzeug.utils import secure_filename
 
     for name in ("../../etc/passwd", "..\\..\\x", "/abs", "C:\\x", "\x00", "..", "a/../b"):
@@ -221,6 +293,27 @@ def test_cve_2022_31799_a_request_that_cannot_be_begun_is_answered() -> None:
 def test_cve_2012_2374_a_header_has_one_line() -> None:
     with pytest.raises(ValueError, match="newline"):
         Response("x").headers["X"] = "a\r\nb: c"
+
+
+@pytest.mark.parametrize("name", ["domain", "path", "samesite", "expires"])
+def test_cve_2026_35536_an_attribute_of_a_cookie_begins_no_other(name: str) -> None:
+    """And GHSA-wwv5-g3v4-889x. Flask lets `domain` and `expires` do so."""
+    response = Response("x")
+    with contextlib.suppress(ValueError):
+        response.set_cookie("name", "value", **{name: "a; Secure"})  # type: ignore[arg-type]
+    assert not any("; Secure" in cookie for cookie in response.headers.getlist("Set-Cookie"))
+
+
+def test_ghsa_8423_8fgw_73vq_parts_are_counted_before_they_take_memory() -> None:
+    body = part("a", b"") * 100_000
+    upload(body[:1000])
+    tracemalloc.start()
+    try:
+        assert upload(body) == 413
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * len(body)
 
 
 def test_cve_2024_52804_cookies_are_read_in_linear_time() -> None:
@@ -288,10 +381,26 @@ def test_cve_2024_30251_a_form_that_is_cut_ends() -> None:
         assert upload(whole[:end]) in {200, 400}
 
 
-def test_cve_2024_53981_what_stands_before_and_behind_a_form_is_passed_over() -> None:
+def test_cve_2024_53981_and_2026_40347_what_stands_before_and_behind_a_form_is_passed_over() -> (
+    None
+):
     form = part("a", b"1") + b"--b--\r\n"
     assert upload(b"\r\n" * 100_000 + form) in {200, 400, 413}
     assert upload(form + b"\r\n" * 500_000) in {200, 400, 413}
+
+
+def test_cve_2026_42561_and_2026_34516_the_headers_of_a_part_have_a_limit() -> None:
+    """Of python-multipart and aiohttp: many headers, or a long one, before the blank line."""
+    for headers in (
+        b"X: y\r\n" * 200_000,
+        b"X: " + b"y" * 1_000_000,
+        b"X: y\r\n" * 200_000 + b"\r\n",
+    ):
+        assert upload(b"--b\r\n" + headers) == 413
+    whole = (
+        b"--b\r\n" + b"X: y\r\n" * 90_000 + b'Content-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+    )
+    assert upload(whole + b"--b--\r\n") == 413
 
 
 # -- the list ---------------------------------------------------------------------------------

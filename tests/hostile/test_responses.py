@@ -193,12 +193,19 @@ def test_cookies_cannot_carry_further_headers_or_attributes() -> None:
     for key in ["a;b", "a; Domain=evil.org", "a\r\nb", "a\x00", "\x7f"]:
         with pytest.raises(ValueError, match=r"name of a cookie|newline"):
             response.set_cookie(key, "value")
-    for option in ({"domain": "a\r\nb"}, {"domain": "a\x00"}, {"expires": "a\r\nb"}):
-        with pytest.raises((ValueError, UnicodeError)):
-            response.set_cookie("name", "value", **option)
+    for option in (
+        {"domain": "a\r\nb"}, {"domain": "a\x00"}, {"expires": "a\r\nb"}, {"domain": "a.com; HttpOnly"},
+        {"domain": "a.com;x"}, {"expires": "x; Secure"}, {"samesite": "Lax; x"},
+    ):  # fmt: skip
+        for value in ("value", "a b\x00", 'quoted "x"'):  # each goes another way
+            with pytest.raises((ValueError, UnicodeError)):
+                response.set_cookie("name", value, **option)
+        with pytest.raises((ValueError, UnicodeError, TypeError)):
+            response.delete_cookie("name", **option)
+    response.set_cookie("name", "value", path="/; Secure")
     for cookie in response.headers.getlist("Set-Cookie"):
         assert cookie.isprintable()
-        assert cookie.count(";") == 1
+        assert cookie.count(";") == 1, cookie
 
 
 @pytest.mark.parametrize("way", WAYS)
