@@ -72,6 +72,16 @@ SUITES = {
         _extension("flask-cors"),
         _extension("flask-httpauth", "-p", "no:logging", configured=False),
         _extension("flask-smorest"),
+        _extension("apiflask", "-o", "addopts="),
+        _extension("httpbin", configured=False),
+        Suite("webargs", "webargs", "ecosystem/webargs", options=("tests/test_flaskparser.py",)),
+        Suite(
+            "flask-injector",
+            "flask-injector",
+            "ecosystem/flask-injector",
+            options=("flask_injector/tests.py",),
+            configured=False,
+        ),
         Suite("flaskr", "flask", "ecosystem/examples", "examples/tutorial"),
         Suite("js_example", "flask", "ecosystem/examples", "examples/javascript"),
     ]
