@@ -233,3 +233,25 @@ def test_an_agent_around_the_entrance_is_given_the_body_that_flask_gives(
     assert len(bodies) == 3
     assert app.engine_plan.short_way
     assert kolben.Response.has_short_ways
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_function_around_the_call_is_on_the_way_over_asgi_with_wsgis_arguments(
+    app: kolben.Flask, monkeypatch: pytest.MonkeyPatch, gateway: Any, is_async: bool
+) -> None:
+    """Sentry's, which takes two arguments, gives the report its request."""
+    inner, calls = kolben.Flask.__call__, []
+
+    def wrapped(self: Any, environ: Any, start_response: Any) -> Any:
+        calls.append(environ["PATH_INFO"])
+        return inner(self, environ, start_response)
+
+    async def asynchronous() -> str:
+        return "view"
+
+    app.add_url_rule("/", "index", asynchronous if is_async else lambda: "view")
+    monkeypatch.setattr(kolben.Flask, "__call__", wrapped)
+    entered = app.asgi_app if gateway.is_asgi else app
+    for expected in (1, 2):
+        assert gateway.get(entered, "/").text == "view"
+        assert len(calls) == expected

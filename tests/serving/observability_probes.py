@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import sys
 
 from flask import Flask
@@ -89,6 +91,80 @@ def prometheus() -> None:
     assert 'flask_http_request_duration_seconds_count{method="GET",path="/user/7"' in text
 
 
+def sentry() -> None:
+    """An error is reported with its request, over WSGI and over ASGI."""
+    import sentry_sdk
+    from sentry_sdk.integrations.flask import FlaskIntegration
+    from sentry_sdk.transport import Transport
+
+    reported = []
+
+    class Kept(Transport):
+        def capture_envelope(self, envelope: object) -> None:
+            if (event := envelope.get_event()) is not None:
+                reported.append(event)
+
+    address = "https://key@example.com/1"
+    sentry_sdk.init(dsn=address, transport=Kept, integrations=[FlaskIntegration()])
+    app = Flask("reported")
+
+    @app.post("/plain/<name>")
+    def plain(name: str) -> str:
+        raise RuntimeError(f"wrong {name}")
+
+    @app.post("/later/<name>")
+    async def later(name: str) -> str:
+        raise RuntimeError(f"wrong {name}")
+
+    for ask_for in (over_wsgi, over_asgi):
+        for kind in ("plain", "later"):
+            reported.clear()
+            assert ask_for(app, f"/{kind}/x") == 500
+            sentry_sdk.flush()
+            (event,) = reported
+            (error,) = event["exception"]["values"]
+            assert (error["type"], error["value"]) == ("RuntimeError", "wrong x")
+            assert error["mechanism"]["type"] == "flask"
+            assert event["transaction"] == kind
+            assert event["request"]["method"] == "POST"
+            assert event["request"]["url"] == f"http://localhost/{kind}/x"
+
+
+def over_wsgi(app: Flask, path: str) -> int:
+    said = []
+    environ = {
+        "REQUEST_METHOD": "POST", "PATH_INFO": path, "SCRIPT_NAME": "", "QUERY_STRING": "",
+        "SERVER_NAME": "localhost", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "localhost", "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+    }  # fmt: skip
+    body = app(environ, lambda status, headers: said.append(status))
+    b"".join(body)
+    if hasattr(body, "close"):
+        body.close()
+    return int(said[0][:3])
+
+
+def over_asgi(app: Flask, path: str) -> int:
+    sent = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+        "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
+        "headers": [(b"host", b"localhost"), (b"content-length", b"0")],
+        "server": ("localhost", 80), "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+    asyncio.run(app.asgi_app(scope, receive, send))
+    return sent[0]["status"]
+
+
 if __name__ == "__main__":
-    {"opentelemetry": opentelemetry, "prometheus": prometheus}[sys.argv[1]]()
+    probes = {"opentelemetry": opentelemetry, "prometheus": prometheus, "sentry": sentry}
+    probes[sys.argv[1]]()
     print(f"{sys.argv[1]} works")

@@ -279,7 +279,7 @@ def test_the_lifespan_is_passed_on(log: Any) -> None:
 
 @pytest.mark.suite
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("tool", ["opentelemetry", "prometheus"])
+@pytest.mark.parametrize("tool", ["opentelemetry", "prometheus", "sentry"])
 def test_tools_from_pypi_work_unmodified(tool: str) -> None:
     python = environment("observability", "ecosystem/observability", shadow=True)
     done = subprocess.run([python, PROBES, tool], capture_output=True, text=True)

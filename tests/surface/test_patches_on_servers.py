@@ -27,7 +27,6 @@ FLASK: dict[str, Any] = json.loads(Path(__file__).with_name("behaviour-3.1.3.jso
 
 #: What is called otherwise, and why.
 EXCEPTIONS = {
-    "Flask.__call__": "has WSGI's arguments, and is not on the way",
     "DefaultJSONProvider.dumps": "the test client of the reference writes JSON, too",
     **{
         f"Response.{name}": "the test client of the reference makes a response of its own of each answer"

@@ -38,7 +38,7 @@ from ..engine.answer import (
     match_by_werkzeug,
 )
 from ..engine.owners import owners_of
-from ..engine.plan import WITHIN, overrides_none
+from ..engine.plan import WITHIN, has_own_call, overrides_none
 from ..engine.saving import save_session
 from ..engine.teardown import failed_response, preserve_contexts, report, to_report
 from ..engine.urls import is_odd_host
@@ -299,8 +299,9 @@ def _answer_plainly(app: Flask, scope: Scope, body: Body | None, receive: Receiv
         logger.warning("Malformed ASGI scope: %r", error)
         return "400 BAD REQUEST", [("Content-Length", "0")], []
     # What is put around `wsgi_app` is on the way of each request, on whichever server.
-    is_wrapped = app.engine_plan.entered_by is not None
-    wsgi_app = app.wsgi_app if is_wrapped else partial(answer_request, app, send=WITHIN)
+    wsgi_app: t.Any = partial(answer_request, app, send=WITHIN)
+    if app.engine_plan.entered_by is not None:
+        wsgi_app = app if has_own_call(app) else app.wsgi_app
     return call_wsgi(wsgi_app, environ)
 
 

@@ -143,7 +143,7 @@ class Plan:
     def _find_out(self, app: Flask) -> tuple[bool, t.Any, bool, bool]:
         return (
             takes_short_way(app),
-            None if overrides_none(app, ENTRANCE) else WITHIN,
+            None if overrides_none(app, ENTRANCE) and not has_own_call(app) else WITHIN,
             overrides_none(app, ERROR_STEPS),
             type(app.session_interface) is SecureCookieSessionInterface
             and not _members[SecureCookieSessionInterface].are_patched(),
@@ -330,7 +330,7 @@ def know_ours(application_class: type[Flask]) -> None:
     """
     global _application_class
     _application_class = application_class
-    for name in (*STEPS, *ERROR_STEPS, *ENTRANCE):
+    for name in (*STEPS, *ERROR_STEPS, *ENTRANCE, "__call__"):
         _ours[name] = getattr(application_class, name)
     for kind in (Request, Response, SecureCookieSessionInterface):
         _members[kind] = Members(kind)
@@ -341,6 +341,15 @@ def _has_own_entrance() -> bool:
     and how that is closed, by the names of Werkzeug's classes.
     """
     return any(getattr(_application_class, name) is not _ours[name] for name in ENTRANCE)
+
+
+def has_own_call(app: Flask) -> bool:
+    """Tell whether a function is around what WSGI servers call, as Sentry puts one there. It takes WSGI's
+    arguments, and over ASGI it is on the way of each request, too.
+
+    :param app: the application.
+    """
+    return type(app).__call__ is not _ours["__call__"]
 
 
 def _may_shorten_responses() -> bool:
