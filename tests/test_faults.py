@@ -606,10 +606,13 @@ def _listen(faulty: Faulty, signal: Any) -> None:
     faulty.__dict__.setdefault("kept", []).append(receiver)
 
 
+WEBSOCKET_FAULTS = [value for name, value in list(globals().items()) if name.startswith("_ws_")]
+
+
 @pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
 @pytest.mark.parametrize(
     "arrange",
-    [value for name, value in list(globals().items()) if name.startswith("_ws_")],
+    WEBSOCKET_FAULTS,
     ids=lambda function: function.__name__.removeprefix("_ws_"),
 )
 def test_a_fault_of_a_websocket_is_logged_once_and_ends_nothing_else(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -260,6 +261,86 @@ def test_the_work_of_parsing_grows_no_faster_than_the_size(kind: str) -> None:
     work(10)
     small, large = work(100), work(1000)
     assert large <= 12 * small
+
+
+class Upload(io.RawIOBase):
+    """The body of a form with one file, as long as it is said to be, which takes no memory itself."""
+
+    head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+    tail = b"\r\n--x--\r\n"
+
+    def __init__(self, size: int) -> None:
+        self.parts = [self.head, size, self.tail]
+        self.length = len(self.head) + size + len(self.tail)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._next(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _next(self, size: int) -> bytes:
+        while self.parts:
+            part: Any = self.parts[0]
+            if isinstance(part, int):
+                piece, rest = b"a" * min(size, part), part - min(size, part)
+            else:
+                piece, rest = part[:size], part[size:]
+            self.parts[0] = rest
+            if not rest:
+                del self.parts[0]
+            if piece:
+                return piece
+        return b""
+
+
+@pytest.mark.parametrize("how", ["file", "data", "stream"])
+def test_the_work_and_the_memory_of_a_body_of_100_megabytes_are_in_proportion(how: str) -> None:
+    app = Flask(__name__)
+
+    @app.post("/")
+    def view() -> str:
+        if how == "file":
+            file = request.files["f"]
+            file.seek(0, io.SEEK_END)
+            return str(file.tell())
+        if how == "data":
+            request.headers  # noqa: B018 (the body is not taken for a form then)
+            return str(len(request.get_data(cache=False)))
+        return str(sum(len(piece) for piece in iter(lambda: request.stream.read(1 << 16), b"")))
+
+    def work(size: int) -> tuple[int, int]:
+        body = Upload(size)
+        kind = "multipart/form-data; boundary=x" if how == "file" else "application/octet-stream"
+        environ = {
+            "REQUEST_METHOD": "POST", "PATH_INFO": "/", "CONTENT_TYPE": kind, "SERVER_NAME": "x",
+            "SERVER_PORT": "80", "wsgi.input": body, "wsgi.url_scheme": "http",
+            "CONTENT_LENGTH": str(body.length),
+        }  # fmt: skip
+        said: list[bytes] = []
+
+        def call() -> None:
+            answer = app(environ, lambda status, headers, exc_info=None: None)
+            said.extend(answer)
+            if hasattr(answer, "close"):
+                answer.close()
+
+        tracemalloc.start()
+        try:
+            lines = _lines_run(call)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert int(said[0]) == (size if how == "file" else body.length)
+        return lines, peak
+
+    work(1_000_000)
+    (small, _), (large, peak) = work(10_000_000), work(100_000_000)
+    assert large <= 11 * small
+    # What is not asked for at once is not in memory at once.
+    assert peak <= (210_000_000 if how == "data" else 3_000_000)
 
 
 # -- time -------------------------------------------------------------------------------------

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import test_faults
 from hostile import (
+    guided,
+    test_advisories,
     test_bodies,
     test_forms,
     test_headers,
@@ -14,6 +17,7 @@ from hostile import (
     test_responses,
     test_session_cookies,
 )
+from hostile.ways import SERVERS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 
@@ -30,6 +34,17 @@ def test_the_documentation_counts_the_cases() -> None:
         len(test_paths.CASES),
         (len(test_responses.SETTERS) + 2 * len(test_responses.RESULTS)) * texts
         + 4 * len(test_responses.STATUSES),
+    ]
+    counts += [
+        len(SERVERS)
+        * (
+            len(test_headers.CASES[::37])
+            + len(test_paths.CASES)
+            + len([*test_session_cookies.FORGED[::23], *test_session_cookies.UNREADABLE])
+        ),
+        len(guided.TARGETS),
+        4 * len(test_faults.FAULTS) + 2 * len(test_faults.WEBSOCKET_FAULTS),
+        len([name for name in vars(test_advisories) if name.startswith(("test_cve", "test_ghsa"))]),
     ]
     said = re.findall(r"^\| [^|]+ \| (\d+) \|", PAGE.read_text(), re.MULTILINE)
     assert [int(count) for count in said] == counts
