@@ -9,6 +9,7 @@ import pytest
 
 import kolben.asgi.endings
 from kolben import Flask, websocket
+from kolben.engine.lifetime import AT_ONCE
 
 SCOPES: dict[str, dict[str, Any]] = {
     "http": {"type": "http", "method": "GET", "path": "/", "headers": []},
@@ -46,7 +47,7 @@ def app(log: list[str]) -> Flask:
     return app
 
 
-async def stop_in_the_middle(app: Flask, kind: str, *, cancel: bool) -> None:
+async def stop_in_the_middle(app: Flask, kind: str, *, cancel: bool, at_once: bool = False) -> None:
     """Shut the application down in the same turn of the loop in which its request is cancelled."""
     to_app: asyncio.Queue[Any] = asyncio.Queue()
     answers: asyncio.Queue[Any] = asyncio.Queue()
@@ -72,7 +73,7 @@ async def stop_in_the_middle(app: Flask, kind: str, *, cancel: bool) -> None:
     await asyncio.sleep(0.05)
     if cancel:
         request.cancel()
-    to_app.put_nowait({"type": "lifespan.shutdown"})
+    to_app.put_nowait({"type": "lifespan.shutdown", AT_ONCE: at_once})
     await asyncio.wait_for(lifespan, 10)
     if not cancel:
         request.cancel()
@@ -92,6 +93,11 @@ def test_what_takes_too_long_for_that_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(kolben.asgi.endings, "CLEAN_UP", 0.01)
     asyncio.run(stop_in_the_middle(app, "http", cancel=True))
+    assert log.index("after_serving") < log.index("finally")
+
+
+def test_where_the_time_is_over_it_is_not_waited_for(app: Flask, log: list[str]) -> None:
+    asyncio.run(stop_in_the_middle(app, "http", cancel=True, at_once=True))
     assert log.index("after_serving") < log.index("finally")
 
 

@@ -60,6 +60,9 @@ if t.TYPE_CHECKING:
 #: ``BACKGROUND_TASK_SHUTDOWN_TIMEOUT`` is configured.
 SHUTDOWN_TIMEOUT = 5.0
 
+#: True in a message of shutdown when what still runs has had its time, and is left behind.
+AT_ONCE = "kolben.at_once"
+
 #: Where an ASGI scope holds the tasks that wait for the end of its response.
 JOBS_KEY = "kolben.background"
 
@@ -639,7 +642,7 @@ async def serve_lifespan(
     while True:
         message = await receive()
         step = message["type"].rpartition(".")[2]
-        if step == "shutdown":
+        if step == "shutdown" and not message.get(AT_ONCE):
             await close_streams()
             await requests_end()
         try:

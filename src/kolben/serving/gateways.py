@@ -11,6 +11,7 @@ from functools import partial
 from itertools import chain
 
 from ..concurrency import cancel_coroutines
+from ..engine.lifetime import AT_ONCE
 from ..http.streaming import AsyncBody, end_streams, is_event_stream
 from .leaving import exit_now
 
@@ -281,7 +282,7 @@ class _Lifespan:
             return theirs.result()
         theirs.cancel()
         self._forced = True
-        return {"type": "lifespan.shutdown"}
+        return {"type": "lifespan.shutdown", AT_ONCE: True}
 
     def close_what_has_no_end(self) -> None:
         """Close WebSockets and streams of events, from another thread."""
