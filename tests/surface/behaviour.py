@@ -122,6 +122,18 @@ class Behaviour:
             "g": lambda: app.app_ctx_globals_class(),
             "client": app.test_client,
             "json": lambda: self.modules["json.provider"].DefaultJSONProvider(app),
+            "null_session": lambda: app.session_interface.make_null_session(app),
+            "session_interface": lambda: type(app.session_interface)(),
+            "tagged_json": lambda: self.modules["json.tag"].TaggedJSONSerializer(),
+            "signal": lambda: self.modules["signals"].Namespace().signal("sent"),
+            "cli": lambda: self.modules["cli"].AppGroup("shop"),
+            "flask_group": lambda: self.modules["cli"].FlaskGroup(),
+            "script_info": lambda: self.modules["cli"].ScriptInfo(create_app=self.make_app),
+            "cli_runner": app.test_cli_runner,
+            "setup_state": lambda: self.root.Blueprint("parts", "shop").make_setup_state(app, {}),
+            "environ_builder": lambda: self.modules["testing"].EnvironBuilder(app, "/?a=1"),
+            "view": lambda: self.modules["views"].MethodView(),
+            "jinja_environment": lambda: app.jinja_env,
         }
 
     def make_context(self) -> t.Any:
@@ -448,8 +460,8 @@ class Behaviour:
         """Whether a class attribute or property that a subclass has is ever read."""
         return {
             f"{kind}.{name}": self.is_read(owner, name)
-            for kind in ("Flask", "Request", "Response")
-            for owner in [self.patched()[kind]]
+            for kind, owner in self.patched().items()
+            if kind != "Blueprint"
             for name in self.public(owner)
             if not isinstance(getattr(owner, name, None), types.FunctionType)
         }
@@ -474,6 +486,85 @@ class Behaviour:
         self.run(self.make_app(**self.use(kind)))
         return bool(read)
 
+    # -- signals, and what contexts have in them --------------------------------------------
+
+    def signals(self) -> dict[str, list[str]]:
+        """Which signals each request sends, in which order, with which arguments and in which context."""
+        flask = self.root
+        signals = vars(self.modules["signals"])
+        names = sorted(name for name, value in signals.items() if hasattr(value, "receivers"))
+        app = self.make_app()
+        sent: list[str] = []
+        receivers = []
+        for name in names:
+
+            def receive(sender: t.Any, name: str = name, **extra: t.Any) -> None:
+                where = f"{flask.has_request_context()} {flask.has_app_context()}"
+                sent.append(f"{name} {sender is app} {sorted(extra)} {where}")
+
+            receivers.append(receive)
+            getattr(self.modules["signals"], name).connect(receive, app)
+        found = {}
+        for number, (path, options) in enumerate(self.REQUESTS):
+            sent.clear()
+            self.run(app, [(path, options)])
+            found[f"{number} {path}"] = list(sent)
+        return found
+
+    def contexts(self) -> dict[str, str]:
+        """What is in force where a program's functions are called."""
+        flask = self.root
+        app = self.make_app()
+        found = {}
+
+        def look(where: str) -> None:
+            for kind, proxy in (
+                ("request", flask.globals.request_ctx),
+                ("app", flask.globals.app_ctx),
+            ):
+                if not proxy:
+                    found[f"{where} {kind}"] = "nothing"
+                    continue
+                value = proxy._get_current_object()
+                for name in self.public(value):
+                    found[f"{where} {kind}.{name}"] = type(self.quietly(value, name)).__name__
+            found[f"{where} g"] = str(sorted(flask.g)) if flask.has_app_context() else "-"
+
+        app.before_request(lambda: look("before"))
+        app.teardown_request(lambda error: look("teardown_request"))
+        app.teardown_appcontext(lambda error: look("teardown_appcontext"))
+        app.context_processor(lambda: look("processor") or {})
+        app.add_url_rule("/look", "look", lambda: look("view") or "")
+
+        @app.after_request
+        def after(response: t.Any) -> t.Any:
+            look("after")
+            return response
+
+        self.run(app, [("/look", {}), ("/page", {})])
+        with app.app_context():
+            look("app_context")
+        with app.test_request_context("/look"):
+            look("test_request_context")
+        return found
+
+    def commands(self) -> dict[str, t.Any]:
+        """The commands that an application has, with their options."""
+        group = self.modules["cli"].FlaskGroup(create_app=self.make_app)
+        found = {}
+        for name in ("run", "routes", "shell"):
+            command = group.get_command(None, name)
+            found[name] = [
+                [*parameter.opts, *parameter.secondary_opts] for parameter in command.params
+            ]
+        app = self.make_app()
+        app.cli.command("greet")(lambda: print("hello"))
+        runner = app.test_cli_runner()
+        for args in (["greet"], ["routes"], ["routes", "--sort", "rule"], ["nothing"]):
+            result = runner.invoke(args=args)
+            found[f"invoke {args}"] = f"{result.exit_code} {result.output}"
+        return found
+
     def answers(self) -> list[str]:
         """What the requests are answered."""
         return self.run(self.make_app())
@@ -488,6 +579,9 @@ class Behaviour:
             "assignments": self.assignments(),
             "consulted": self.consulted(),
             "answers": self.answers(),
+            "signals": self.signals(),
+            "contexts": self.contexts(),
+            "commands": self.commands(),
             "calls": {
                 when: self.calls(when) for when in ("before", "later", "subclass", "instance")
             },

@@ -64,13 +64,15 @@ def as_much(theirs: str, ours: str | None) -> bool:
 
 def differences(kolben: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What differs: its name, and how."""
-    for section in ("names", "views", "classes", "copies"):
+    for section in ("names", "views", "classes", "copies", "signals", "contexts", "commands"):
         for name, value in FLASK[section].items():
             ours = kolben[section].get(name)
             # The tags of JSON are rows of a table, whose methods belong to all of them.
             is_left_out = section == "names" and (
                 ours is None or re.match(r"json\.tag\.\w+\.", name)
             )
+            if section == "commands" and isinstance(value, list):  # each has further options here
+                ours = [option for option in ours or () if option in value]
             if ours != value and not is_left_out:
                 yield f"{section} {name}", f"{ours}, not {value}"
     for name, value in FLASK["assignments"].items():
