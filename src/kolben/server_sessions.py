@@ -20,6 +20,7 @@ import secrets
 import threading
 import time
 import typing as t
+import weakref
 
 from .sessions import SecureCookieSession, SessionInterface, session_json_serializer, vary_on_cookie
 
@@ -255,7 +256,12 @@ class SQLStore:
     def __init__(self, url: t.Any, table: str = "kolben_sessions") -> None:
         sql = _need("sqlalchemy", "sql")
         self._sql = sql
-        self.engine = sql.create_engine(url, pool_pre_ping=True) if isinstance(url, str) else url
+        if isinstance(url, str):
+            self.engine = sql.create_engine(url, pool_pre_ping=True)
+            # Its connections are this store's to close: Python warns of those that are not closed.
+            weakref.finalize(self, self.engine.dispose)
+        else:
+            self.engine = url
         self._table = sql.Table(
             table,
             sql.MetaData(),

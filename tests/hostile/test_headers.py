@@ -95,7 +95,8 @@ def test_a_date_of_a_year_that_cannot_be_is_ignored(way: str, name: str) -> None
             assert answer.status == (206 if is_part else 200)
     read = name.lower().replace("-", "_")
     answer = WAYS[way](Case(f"/read/{read}", headers=[(name, NO_DATE)]))
-    assert answer.body in {b"None", b"(None, None)"}
+    # What is no date may be an entity tag to If-Range, as Python's parser sees it: one of no file.
+    assert answer.body in {b"None", b"(None, None)", f"({NO_DATE!r}, None)".encode()}
 
 
 @pytest.mark.parametrize("way", WAYS)

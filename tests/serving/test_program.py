@@ -19,7 +19,7 @@ SHOW = """
 import importlib.metadata, subprocess, sys
 from flask import Flask
 import flask, kolben
-print(sys.argv[1:], flask.Flask is kolben.Flask, importlib.metadata.version("flask"))
+print(sys.argv[1:], flask.Flask is kolben.Flask, importlib.metadata.version("flask"), flush=True)
 if "child" in sys.argv:
     subprocess.run([sys.executable, __file__, "grandchild"], check=True)
 """

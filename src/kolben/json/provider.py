@@ -22,6 +22,7 @@ from types import FunctionType
 from werkzeug.http import http_date
 
 from .. import tables
+from .depth import LONG, check_depth
 
 if t.TYPE_CHECKING:
     from ..app import Flask
@@ -276,7 +277,11 @@ class DefaultJSONProvider(JSONProvider):
 
         :param s: text, or UTF-8 bytes.
         :param kwargs: options of :func:`json.loads`.
+        :raises ValueError: if the text is not JSON.
+        :raises RecursionError: if it is nested more deeply than can be worked with.
         """
+        if len(s) > LONG:
+            check_depth(s)
         if not kwargs:
             # PERF: a document in strict UTF-8 with nothing around it, read by the C scanner alone,
             # takes 0.5 µs against 1.8. All others, the faulty ones too, are left to json.loads.
@@ -442,7 +447,10 @@ class MsgspecJSONProvider(DefaultJSONProvider):
         :param s: text, or UTF-8 bytes.
         :param kwargs: options of :func:`json.loads`, which then does the work.
         :raises ValueError: if the text is not JSON.
+        :raises RecursionError: if it is nested more deeply than can be worked with.
         """
+        if len(s) > LONG:
+            check_depth(s)
         if not kwargs:
             try:
                 return self._decode(s)
