@@ -210,6 +210,9 @@ class RequestContext:
     _owns_app_context = True
     _has_no_request = False
 
+    #: Whether the environ is made when it is looked at, so that what can do without does not look.
+    may_lack_environ: t.ClassVar[bool] = False
+
     def __init__(
         self,
         app: Flask,
@@ -519,6 +522,14 @@ class RequestContext:
         context.request_context = None
         context._torn_down_by_request = False
         return context
+
+    def has_cookies(self) -> bool:
+        """Tell whether the client has sent cookies."""
+        return "HTTP_COOKIE" in self.environ
+
+    def script_name(self) -> str:
+        """Return where the application is mounted, as WSGI's ``SCRIPT_NAME`` has it."""
+        return self.environ.get("SCRIPT_NAME", "")  # type: ignore[no-any-return]
 
     def hold(self) -> None:
         """Put teardown off until :meth:`release`, for work that goes on after the response.

@@ -33,6 +33,8 @@ class ASGIRequestContext(RequestContext):
     :param receive: tells when the client leaves.
     """
 
+    may_lack_environ: t.ClassVar[bool] = True
+
     def __init__(
         self,
         app: Flask,
@@ -68,6 +70,21 @@ class ASGIRequestContext(RequestContext):
             logger.warning("Malformed ASGI scope: %r", error)
             raise BadRequest from None
         return environ
+
+    # PERF: without the environ, which takes 2.5 µs to make.
+
+    def has_cookies(self) -> bool:
+        """Tell whether the client has sent cookies."""
+        environ = self.made_environ
+        if environ is None:
+            return any(name == b"cookie" for name, _ in self.scope["headers"])
+        return "HTTP_COOKIE" in environ
+
+    def script_name(self) -> str:
+        """Return where the application is mounted."""
+        if self.made_environ is None and not self.scope.get("root_path"):
+            return ""
+        return super().script_name()
 
     def copy(self) -> RequestContext:
         """Return a context with the same request and session, to be pushed elsewhere."""

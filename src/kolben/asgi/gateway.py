@@ -43,6 +43,7 @@ from ..engine.saving import save_session
 from ..engine.teardown import failed_response, preserve_contexts, report, to_report
 from ..engine.urls import is_odd_host
 from ..globals import get_current, reset_current, set_current
+from ..http.headers import length_header, length_headers, type_headers
 from ..http.streaming import BODY_KEY
 from ..routing.index import NOT_FOUND, Found, NoRoute
 from ..signals import (
@@ -51,7 +52,7 @@ from ..signals import (
     request_started,
     request_tearing_down,
 )
-from ..wrappers import Response
+from ..wrappers import Response, text_response
 from .body import Body, watched
 from .calls import listed, send_signal, tear_down, tear_down_app_context, while_handling
 from .context import ASGIRequestContext
@@ -369,11 +370,10 @@ async def _answer_on_loop(  # noqa: C901 (one piece, from top to bottom, as its 
                     raised.__traceback__ = None
 
             # Response, after hooks, session.
-            is_seen = route.plain_at is not tables.mark or context.touched
-            if is_seen or b"cookie" in headers or _is_wsgi_app(result):
+            is_seen = route.plain_at is not tables.mark or context.touched or b"cookie" in headers
+            answer = None if is_seen else _encode(app, environ, result)
+            if answer is None:
                 answer = await _finalize(app, context, environ, route, result)
-            else:
-                answer = encode(app, environ, result)
         except Exception as raised:
             failure = raised
             answer = await _handle_exception(app, context, raised, result)
@@ -396,6 +396,25 @@ async def _answer_on_loop(  # noqa: C901 (one piece, from top to bottom, as its 
             # A circle otherwise, which keeps the body until the garbage collector comes.
             context.environ["werkzeug.request"] = None
     return answer  # type: ignore[no-any-return] # by now
+
+
+def _encode(app: Flask, environ: WSGIEnvironment, result: t.Any) -> Answer | Response | None:
+    """Do what `encode` does; None where the result is a WSGI application, which has to be called.
+
+    PERF: what most views return is seen here, as `answer_request` has it inline (0.3 µs).
+    """
+    kind = type(result)
+    plan = app.engine_plan
+    if kind is str and (header := type_headers.get(Response.default_mimetype)):
+        content = result.encode()
+    elif (kind is dict or kind is list) and plan.json_at is tables.mark:
+        header, content = plan.json_type, plan.write_json(result)
+    elif kind is Response:
+        return result  # type: ignore[no-any-return]
+    else:
+        return None if _is_wsgi_app(result) else encode(app, environ, result)
+    length = len(content)
+    return "200 OK", [header, length_headers.get(length) or length_header(length)], [content]
 
 
 async def _leave_without(
@@ -488,7 +507,7 @@ async def _finalize(
     result: t.Any,
 ) -> Answer | Response:
     """Turn what the view returned into what is sent, where hooks or signals see it before, or
-    the program's plain code, of any length, may have to do it.
+    the program's plain code, of any length, may have to do it. The twin of `Flask.finalize_request`.
     """
     if _is_wsgi_app(result):
         result = await in_thread(app.make_response, result, pool=workers)
@@ -499,29 +518,21 @@ async def _finalize(
     if request is not None and request.url_rule is not route.rule:
         hooks = None  # the view or a hook has given the request another rule
     if hooks or context.has_after_functions or (hooks is None and app.after_request_funcs):
-        return await _run_after_hooks(app, context, hooks, result)
+        if context.has_after_functions and hooks is not None:
+            functions = on_loop(context._after_request_functions)
+            hooks = None if functions is None else (*functions, *hooks)
+        if hooks is None or request_finished.receivers:
+            return await in_thread(app.finalize_request, result)
+        # PERF: as in the twin, without looking what it is (0.6 µs).
+        is_text = type(result) is str and app.response_class is Response
+        response = text_response(result) if is_text else app.make_response(result)
+        for hook in hooks:
+            response = await hook(response)
+        save_session(app, context, response)
+        return response
     if request_finished.receivers:
         return await in_thread(app.finalize_request, result)
     return encode_and_save(app, context, environ, result)
-
-
-async def _run_after_hooks(
-    app: Flask, context: ASGIRequestContext, hooks: tuple[t.Any, ...] | None, result: t.Any
-) -> Response:
-    """The twin of `Flask.finalize_request`, where there are after-request functions.
-
-    :param hooks: those of the route, where the loop can await all of them.
-    """
-    if context.has_after_functions and hooks is not None:
-        functions = on_loop(context._after_request_functions)
-        hooks = None if functions is None else (*functions, *hooks)
-    if hooks is None or request_finished.receivers:
-        return await in_thread(app.finalize_request, result)
-    response = app.make_response(result)
-    for hook in hooks:
-        response = await hook(response)
-    save_session(app, context, response)
-    return response
 
 
 async def _dispatch(app: Flask, context: ASGIRequestContext) -> t.Any:

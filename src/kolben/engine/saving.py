@@ -25,13 +25,12 @@ def save_session(app: Flask, context: RequestContext, response: Response) -> Non
     """
     if context.has_after_functions and JOBS_KEY in context.__dict__:
         context.__dict__[JOBS_KEY].follow(response)
-    if app.engine_plan.opens_session_late and context.opened_session is None:
-        environ = context.environ
-        if "HTTP_COOKIE" not in environ or not must_resend(app, environ):
-            if context.holds and app.secret_key:
-                # What is streamed may open it, when it is too late to say so.
-                vary_on_cookie(response)
-            return
+    is_closed = app.engine_plan.opens_session_late and context.opened_session is None
+    if is_closed and not (context.has_cookies() and must_resend(app, context.environ)):
+        if context.holds and app.secret_key:
+            # What is streamed may open it, when it is too late to say so.
+            vary_on_cookie(response)
+        return
     interface = app.session_interface
     if not interface.is_null_session(context._session):
         interface.save_session(app, context._session, response)
