@@ -110,7 +110,7 @@ reference: $(VENV)/.run
 
 # Needs nothing but Python: each framework gets an environment of its own. `make bench ARGS=--quick` is short and rough.
 bench:
-	@$(PYTHON) benchmarks/run.py --socket $(ARGS); status=$$?; $(PYTHON) benchmarks/typed.py || exit 1; exit $$status
+	@$(PYTHON) benchmarks/run.py --socket $(ARGS); status=$$?; $(PYTHON) benchmarks/typed.py || exit 1; $(PYTHON) benchmarks/pages.py || exit 1; exit $$status
 
 build: $(VENV)/.dev
 	@rm -rf dist

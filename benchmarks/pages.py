@@ -1,0 +1,143 @@
+"""`python benchmarks/pages.py`: pages as people have them, on Kolben and on Flask 3.1.3.
+
+A program of our own with what Flask's users take with it (Flask-Login, Flask-WTF with CSRF, SQLAlchemy on
+SQLite, a template with inheritance and macros, 30 URLs a page, flashed messages), and three programs as
+they are on PyPI. All are the same installed packages; Kolben is put in Flask's place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import environments
+from rounds import in_turn, medians
+
+NAMES = ("kolben", "flask")
+LABELS = {
+    "list": "30 URLs, a user, 28 rows of SQLAlchemy, a template with macros",
+    "form": "a form of WTForms with its CSRF token",
+    "save": "that form sent, validated, redirected",
+    "note": "a user and a row of SQLAlchemy as JSON",
+    "httpbin": "httpbin 0.10: /get",
+    "dash": "Dash 4.4: the layout",
+    "sqlite-web": "sqlite-web 0.8: 50 rows of a table",
+}
+PATIENCE = 60  # seconds
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+class Worker:
+    """A process that answers the requests on one of the two."""
+
+    def __init__(self, name: str) -> None:
+        python = environments.ensure("pages")
+        program = Path(__file__).with_name("pages_worker.py")
+        self.process = subprocess.Popen(
+            [str(python), str(program), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env=environments.variables(),
+        )
+        self.pages: list[str] = self._read()
+
+    def _read(self) -> list[str]:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"the worker ended ({self.process.wait(PATIENCE)})")
+        found: list[str] = json.loads(line)
+        return found
+
+    def time(self, page: str, n: int) -> float:
+        """Return the CPU time of one request in microseconds, over *n* of them."""
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"page": page, "n": n}) + "\n")
+        return float(str(self._read())) / n / 1000
+
+    def close(self) -> None:
+        """End the process."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(PATIENCE)
+
+
+def measure(rounds: int, seconds: float) -> dict[str, dict[str, float]]:
+    """Return the microseconds of each page on each of the two.
+
+    :param rounds: how often each is timed, in turn.
+    :param seconds: about how long each time.
+    """
+    workers = {name: Worker(name) for name in NAMES}
+    found = {}
+    try:
+        for page in workers["flask"].pages:
+            n = max(4, round(seconds * 1e6 / workers["flask"].time(page, 20)))
+            found[page] = medians(
+                [
+                    {name: workers[name].time(page, n) for name in order}
+                    for order in in_turn(NAMES, rounds)
+                ]
+            )
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return found
+
+
+def rewrite_readme(found: dict[str, dict[str, float]]) -> None:
+    """Put the figures of a run into the README's table.
+
+    :param found: what :func:`measure` returned.
+    """
+    version = subprocess.run(
+        [str(environments.ensure("pages")), "-V"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    rows = [
+        "What a real page gains, in microseconds of processor time a request, in one process, without a",
+        f"server: {version}, {date.today()}, one run (`python benchmarks/pages.py`). Under a profiler, half",
+        "to three fifths of the first two and the fourth on Flask is SQLAlchemy's, the templates' and the",
+        "extensions', which is the same on both.",
+        "",
+        "| a page | Kolben | Flask | saved | Flask / Kolben |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for page, times in found.items():
+        flask, kolben = times["flask"], times["kolben"]
+        rows.append(
+            f"| {LABELS[page]} | {kolben:.0f} | {flask:.0f} | {flask - kolben:.0f}"
+            f" | {flask / kolben:.2f} |"
+        )
+    before, begin, rest = README.read_text().partition("<!-- pages:begin -->\n")
+    _, end, after = rest.partition("<!-- pages:end -->")
+    README.write_text(before + begin + "\n".join(rows) + "\n" + end + after)
+
+
+def main() -> int:
+    """Measure and print one line a page."""
+    parser = argparse.ArgumentParser(description="real pages on Kolben and on Flask")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.15)
+    parser.add_argument("--readme", action="store_true", help="put the figures into the README")
+    options = parser.parse_args()
+    found = measure(options.rounds, options.seconds)
+    print(f"\n{'':<64} {'Flask µs':>9} {'Kolben µs':>9} {'saved':>6}  ratio")
+    for page, times in found.items():
+        flask, kolben = times["flask"], times["kolben"]
+        print(
+            f"{LABELS[page]:<64} {flask:>9.0f} {kolben:>9.0f} {flask - kolben:>6.0f}"
+            f"  {flask / kolben:.2f}x"
+        )
+    if options.readme:
+        rewrite_readme(found)
+    return 0 if all(times["kolben"] < times["flask"] for times in found.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
