@@ -14,6 +14,7 @@ import kolben
 from gateways import Asked, Gateway, Reply
 from kolben import Blueprint, Flask, request
 from kolben.problems import MIMETYPE, is_preferred
+from test_faults import converse
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"
 
@@ -401,3 +402,21 @@ def test_it_is_asked_for_before_the_registration() -> None:
     Flask("program").register_blueprint(blueprint)
     with pytest.raises(AssertionError, match="owns_prefix"):
         blueprint.owns_prefix = True
+
+
+def test_a_handshake_is_refused_in_the_same_ways() -> None:
+    app = make_app(True)
+    shop = blueprint_named("shop", url_prefix="/shop")
+
+    async def refuse() -> None:
+        kolben.abort(409)
+
+    app.add_websocket("/ws", view_func=refuse)
+    app.register_blueprint(shop)
+    for path, status, body in (
+        ("/ws", 409, b'{"type":"about:blank","title":"Conflict","status":409}'),
+        ("/no/where", 404, b'{"type":"about:blank","title":"Not Found","status":404}'),
+        ("/shop/no/where", 404, b"shop 404"),
+    ):
+        start, rest = converse(app, path)
+        assert (start["status"], rest["body"]) == (status, body)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -13,6 +15,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+import websockets
+
+from processes import ServerProcess
 
 pytest.importorskip("uvicorn")
 connect = pytest.importorskip("websockets.sync.client").connect
@@ -215,3 +220,43 @@ def test_without_the_server_for_them_a_line_says_what_to_install(tmp_path):
     )
     assert 'pip install "kolben[dev]"' in done.stderr
     assert done.stdout.rstrip().endswith("werkzeug")
+
+
+TLS_PROGRAM = """
+from kolben import Flask, request, websocket
+app = Flask(__name__)
+
+@app.get("/")
+def index():
+    return request.scheme
+
+@app.websocket("/ws")
+async def ws():
+    async for message in websocket:
+        await websocket.send(f"{websocket.scheme} {message}")
+"""
+
+
+def test_a_certificate_for_the_moment_serves_pages_and_websockets(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(TLS_PROGRAM)
+    command = [sys.executable, "-m", "kolben", "--app", "program", "run", "--no-reload"]
+    server = ServerProcess([*command, "--port", "{port}", "--cert", "adhoc"], tmp_path)
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+    async def converse() -> str:
+        url = f"wss://127.0.0.1:{server.port}/ws"
+        async with websockets.connect(url, ssl=trusting) as client:
+            await client.send("hello")
+            return str(await client.recv())
+
+    try:
+        server.wait()
+        page = httpx.get(f"https://127.0.0.1:{server.port}/", verify=trusting, timeout=20)
+        assert (page.status_code, page.text) == (200, "https")
+        assert asyncio.run(asyncio.wait_for(converse(), 20)) == "wss hello"
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://127.0.0.1:{server.port}/", timeout=20)
+    finally:
+        server.stop()
+    assert f"Running on https://127.0.0.1:{server.port}" in server.said()
