@@ -43,15 +43,15 @@ BUDGETS = {
 #: The same under ASGI with async views, the client's receive() and send() included. What goes to a
 #: worker thread is counted no further.
 ASGI_BUDGETS = {
-    "hello": 19,
-    "path": 21,
-    "args": 35,
-    "query": 34,
-    "many_args": 131,
-    "form": 52,
-    "long_form": 148,
+    "hello": 18,
+    "path": 20,
+    "args": 34,
+    "query": 33,
+    "many_args": 130,
+    "form": 51,
+    "long_form": 147,
     "json": 45,
-    "redirect": 37,
+    "redirect": 35,
     "missing": 32,
     "session": 70,
     "cookie": 26,
