@@ -13,7 +13,7 @@ Times = dict[str, dict[str, float]]
 Rates = dict[str, dict[str, dict[str, float]]]
 
 SOCKET_GOALS = {"granian": 0.9, "fastpysgi": 0.75}
-ASGI_PEERS = ("starlette", "fastapi", "litestar", "quart", "sanic")
+ASGI_PEERS = ("starlette", "fastapi", "litestar", "quart", "sanic", "blacksheep", "falcon_asgi")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _on_asgi(times: Times) -> Iterator[Goal]:
         if peers and ours in row:
             best = min(peers, key=peers.__getitem__)
             found = f"{row[ours]:.1f} to {peers[best]:.1f} µs ({BY_NAME[best].label})"
-            yield Goal(f"{name} on ASGI", "ahead of five", found, row[ours] < peers[best])
+            yield Goal(f"{name} on ASGI", "ahead of seven", found, row[ours] < peers[best])
 
 
 def leaders(rates: Rates, name: str) -> list[str]:
