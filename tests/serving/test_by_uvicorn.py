@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -221,6 +222,32 @@ def test_a_worker_that_leaves_tells_its_websockets(serve: Callable[..., Server])
     with client.connect(f"ws://127.0.0.1:{server.port}/echo") as socket:
         socket.send("again")
         assert socket.recv(timeout=10) == "again"
+
+
+ENDLESS = (
+    PLAIN
+    + """
+@app.get("/endless")
+async def endless():
+    async def pieces():
+        while True:
+            yield "x" * 1000
+    return pieces()
+"""
+)
+
+
+def test_a_client_that_leaves_an_endless_stream_is_nothing_to_log(
+    serve: Callable[..., Server],
+) -> None:
+    server = serve(ENDLESS, *UVICORN)
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+            client.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.recv(1000)
+    assert server.text("/") == "old"
+    server.stop()
+    assert len(server.lines) == 3, "no more than the banner"
 
 
 # --- What it cannot do ------------------------------------------------------------------------------

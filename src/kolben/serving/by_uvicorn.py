@@ -92,6 +92,8 @@ def run_worker(target: Target, serving: Serving, control: Connection) -> None:
     server = uvicorn.Server(config)
     link.stop_accepting = partial(_stop_accepting, server)
     logging.getLogger("uvicorn.error").addFilter(partial(is_news, link))
+    # A client that has left is noticed at the next turn of the event loop; asyncio warns of each write before.
+    logging.getLogger("asyncio").addFilter(_is_no_late_write)
     # Once it has ended by them, uvicorn sends itself the signals again that it was sent.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -106,6 +108,10 @@ def _tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
     context.load_cert_chain(cert, key)
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _is_no_late_write(record: logging.LogRecord) -> bool:
+    return record.msg != "socket.send() raised exception."
 
 
 def _cancel(server: t.Any) -> None:
