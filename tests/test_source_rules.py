@@ -446,3 +446,65 @@ def test_methods_set_only_attributes_that_their_class_declares(name: str) -> Non
         for attribute in on_self(method, ast.Store) - declared_in(cls)
     ]
     assert odd == []
+
+
+TESTS = Path(__file__).resolve().parent
+
+#: Where the tests are of modules that have no file of their own, as what they do is one thing with another's.
+TESTED_IN = {
+    "api.app": "api/test_registration.py",
+    "api.compare": "api/test_command.py",
+    "api.compile": "api/test_semantics.py",
+    "api.faults": "api/test_problems.py",
+    "api.kinds": "api/test_agreement.py",
+    "api.markers": "api/test_parameters.py",
+    "api.operations": "api/test_registration.py",
+    "api.pages": "api/test_docs_page.py",
+    "api.paging": "api/test_answers.py",
+    "api.plan": "api/test_registration.py",
+    "api.schemas": "api/test_document.py",
+    "api.sockets": "api/test_streams.py",
+    "api.sources": "api/test_parameters.py",
+    "asgi.calls": "asgi/test_gateway.py",
+    "debugging.frames": "debugging/test_debugger.py",
+    "debugging.hints": "debugging/test_debugger.py",
+    "debugging.pages": "debugging/test_refusals.py",
+    "debugging.routes": "debugging/test_refusals.py",
+    "engine.entry": "asgi/test_gateway.py",
+    "http.connection": "test_wrappers.py",
+    "http.headers": "hostile/test_headers.py",
+    "http.input": "hostile/test_bodies.py",
+    "http.limits": "test_limits.py",
+    "http.readers": "hostile/test_headers.py",
+    "json.provider": "test_json.py",
+    "json.tag": "test_json_tag.py",
+    "listing": "test_cli.py",
+    "observability": "serving/test_observability.py",
+    "sansio.app": "test_app.py",
+    "sansio.blueprints": "test_blueprints.py",
+    "sansio.scaffold": "test_scaffold.py",
+    "serving.by_granian": "serving/test_command.py",
+    "serving.startup.sitecustomize": "serving/test_program.py",
+    "serving.streams": "serving/test_command.py",
+    "typing": "type_check/typing_registration.py",
+}
+
+
+def own_tests(name: str) -> Path:
+    *folders, module = name.split(".")
+    return TESTS.joinpath(*folders, f"test_{module}.py")
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != "__main__"])
+def test_each_module_has_tests(name: str) -> None:
+    if SOURCES[name].name == "__init__.py":
+        return
+    if name in TESTED_IN:
+        assert (TESTS / TESTED_IN[name]).exists()
+        assert not own_tests(name).exists(), "it has a file of its own now"
+    else:
+        assert own_tests(name).exists(), "write it, or say in TESTED_IN where its tests are"
+
+
+def test_no_module_that_is_gone_is_said_to_have_tests() -> None:
+    assert set(TESTED_IN) <= set(SOURCES)
