@@ -638,7 +638,7 @@ def growth(readings: Readings, figure: str) -> float:
 
     :param readings: of each worker as many.
     :param figure: the name of one.
-    :returns: the median of the slopes between any two readings, on which a single jump has no effect.
+    :return: the median of the slopes between any two readings, on which a single jump has no effect.
     """
     together = list(zip(*readings.values(), strict=True))
     points = [(at[0].done, sum(getattr(reading, figure) for reading in at)) for at in together]

@@ -744,3 +744,14 @@ def test_below_another_request_the_outer_one_is_in_force_again(app: kolben.Flask
             inner.pop()
             assert kolben.request.path == "/outer"
         assert kolben.request.path == "/outer"
+
+
+def test_a_request_that_was_deleted_is_not_made_again() -> None:
+    app = kolben.Flask(__name__)
+    with app.test_request_context("/x") as context:
+        assert context.request.path == "/x"
+        del context.request
+        with pytest.raises(AttributeError, match="was deleted"):
+            context.request  # noqa: B018
+        context.request = kolben.Request({"PATH_INFO": "/y", "wsgi.url_scheme": "http"})
+        assert context.request.path == "/y"

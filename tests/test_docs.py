@@ -344,14 +344,33 @@ def test_each_place_in_the_source_exists(page: str) -> None:
             assert (SOURCE / file).exists() or (ROOT / file).exists(), file
 
 
-def test_a_reader_of_the_way_of_a_request_never_jumps_back() -> None:
-    steps = TEXTS[ARCHITECTURE].partition("## The way of one request")[2].partition("\n### ")[0]
+SECTIONS = {
+    text.partition("\n")[0].strip(): text
+    for text in re.split(r"^##+ ", TEXTS[ARCHITECTURE], flags=re.MULTILINE)
+}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_reader_with_the_source_open_never_jumps_back(section: str) -> None:
     lines: dict[str, list[int]] = {}
-    for file, name in PLACE.findall(steps):
-        if name and file.startswith("engine/"):
+    for file, name in PLACE.findall(SECTIONS[section]):
+        if name:
             lines.setdefault(file, []).append(line_of(file, name))
-    assert len(lines["engine/answer.py"]) >= 5
     assert {file: sorted(found) for file, found in lines.items()} == lines
+
+
+def test_the_way_of_a_request_is_told_in_the_engine() -> None:
+    places = PLACE.findall(SECTIONS["The way of one request"])
+    assert len([name for file, name in places if file == "engine/answer.py" and name]) >= 5
+
+
+def test_each_module_is_named_on_its_floor() -> None:
+    import test_source_rules
+
+    rows = re.findall(r"^\| [^|]* \| ((?:`[\w/]+` ?)+) \|", SECTIONS["Layers"], re.MULTILINE)
+    named = [set(re.findall(r"`(\w+)/?`", row)) for row in rows]
+    # The last floor is what starts the others.
+    assert named == [set(floor) for floor in test_source_rules.FLOORS[:-1]]
 
 
 def test_each_package_has_its_sentence() -> None:

@@ -11,17 +11,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-#: The least percentage of each part; "" is the whole package. All but the last are to become 100, and that one 95:
-#: these are what the suite reached when the gate was made, and are raised with each test that is written. What a race
-#: decides, and which programs a machine has, is left room for.
+#: The least percentage of each part; "" is the whole package. What is below 100 leaves room for what is new in it and
+#: for what a race decides; it is raised with each test that is written.
 LEAST: dict[str, float] = {
-    "engine/": 97.8,
-    "routing/": 99,
-    "asgi/": 96,
-    "ctx.py": 99.2,
-    "app.py": 99.3,
-    "wrappers.py": 98.4,
-    "": 94.5,
+    "engine/": 99.5,
+    "routing/": 100,
+    "asgi/": 99.3,
+    "ctx.py": 99.5,
+    "app.py": 99.5,
+    "wrappers.py": 99.5,
+    "": 95,
 }
 
 

@@ -517,6 +517,28 @@ class Flask(ServedApp):
             return self.handle_url_build_error(error, endpoint, values)
         return url if _anchor is None else f"{url}#{quote_anchor(_anchor)}"
 
+    # ---- gateway: WSGI -------------------------------------------------------------------
+
+    __call__ = answer_request
+
+    def wsgi_app(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> t.Iterable[bytes]:
+        """The WSGI application itself (PEP 3333), to wrap in middleware.
+
+        ``app.wsgi_app = Middleware(app.wsgi_app)``.
+
+        :param environ: the environment.
+        :param start_response: takes status and headers.
+        """
+        return answer_request(self, environ, start_response, WITHIN)  # type: ignore[no-any-return]
+
+    # ---- gateway: ASGI -------------------------------------------------------------------
+
+    #: The ASGI application itself (ASGI 3.0), for servers that have to be told, and to wrap in
+    #: middleware: ``app.asgi_app = Middleware(app.asgi_app)``.
+    asgi_app: t.Any = asgi_entry()
+
     # ---- the way of one request, one named step at a time --------------------------------
 
     def full_dispatch_request(self) -> Response:
@@ -784,28 +806,6 @@ class Flask(ServedApp):
             send_to_all(self, appcontext_tearing_down, failures, exc=exc)
         if failures:
             raise_failures(self, failures)
-
-    # ---- gateway: WSGI -------------------------------------------------------------------
-
-    __call__ = answer_request
-
-    def wsgi_app(
-        self, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> t.Iterable[bytes]:
-        """The WSGI application itself (PEP 3333), to wrap in middleware.
-
-        ``app.wsgi_app = Middleware(app.wsgi_app)``.
-
-        :param environ: the environment.
-        :param start_response: takes status and headers.
-        """
-        return answer_request(self, environ, start_response, WITHIN)  # type: ignore[no-any-return]
-
-    # ---- gateway: ASGI -------------------------------------------------------------------
-
-    #: The ASGI application itself (ASGI 3.0), for servers that have to be told, and to wrap in
-    #: middleware: ``app.asgi_app = Middleware(app.asgi_app)``.
-    asgi_app: t.Any = asgi_entry()
 
     def _complete_registration(self) -> None:
         """Do what is left to be done before requests are answered."""

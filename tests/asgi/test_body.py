@@ -167,3 +167,32 @@ def test_a_long_body_is_there_as_a_whole_wherever_it_is_kept(
     body = bytes(range(250)) * (size // 250)
     sent = [body[at : at + 65_536] for at in range(0, len(body), 65_536)]
     assert asgi.ask(app, Asked("/", "POST", body=sent)).text == str(sum(body))
+
+
+def test_a_client_that_falls_silent_while_its_leaving_is_watched_is_408(app: Flask) -> None:
+    app.config["BODY_TIMEOUT"] = 0.05
+    asked: list[bool] = []
+
+    @app.post("/")
+    @stream_body
+    async def view() -> bytes:
+        asked.append(await request.is_disconnected())
+        return await request.body_stream()
+
+    sent: list[dict[str, Any]] = []
+    messages = [{"type": "http.request", "body": b"abc", "more_body": True}]
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop() if messages else await asyncio.Event().wait()  # type: ignore[return-value]
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def serve() -> None:
+        headers = [(b"host", b"localhost"), (b"content-length", b"10")]
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+        async with asyncio.timeout(20):
+            await app.asgi_app(scope, receive, send)
+
+    asyncio.run(serve())
+    assert (sent[0]["status"], asked) == (408, [False])

@@ -15,7 +15,7 @@ import weakref
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import BadRequestKeyError, ClientDisconnected
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, Rule
 
@@ -1135,3 +1135,12 @@ def test_the_signal_of_a_context_that_ends_is_sent(app, gateway, view_async):
     with kolben.appcontext_popped.connected_to(popped, app):
         assert gateway.get(app, "/").text == "view"
     assert log == ["view", "popped"]
+
+
+@both("view_async")
+def test_a_missing_field_is_named_in_debug_mode(app, gateway, view_async):
+    app.post("/")(make(view_async, lambda: request.form["the_field"]))
+    app.register_error_handler(BadRequestKeyError, lambda error: (error.description, 400))
+    assert "the_field" not in gateway.post(app, "/", b"a=1", headers=FORM).text
+    app.debug = True
+    assert "the_field" in gateway.post(app, "/", b"a=1", headers=FORM).text

@@ -753,3 +753,14 @@ def test_errors_at_the_start_and_at_the_end_are_told(app):
 
     asyncio.run(test())
     assert heard == ["after", "before"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("no database", "no database"), (3, "sys.exit(3) was called before serving.")],
+)
+def test_a_start_that_exits_is_told_to_the_server_without_a_traceback(app, caplog, code, said):
+    app.before_serving(lambda: sys.exit(code))
+    answers = asyncio.run(lifespan(app, "startup"))
+    assert answers == [{"type": "lifespan.startup.failed", "message": said}]
+    assert "Traceback" not in caplog.text
