@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import itertools
 from collections.abc import Callable, Iterator
@@ -60,6 +61,9 @@ READERS: dict[str, Callable[[Any], bytes]] = {
     "read, None": lambda file: file.read(None),
     "read, in pieces": lambda file: b"".join(iter(lambda: file.read(7), b"")),
     "buffered": lambda file: io.BufferedReader(file).read(),
+    "buffered, in pieces": lambda file: b"".join(
+        iter(functools.partial(io.BufferedReader(file).read, 7), b"")
+    ),
     "text": lambda file: io.TextIOWrapper(io.BufferedReader(file)).read().encode(),
 }
 

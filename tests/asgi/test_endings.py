@@ -27,6 +27,7 @@ def app(log: list[str]) -> Flask:
     app = Flask(__name__)
 
     async def slowly() -> str:
+        app.extensions["begun"] = True
         try:
             await asyncio.sleep(60)
         finally:
@@ -70,7 +71,9 @@ async def stop_in_the_middle(app: Flask, kind: str, *, cancel: bool, at_once: bo
         await app.asgi_app({**SCOPES[kind]}, receive, send)
 
     request = asyncio.create_task(server())
-    await asyncio.sleep(0.05)
+    while "begun" not in app.extensions:  # noqa: ASYNC110 (from whichever loop)
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
     if cancel:
         request.cancel()
     to_app.put_nowait({"type": "lifespan.shutdown", AT_ONCE: at_once})
