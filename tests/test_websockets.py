@@ -868,7 +868,7 @@ def test_a_plain_handler_is_refused(app):
         async def generator():
             yield
 
-    with pytest.raises(TypeError, match="with a URL rule"):
+    with pytest.warns(UserWarning, match="with a URL rule"):
 
         @app.websocket
         async def bare():
