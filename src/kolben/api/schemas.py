@@ -304,7 +304,8 @@ def _default(field: t.Any) -> t.Any:
 
 
 def _description(cls: t.Any) -> str | None:
-    text = cls.__dict__.get("__doc__") or ""
+    # The class's own; read as an attribute, for in Python 3.15 dataclasses write theirs when asked.
+    text = (cls.__doc__ if "__doc__" in cls.__dict__ else None) or ""
     if not text or text.startswith(f"{cls.__name__}(") or "Enum" in cls.__bases__[0].__name__:
         return None
     return inspect.cleandoc(text)
