@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
+import subprocess
+import time
 from collections.abc import Callable, Generator
 
 import pytest
@@ -39,6 +42,28 @@ def _require(names: tuple[str, ...]) -> str:
 def needs_program() -> Callable[..., str]:
     """`needs_program("chromium", "chrome")` is the path of the first one installed, or skips the test."""
     return lambda *names: _require(names)
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, None]:
+    """The address of a Redis of the module's own, which keeps nothing."""
+    program = _require(("redis-server",))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("redis")
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+    process = subprocess.Popen([str(one) for one in command], stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import click
 import pytest
+import redis
 from werkzeug.test import TestResponse
 
 import kolben
@@ -65,12 +66,38 @@ def test_each_program_runs(code: str) -> None:
     if "install_as_flask()" in code or "# was:" in code:
         compile(code, "block", "exec")  # tried in tests/ecosystem/test_moving_flaskr.py
         return
-    names = run(code, "documented")
-    for name, function in names.items():
-        if name.startswith("test_"):
-            result = function()
-            if inspect.iscoroutine(result):
-                asyncio.run(result)
+    run_tests_of(run(code, "documented"))
+
+
+def run_tests_of(names: dict[str, Any]) -> int:
+    """Run the tests that a program has.
+
+    :return: how many there are.
+    """
+    tests = [function for name, function in names.items() if name.startswith("test_")]
+    for test in tests:
+        result = test()
+        if inspect.iscoroutine(result):
+            asyncio.run(result)
+    return len(tests)
+
+
+def test_the_sessions_of_their_page_are_kept_in_redis(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSION_STORE", redis_url)
+    (code,) = blocks("docs/how-to/sessions.md", "python")
+    with redis.Redis.from_url(redis_url) as store:
+        assert store.dbsize() == 0
+        names = run(code, "documented")
+        assert run_tests_of(names) == 2
+        # That of the first test; the other one has ended the one that it began.
+        assert store.dbsize() == 1
+    # A second process reads what the first has written.
+    client, other = names["app"].test_client(), run(code, "again")["app"].test_client()
+    client.post("/log-in")
+    other.set_cookie("session", client.get_cookie("session").value)
+    assert other.get("/").json == {"notes": 100}
 
 
 @pytest.mark.parametrize("page", [page for page in TEXTS if blocks(page, "pycon")])
