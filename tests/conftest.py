@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -27,6 +28,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "needs_program(name, ...): skip, with the reason, where none of these programs is installed",
     )
+    # A shell that starts the tests in the background has SIGINT ignored, and so would the servers that
+    # they start have it, and stop for none.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "suite: runs somebody else's test suite; only in CI")
 
 

@@ -375,10 +375,13 @@ def source_classes(name: str) -> t.Iterator[tuple[ast.ClassDef, type]]:
 
 @cache
 def written(cls: type) -> ast.ClassDef:
-    ours = tree_of(name).body if (name := cls.__module__.removeprefix("kolben.")) in SOURCES else []
-    for node in ours:
-        if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
-            return node
+    if cls.__module__.partition(".")[0] == "kolben":
+        # Some say that they are another module's, where programs find them.
+        said = cls.__module__.removeprefix("kolben.")
+        for name in sorted(SOURCES, key=lambda name: name != said):
+            for node in tree_of(name).body:
+                if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
+                    return node
     try:
         node = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     except (OSError, TypeError):  # one of C

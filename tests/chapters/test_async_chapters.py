@@ -91,7 +91,7 @@ def test_under_wsgi_the_chat_names_the_servers_it_needs(app):
     client = app.test_client()
     page = client.get("/run/chat/").text
     assert "needs an ASGI server" in page
-    assert "granian --interface asgi examples.tutorial:app" in page
+    assert "kolben serve examples.tutorial:app" in page
     assert "<form" not in page
     answer = client.get("/run/chat/ws")
     assert answer.status_code == 426
@@ -367,7 +367,7 @@ def test_on_a_wsgi_server_the_page_of_the_chat_explains_itself(serve, browser, s
     running = serve(server)
     page = browser.open(f"{running.url}/run/chat/")
     page.wait_for("This chapter needs an ASGI server.")
-    page.wait_for("granian --interface asgi examples.tutorial:app")
+    page.wait_for("kolben serve examples.tutorial:app")
     answer = httpx.get(f"{running.url}/run/chat/ws")
     assert (answer.status_code, "'kolben serve'" in html.unescape(answer.text)) == (426, True)
 
