@@ -20,7 +20,7 @@ LEFT_OUT = {
     r"pip install|python3 -m venv|\. \.venv/|uv ": "what it installs is here already",
     r"make ": "runs what the tests are a part of; test_docs.py holds that the target is there",
     r"podman |cd examples/container": "needs an engine; tests of the recipe are in test_packaging.py",
-    r"python3? benchmarks/": "takes minutes",
+    r"(\.venv/bin/)?python3? benchmarks/": "takes minutes",
     r"python measure.py": "needs Flask",
     r"python examples/scale-out/up.py": "tested in test_scale_out.py",
     r"python -m examples.shop.client": "talks to a server on port 5000",
