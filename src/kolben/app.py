@@ -380,10 +380,8 @@ class Flask(ServedApp):
 
         :param environ: the environment.
         """
-        self._use_session_store()
-        check_choice(self.config.get("PROBLEM_DETAILS"), "PROBLEM_DETAILS")
-        for name, blueprint in self.blueprints.items():
-            check_choice(blueprint.problem_details, f"problem_details of blueprint {name!r}")
+        if not self._got_first_request:
+            self._settle()
         context = RequestContext(self, environ)
         # Made at once, while this context is not in force yet: an error in a request class of
         # the user's must leave nothing behind.
@@ -807,12 +805,16 @@ class Flask(ServedApp):
         if failures:
             raise_failures(self, failures)
 
-    def _complete_registration(self) -> None:
-        """Do what is left to be done before requests are answered."""
+    def _settle(self) -> None:
+        """Follow those settings that tests see, too, which make a context before any request."""
         self._use_session_store()
         check_choice(self.config.get("PROBLEM_DETAILS"), "PROBLEM_DETAILS")
         for name, blueprint in self.blueprints.items():
             check_choice(blueprint.problem_details, f"problem_details of blueprint {name!r}")
+
+    def _complete_registration(self) -> None:
+        """Do what is left to be done before requests are answered."""
+        self._settle()
         if not _PROTECTION.isdisjoint(self.config):
             # PERF: here, because it takes 1 ms to import what few applications need.
             from .protection import protect

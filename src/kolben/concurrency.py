@@ -851,16 +851,13 @@ def awaitable(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Awaitable[t
 
     :param function: the function, which never blocks.
     """
-    was_warned = False
 
     async def call(*args: t.Any) -> t.Any:
-        nonlocal was_warned
         began = monotonic()
         try:
             return function(*args)
         finally:
-            if (held := monotonic() - began) > HELD and not was_warned:
-                was_warned = True
+            if (held := monotonic() - began) > HELD and _is_news(function):
                 logger.warning(
                     "%r is marked as nonblocking and has held the event loop for %.1f s: nothing else was"
                     " answered meanwhile. Without the mark it runs in a thread.",
@@ -869,6 +866,20 @@ def awaitable(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Awaitable[t
                 )
 
     return call
+
+
+def _is_news(function: t.Any) -> bool:
+    """Tell whether a function is warned of for the first time."""
+    known = getattr(function, "__func__", function)  # methods are made anew at each look
+    try:
+        is_news = known not in _warned_of
+        _warned_of.add(known)
+    except TypeError:  # a callable object that cannot be remembered
+        return True
+    return is_news
+
+
+_warned_of: weakref.WeakSet[t.Any] = weakref.WeakSet()
 
 
 def on_loop(functions: t.Iterable[t.Any]) -> tuple[t.Any, ...] | None:

@@ -229,6 +229,31 @@ def test_one_that_holds_the_loop_is_warned_of_once(app, caplog):
     assert "held the event loop for 0." in record.getMessage()
 
 
+@pytest.mark.parametrize("kind", ["before_request", "teardown_request", "errorhandler"])
+def test_a_hook_that_holds_the_loop_is_warned_of_once(app, caplog, kind):
+    """Whether it was prepared with the route, or is looked up for each request."""
+
+    @nonblocking
+    def hold(*args):
+        time.sleep(0.15)
+        return ("held", 404) if kind == "errorhandler" else None
+
+    register = getattr(app, kind)
+    register(404)(hold) if kind == "errorhandler" else register(hold)
+
+    @app.get("/")
+    async def view():
+        return "ok"
+
+    gateway = Gateway("asgi")
+    path = "/nowhere" if kind == "errorhandler" else "/"
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            gateway.get(app, path)
+    (record,) = caplog.records
+    assert "has held the event loop" in record.getMessage()
+
+
 def test_requests_that_interleave_get_their_own_answers_and_teardowns(app):
     """Views on the loop, in threads and on both, hundreds at a time."""
     torn_down = []
