@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from kolben_serve import ASYNC, PLAIN, Load, Server, eventually, is_running
+from kolben_serve import ASYNC, PLAIN, Server, eventually, is_running
 
 pytest.importorskip("uvicorn")
 
@@ -63,56 +62,12 @@ def test_a_client_is_not_believed_who_it_says_it_is(serve: Callable[..., Server]
     assert json.loads(body) == ["127.0.0.1", server.url + "/"]
 
 
-def test_sighup_takes_over_new_code_without_a_failed_request(
-    serve: Callable[..., Server], tmp_path: Path
-) -> None:
-    server = serve(PLAIN, "--server", "uvicorn", "--workers", "2")
-    old: set[str] = set()
-
-    def seen_both() -> bool:
-        old.add(server.text("/pid"))
-        return len(old) == 2
-
-    load = Load(server.port)
-    try:
-        assert eventually(seen_both)
-        (tmp_path / "program.py").write_text("nonsense(")
-        server.signal(signal.SIGHUP)
-        server.wait_for("The new code was not taken over")
-        assert server.text("/") == "old"
-        (tmp_path / "program.py").write_text(PLAIN.replace("old", "new") + "# new")
-        server.signal(signal.SIGHUP)
-        server.wait_for("New workers have taken over")
-        assert eventually(lambda: not any(is_running(int(pid)) for pid in old))
-        assert server.text("/") == "new"
-    finally:
-        load.stop()
-    assert load.errors == []
-    assert load.answers == {(200, b"old"), (200, b"new")}
-    assert load.count > 100
-
-
 def test_reload_follows_files(serve: Callable[..., Server], tmp_path: Path) -> None:
     pytest.importorskip("watchfiles")
     server = serve(PLAIN, *UVICORN, "--reload")
     time.sleep(0.5)
     (tmp_path / "program.py").write_text(PLAIN.replace("old", "changed"))
     assert eventually(lambda: server.text("/") == "changed")
-
-
-def test_a_worker_that_dies_is_replaced(serve: Callable[..., Server]) -> None:
-    server = serve(PLAIN, *UVICORN)
-    pid = server.text("/pid")
-    os.kill(int(pid), signal.SIGKILL)
-    server.wait_for("replacing it")
-
-    def has_come() -> bool:
-        try:
-            return server.text("/pid") != pid
-        except (OSError, http.client.HTTPException):
-            return False
-
-    assert eventually(has_come)
 
 
 def test_workers_do_not_outlive_the_main_process(serve: Callable[..., Server]) -> None:

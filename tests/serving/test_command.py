@@ -300,11 +300,14 @@ def test_a_body_in_pieces_does_not_wait_for_acknowledgements(
 # --- Changing workers -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("interface", ["wsgi", "asgi"])
+SERVERS = ["--interface=wsgi", "--interface=asgi", "--server=uvicorn"]
+
+
+@pytest.mark.parametrize("option", SERVERS)
 def test_sighup_takes_over_new_code_without_a_failed_request(
-    serve: Callable[..., Server], tmp_path: Path, interface: str
+    serve: Callable[..., Server], tmp_path: Path, option: str
 ) -> None:
-    server = serve(PLAIN, "--workers", "2", "--interface", interface)
+    server = serve(PLAIN, "--workers", "2", option)
     old: set[str] = set()
 
     def seen_both() -> bool:
@@ -332,8 +335,9 @@ def test_sighup_takes_over_new_code_without_a_failed_request(
     assert load.count > 100
 
 
-def test_a_worker_that_dies_is_replaced(serve: Callable[..., Server]) -> None:
-    server = serve(PLAIN, "--workers", "1")
+@pytest.mark.parametrize("option", SERVERS)
+def test_a_worker_that_dies_is_replaced(serve: Callable[..., Server], option: str) -> None:
+    server = serve(PLAIN, "--workers", "1", option)
     pids = {server.text("/pid")}
     for _ in range(2):
         os.kill(int(max(pids, key=int)), signal.SIGKILL)
