@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -258,6 +259,18 @@ CANCELS = [*OURS, "uvicorn", "hypercorn"]
 ENDS = ["pool closed", "after_serving"]
 
 
+#: A worker that ends by itself calls, until Python 3.12, what the main process had registered for its own
+#: end: coverage, where that watches, whose object there has no part in the worker's.
+OF_COVERAGE = re.compile(
+    r"^Exception ignored in atexit callback: <bound method Coverage.*?^AssertionError:\s*$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def said_of_errors(server: Server) -> str:
+    return OF_COVERAGE.sub("", "\n".join(server.lines))
+
+
 @pytest.mark.parametrize("path", ["/events", "/plain-events", "/slow", "/lines"])
 @pytest.mark.parametrize("name", CANCELS)
 def test_what_runs_is_cleaned_up_before_the_server_ends(
@@ -276,9 +289,9 @@ def test_what_runs_is_cleaned_up_before_the_server_ends(
     assert server.said == [*first, *ENDS], server.lines
     if name.startswith("kolben"):
         assert server.process.returncode == 0
-        assert not any("Traceback" in line or "ERROR" in line for line in server.lines), (
-            server.lines
-        )
+        log = said_of_errors(server)
+        assert "Traceback" not in log, log
+        assert "ERROR" not in log, log
 
 
 @pytest.mark.parametrize("name", [*CANCELS, "granian-asgi"])
@@ -364,7 +377,8 @@ def test_a_start_that_fails_stops_the_server_with_its_message(
     message = "sys.exit(7) was called" if how == "status" else "There is no database here."
     assert message in "\n".join(server.lines)
     if how != "error" and name.startswith("kolben"):
-        assert not any("Traceback" in line for line in server.lines)
+        log = said_of_errors(server)
+        assert "Traceback" not in log, log
 
 
 @pytest.mark.parametrize("how", ["exit", "error"])

@@ -6,6 +6,7 @@ uvicorn serves; starting, changing and ending workers, access log, proxies and t
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.config
 import os
@@ -124,4 +125,5 @@ def _stop_accepting(server: t.Any) -> None:
     """Leave the listening socket to the other workers; called in another thread than the event loop's."""
     for each in getattr(server, "servers", ()):
         loop: asyncio.AbstractEventLoop = each.get_loop()
-        loop.call_soon_threadsafe(each.close)
+        with contextlib.suppress(RuntimeError):  # closed, and the socket with it
+            loop.call_soon_threadsafe(each.close)

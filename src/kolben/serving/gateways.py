@@ -287,19 +287,23 @@ class _Lifespan:
     def close_what_has_no_end(self) -> None:
         """Close WebSockets and streams of events, from another thread."""
         self._sockets.close_all()
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(partial(end_streams, events_only=True))
+        self._call_on_loop(partial(end_streams, events_only=True))
 
     def cancel_requests(self) -> None:
         """Cancel what is still being answered, from another thread."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._cancel_requests)
+        self._call_on_loop(self._cancel_requests)
 
     def end_by_force(self) -> None:
         """Shut the application down, from another thread, though the server still waits."""
         if self._loop is None:
             exit_now()
-        self._loop.call_soon_threadsafe(self._force.set)
+        self._call_on_loop(self._force.set)
+
+    def _call_on_loop(self, function: Callable[[], t.Any]) -> None:
+        # Where the loop is closed the server has come to its end by itself, and all of this with it.
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(function)
 
 
 def _cancel_granians_tasks() -> None:
@@ -333,6 +337,7 @@ class _OpenSockets:
         self.passes_headers = passes_headers
         self._open: set[_Socket] = set()
         self._loop: t.Any = None
+        self._closing: asyncio.Future[None]
 
     async def run(self, app: t.Any, scope: t.Any, receive: t.Any, send: t.Any) -> None:
         if self._loop is None:
@@ -362,9 +367,13 @@ class _OpenSockets:
         """Close them, from another thread."""
         self.leaving = True
         if self._loop is not None:
-            import asyncio
+            with contextlib.suppress(RuntimeError):  # closed, and they with it
+                self._loop.call_soon_threadsafe(self._close_soon)
 
-            asyncio.run_coroutine_threadsafe(self._close_all(), self._loop)
+    def _close_soon(self) -> None:
+        import asyncio
+
+        self._closing = asyncio.ensure_future(self._close_all())
 
     async def _close_all(self) -> None:
         for each in list(self._open):
