@@ -746,6 +746,89 @@ def test_below_another_request_the_outer_one_is_in_force_again(app: kolben.Flask
         assert kolben.request.path == "/outer"
 
 
+def test_in_a_view_the_views_own_request_is_in_force_again(app: kolben.Flask) -> None:
+    @app.get("/view")
+    def view() -> list[str]:
+        inner = app.test_request_context("/inner")
+        inner.push()
+        with app.app_context():
+            paths = [kolben.request.path]
+            inner.pop()
+            paths.append(kolben.request.path)
+        return [*paths, kolben.request.path]
+
+    assert app.test_client().get("/view").json == ["/inner", "/view", "/view"]
+
+
+def test_a_request_pushed_twice_and_left_once_is_in_force(app: kolben.Flask) -> None:
+    ended: list[str] = []
+    app.teardown_request(lambda error: ended.append("request"))
+    with app.app_context():
+        twice = app.test_request_context("/twice")
+        twice.push()
+        twice.push()
+        with app.app_context():
+            twice.pop()
+            assert kolben.request.path == "/twice"
+        assert kolben.request.path == "/twice"
+        assert ended == []
+        twice.pop()
+        assert ended == ["request"]
+        assert not kolben.has_request_context()
+
+
+def test_two_requests_are_left_one_after_the_other_below_an_application_context(
+    app: kolben.Flask,
+) -> None:
+    with app.app_context():
+        outer, inner = app.test_request_context("/outer"), app.test_request_context("/inner")
+        outer.push()
+        inner.push()
+        with app.app_context():
+            inner.pop()
+            assert kolben.request.path == "/outer"
+            outer.pop()
+            assert not kolben.has_request_context()
+        assert not kolben.has_request_context()
+
+
+def test_a_request_that_brought_its_application_context_is_not_left_below_another(
+    app: kolben.Flask,
+) -> None:
+    with app.test_request_context("/") as context, app.app_context():
+        with pytest.raises(AssertionError, match="cannot be popped"):
+            context.pop()
+        assert kolben.request.path == "/"
+
+
+def test_an_application_context_that_is_pushed_again_in_a_request_has_none_after_it(
+    app: kolben.Flask,
+) -> None:
+    context = app.app_context()
+    with context:
+        with app.test_request_context("/"):
+            with context:
+                assert kolben.request.path == "/"
+            assert kolben.request.path == "/"
+        assert not kolben.has_request_context()
+
+
+def test_of_a_muted_signal_no_receiver_is_told(app: kolben.Flask) -> None:
+    told: list[object] = []
+    signal = kolben.appcontext_tearing_down
+
+    def receive(sender: object, **values: object) -> None:
+        told.append(sender)
+
+    with signal.connected_to(receive, app):
+        with signal.muted(), app.app_context():
+            pass
+        assert told == []
+        with app.app_context():
+            pass
+    assert told == [app]
+
+
 def test_a_request_that_was_deleted_is_not_made_again() -> None:
     app = kolben.Flask(__name__)
     with app.test_request_context("/x") as context:

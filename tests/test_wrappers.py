@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 import pytest
 from hypothesis import given, strategies as st
-from werkzeug.datastructures import Headers, ImmutableMultiDict
+from werkzeug.datastructures import Headers, ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import (
     BadRequest,
     ClientDisconnected,
@@ -637,3 +637,18 @@ def test_names_of_headers_are_remembered_to_an_end(monkeypatch: pytest.MonkeyPat
         _, _, sent = response.get_wsgi_response(environ())
         assert (f"X-{number}", "1") in sent
     assert len(known) == 3
+
+
+@pytest.mark.parametrize("body", [b"a=1&b=%C3%A9&a=2", b"a=%FF", b"\xff"])
+def test_a_form_is_of_the_class_that_a_request_class_says(body: bytes) -> None:
+    class Own(kolben.Request):
+        parameter_storage_class = MultiDict
+
+    def form(kind: type[kolben.Request]) -> t.Any:
+        builder = EnvironBuilder(
+            method="POST", data=body, content_type="application/x-www-form-urlencoded"
+        )
+        return kind(builder.get_environ()).form
+
+    assert type(form(Own)) is MultiDict
+    assert list(form(Own).items(multi=True)) == list(form(kolben.Request).items(multi=True))

@@ -109,6 +109,8 @@ class AppContext:
     _pushed: list[Token[AppContext | RequestContext]] | tuple[()] = ()
     # Those of the above that were popped while a request was on top; see `_unwind`.
     _popped_below: list[Token[AppContext | RequestContext]] | tuple[()] = ()
+    # What `request_context` was at each push but the last.
+    _requests_before: list[RequestContext | None] | tuple[()] = ()
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -146,6 +148,8 @@ class AppContext:
     def push(self) -> None:
         """Make this context the current one. It may be pushed more than once."""
         outer = get_current(None)
+        if self._pushed:
+            self._requests_before = [*self._requests_before, self.request_context]
         self.request_context = outer.request_context if outer is not None else None
         self._pushed = [*self._pushed, set_current(self)]
         if appcontext_pushed.receivers:
@@ -167,11 +171,17 @@ class AppContext:
             if is_below:
                 self._popped_below = [*self._popped_below, kept[-1]]
             else:
-                *self._pushed, token = list(self._pushed)
-                reset_current(token)
+                reset_current(self.take_entry())
                 _unwind()
         if appcontext_popped.receivers:
             announce_popped(self.app)
+
+    def take_entry(self) -> Token[AppContext | RequestContext]:
+        """Take back the last push, which the caller makes undone."""
+        *self._pushed, token = list(self._pushed)
+        if self._requests_before:
+            *self._requests_before, self.request_context = self._requests_before
+        return token
 
     def __enter__(self) -> t.Self:
         self.push()
@@ -633,27 +643,34 @@ def _is_below(context: AppContext | RequestContext, pushed: int, kind: str) -> b
     )
 
 
-def _pushed_contexts() -> t.Iterator[tuple[AppContext | RequestContext, t.Any]]:
-    """List the contexts that are in force, the current one first, with their entries in ``_pushed``."""
+def _pushed_contexts() -> list[tuple[AppContext | RequestContext, t.Any]]:
+    """List the contexts that are in force, the current one first, with their entries in ``_pushed``.
+
+    The one that the engine has made the current one is below all others, and has no entry.
+    """
+    found: list[tuple[AppContext | RequestContext, t.Any]] = []
     context: t.Any = get_current(None)
     passed: dict[int, int] = {}
     while context is not None:
         at = passed[id(context)] = passed.get(id(context), 0) + 1
-        if at > len(context._pushed):  # made the current one by the engine
-            return
-        entry = context._pushed[-at]
-        yield context, entry
-        token = entry if isinstance(context, AppContext) else entry[0]
-        context = None if token.old_value is token.MISSING else token.old_value
+        entry = context._pushed[-at] if at <= len(context._pushed) else None
+        found.append((context, entry))
+        token = entry[0] if type(entry) is tuple else entry
+        context = None if token is None or token.old_value is token.MISSING else token.old_value
+    return found
 
 
 def _unwind() -> None:
     """Leave contexts on top that were popped already, when others were on top of them."""
     top: t.Any = get_current(None)
     while top is not None and top._popped_below and top._pushed[-1] in top._popped_below:
-        entry = top._pushed.pop()
+        if isinstance(top, RequestContext):
+            entry = t.cast("list[t.Any]", top._pushed).pop()
+            token = entry[0]
+        else:
+            entry = token = top.take_entry()
         top._popped_below.remove(entry)
-        reset_current(entry[0] if isinstance(top, RequestContext) else entry)
+        reset_current(token)
         top = get_current(None)
 
 

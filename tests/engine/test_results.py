@@ -156,6 +156,14 @@ def test_what_a_program_changes_about_pages_holds_from_then_on(
     assert sent_for(app)[2] == b"by an agent"
 
 
+def test_a_program_may_change_them_as_often_as_it_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = app_raising(NotFound)
+    for number in range(100):
+        monkeypatch.setattr(NotFound, "description", f"Look in room {number}.")
+        for _ in range(2):
+            assert f"<p>Look in room {number}.</p>".encode() in sent_for(app)[2]
+
+
 def test_the_page_of_an_error_is_a_response_of_the_programs_class() -> None:
     class Own(kolben.Response):
         default_mimetype = "text/plain"
