@@ -23,12 +23,15 @@ import logging, os, sys, time
 from multiprocessing import Pipe
 from kolben.serving.leaving import Link, exit_now
 
+def say(text):  # print() writes the end of the line by itself, and another thread may come between
+    os.write(1, f"{text}\\n".encode())
+
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 near, far = Pipe()
 link = Link(far, 0, 0.3)
-link.stop_accepting = lambda: print("stop", flush=True)
-link.on_leave = lambda: print("leave", flush=True)
-link.on_cut = lambda: print("cut", flush=True)
+link.stop_accepting = lambda: say("stop")
+link.on_leave = lambda: say("leave")
+link.on_cut = lambda: say("cut")
 """
 
 
@@ -87,7 +90,7 @@ def test_a_worker_that_ends_by_itself_is_not_ended_by_force() -> None:
 def test_a_worker_whose_main_process_has_died_leaves_too() -> None:
     steps = run("""
     import signal
-    signal.signal(signal.SIGTERM, lambda *_: print("asked to end", flush=True))
+    signal.signal(signal.SIGTERM, lambda *_: say("asked to end"))
     link.on_end = exit_now
     link.watch()
     near.close()
