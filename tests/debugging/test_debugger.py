@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+import threading
 
 import pytest
+from jinja2 import UndefinedError
 from werkzeug.test import Client
 
 import kolben
@@ -144,6 +147,138 @@ def test_a_generator_that_reads_the_request_hears_of_stream_with_context(app, cl
     assert client.get("/").data.startswith(b"a")
     logged = capsys.readouterr().err
     assert "stream_with_context" in logged
+
+
+@pytest.mark.parametrize("name", ["request", "g"])
+def test_a_generator_and_a_thread_hear_different_advice(app, client, capsys, name):
+    def generate():
+        yield "a"
+        yield str(getattr(kolben, name).path)
+
+    @app.get("/thread")
+    def start():
+        caught = []
+
+        def work():
+            try:
+                getattr(kolben, name).path  # noqa: B018
+            except RuntimeError as error:
+                caught.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        raise caught[0]
+
+    app.add_url_rule("/", view_func=lambda: kolben.Response(generate()))
+    assert client.get("/").data.startswith(b"a")
+    assert "A generator that is streamed" in capsys.readouterr().err
+    text = page_of(client, "/thread", capsys)
+    assert "copy_current_request_context(function)" in text
+    assert "A generator that is streamed" not in text
+
+
+def test_what_led_to_an_error_is_told_to_terminals_programs_and_browsers(app, client, capsys):
+    @app.get("/")
+    def convert():
+        try:
+            return str(1 / 0)
+        except ZeroDivisionError as error:
+            raise ValueError("no number") from error
+
+    said = "Caused by ZeroDivisionError: division by zero"
+    text = page_of(client, "/", capsys)
+    assert said in text
+    assert "Frames of cause 1" in text
+    content = json.loads(page_of(client, "/", capsys, Accept="application/json"))
+    assert said in content["hints"][-1]
+    assert content["frames_of_cause_1"][-1]["line"] == "return str(1 / 0)"
+    assert "ZeroDivisionError: division by zero" in page_of(client, "/", capsys, Accept="text/html")
+
+
+def test_the_members_of_a_group_are_listed(app, client, capsys):
+    @app.get("/")
+    def fail():
+        inner = ExceptionGroup("inner", [KeyError("b")])
+        raise ExceptionGroup("outer", [ValueError("a"), inner])
+
+    text = page_of(client, "/", capsys)
+    assert "In the group: ValueError: a." in text
+    assert "In the group: KeyError: 'b'." in text
+
+
+def test_an_endless_recursion_is_a_short_page(app, client, capsys):
+    @app.get("/")
+    def again():
+        return again()
+
+    assert "further frames" in page_of(client, "/", capsys)
+    assert capsys.readouterr().err.count("in again\n") < 100
+    assert len(page_of(client, "/", capsys, Accept="text/html")) < 200_000
+
+
+def test_the_parameters_of_views_of_every_kind_are_looked_at(app, client, capsys):
+    class Note(kolben.views.MethodView):
+        def get(self, number):
+            return number
+
+    class Caller:
+        def __call__(self, number):
+            return number
+
+    def plain(number):
+        return number
+
+    @functools.wraps(plain)
+    def wrapped(**values):
+        return plain(**values)
+
+    wrapped_twice = functools.partial(wrapped)
+    app.add_url_rule("/method", view_func=Note.as_view("note"))
+    app.add_url_rule("/object", "object", Caller())
+    app.add_url_rule("/partial", "partial", functools.partial(plain))
+    app.add_url_rule("/wrapped", "wrapped", wrapped_twice)
+    for kind in ("method", "object", "partial", "wrapped"):
+        text = page_of(client, f"/{kind}", capsys)
+        assert f"has the parameter 'number', which its rule '/{kind}' lacks" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TypeError("object dict can't be used in 'await' expression"), "the 'await' away"),
+        (TypeError("'list' object can't be awaited"), "is a list"),
+        (AttributeError("'coroutine' object has no attribute 'id'"), "put 'await' before"),
+        (UndefinedError("'coroutine object' has no attribute 'id'"), "put 'await' before"),
+    ],
+)
+def test_an_await_too_few_or_too_many_is_explained(error, said):
+    assert said in hints_for(error, None, None)[0]
+
+
+def test_a_field_that_the_request_lacks_is_told_beside_those_it_has(app, client, capsys):
+    app.add_url_rule("/", view_func=lambda: kolben.request.args["page"])
+    text = page_of(client, "/?pagge=3", capsys)
+    assert "The request has no 'page' there: request.args has 'pagge'" in text
+
+
+def test_a_value_that_no_url_can_hold_is_named(app, client, capsys):
+    app.add_url_rule("/<int:number>", "show", lambda number: str(number))
+    app.add_url_rule("/", view_func=lambda: kolben.url_for("show", number="x"))
+    assert "The URL of 'show' cannot be made of number='x'" in page_of(client, "/", capsys)
+
+
+def test_an_endpoint_without_its_blueprint_is_found_in_it(app, client, capsys):
+    shop = kolben.Blueprint("shop", __name__, url_prefix="/shop")
+    shop.add_url_rule("/", "items", lambda: "")
+    app.register_blueprint(shop)
+    app.add_url_rule("/", view_func=lambda: kolben.url_for("item"))
+    assert "There is no endpoint 'item'. Did you mean 'shop.items'?" in page_of(client, "/", capsys)
+
+
+def test_names_that_are_alike_by_their_ending_alone_are_not_suggested(app, client, capsys):
+    app.add_url_rule("/", view_func=lambda: kolben.render_template("list.html"))
+    assert "Did you mean" not in page_of(client, "/", capsys)
 
 
 def test_code_runs_in_a_frame_only_with_secret_pin_and_a_trusted_host(app, capsys):

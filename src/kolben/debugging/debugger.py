@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import linecache
 import typing as t
-from inspect import unwrap
+from dataclasses import dataclass
 from itertools import groupby
 
 from markupsafe import Markup, escape
@@ -22,6 +22,7 @@ from werkzeug.wrappers import Response
 from .frames import is_framework, is_own, short_path
 from .hints import hints_for
 from .pages import HTML, Page, Table, document, negotiate, render
+from .views import find_view
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +36,9 @@ if t.TYPE_CHECKING:
 
 #: So many lines of the program are shown before and after the one that failed.
 _AROUND = 5
+
+#: So many frames are shown at either end of a traceback that is longer than both together.
+_MOST_FRAMES = 30
 
 
 class Debugger(DebuggedApplication):
@@ -121,7 +125,8 @@ class Debugger(DebuggedApplication):
         page = _page_of(error, self._find_app(), request)
         view = None
         if not any(map(_is_own, traceback.all_frames)):
-            view = _code_of_view(self._find_app(), request)
+            function = find_view(self._find_app(), request)
+            view = None if function is None else function.__code__
         if view is not None:
             where = f"{short_path(view.co_filename)}, line {view.co_firstlineno}"
             page.hints.append(f"The view is {view.co_name}(), in {where}.")
@@ -149,7 +154,7 @@ class Debugger(DebuggedApplication):
         environ: WSGIEnvironment,
     ) -> str:
         if media_type != HTML:
-            page.tables.append(_frames_as_table(traceback))
+            page.tables += _frames_as_tables(traceback)
             return render(page, media_type)
         evalex = self.evalex and self.check_host_trust(environ)
         head = _HEAD.format(
@@ -188,13 +193,6 @@ def _page_of(error: Exception, app: Flask | None, request: Request | None) -> Pa
     return Page(500, name, str(error) or name, hints_for(error, app, request))
 
 
-def _code_of_view(app: Flask | None, request: Request | None) -> CodeType | None:
-    """Find the view that answered, for an error of which no frame is the program's."""
-    if app is None or request is None or request.endpoint is None:
-        return None
-    return getattr(unwrap(app.view_functions[request.endpoint]), "__code__", None)
-
-
 # -- frames ---------------------------------------------------------------------------------
 
 
@@ -206,14 +204,43 @@ def _is_framework(frame: t.Any) -> bool:
     return is_framework(str(frame.global_ns.get("__name__", "")))
 
 
-def _frames_as_table(traceback: DebugTraceback) -> Table:
-    rows = []
-    for _, part in reversed(traceback.all_tracebacks):
-        for frame in t.cast("list[DebugFrameSummary]", part.stack):
-            if not _is_framework(frame) or all(map(_is_framework, part.stack)):
-                where = f"{short_path(frame.filename)}:{frame.lineno}"
-                rows.append((where, frame.name, (frame.line or "").strip()))
-    return Table("Frames", ("where", "function", "line"), rows)
+def _frames_as_tables(traceback: DebugTraceback) -> list[Table]:
+    """The frames of the error, and in a table each those of the errors that led to it."""
+    tables = []
+    for number, (_, part) in enumerate(traceback.all_tracebacks):
+        rows = []
+        stack, left_out = _shortened(part)
+        shown = [frame for frame in stack if not _is_framework(frame)]
+        if not shown and stack:
+            rows.append(("...", "", f"{_counted(stack[:-1])} of the framework"))
+            shown = stack[-1:]
+        for frame in shown:
+            where = f"{short_path(frame.filename)}:{frame.lineno}"
+            rows.append((where, frame.name, (frame.line or "").strip()))
+            if frame is left_out.last_before:
+                rows.append(("...", "", left_out.said))
+        heading = "Frames" if number == 0 else f"Frames of cause {number}"
+        tables.append(Table(heading, ("where", "function", "line"), rows))
+    return tables
+
+
+@dataclass
+class _LeftOut:
+    """Frames in the middle of a long traceback, as of an endless recursion."""
+
+    #: The frame behind which they would stand; None where nothing is left out.
+    last_before: DebugFrameSummary | None
+    said: str
+
+
+def _shortened(part: TracebackException) -> tuple[list[DebugFrameSummary], _LeftOut]:
+    """Return the frames that are shown, and what is left out between them."""
+    frames = t.cast("list[DebugFrameSummary]", part.stack)
+    if len(frames) <= 2 * _MOST_FRAMES:
+        return frames, _LeftOut(None, "")
+    count = len(frames) - 2 * _MOST_FRAMES
+    shown = frames[:_MOST_FRAMES] + frames[-_MOST_FRAMES:]
+    return shown, _LeftOut(shown[_MOST_FRAMES - 1], f"{count} further frames")
 
 
 def _as_text(traceback: DebugTraceback, hints: list[str]) -> str:
@@ -223,12 +250,16 @@ def _as_text(traceback: DebugTraceback, hints: list[str]) -> str:
         if message is not None:
             lines.append(f"\n{message}:\n\n")
         lines.append("Traceback (most recent call last):\n")
-        for is_ours, run in groupby(part.stack, _is_framework):
+        stack, left_out = _shortened(part)
+        for is_ours, run in groupby(stack, _is_framework):
             frames = list(run)
             if is_ours:
                 lines.append(f"  ... {_counted(frames)} of the framework\n")
-            else:
-                lines += map(part.stack.format_frame_summary, frames)
+                continue
+            for frame in frames:
+                lines.append(part.stack.format_frame_summary(frame))
+                if frame is left_out.last_before:
+                    lines.append(f"  ... {left_out.said}\n")
         lines += part.format_exception_only()
     lines += [f"\n{hint}\n" for hint in hints if f"{hint}\n" not in lines]
     return "".join(lines)
@@ -245,12 +276,15 @@ def _frames_as_html(traceback: DebugTraceback) -> Markup:
         if message is not None:
             parts.append(Markup("<p class=divider>{}:</p>").format(message))
         parts += _folded(part)
+        if part is not traceback.all_tracebacks[0][1]:
+            text = "".join(part.format_exception_only()).rstrip()
+            parts.append(Markup("<pre class=cause>{}</pre>").format(text))
     return Markup("\n").join(parts)
 
 
 def _folded(part: TracebackException) -> Iterator[Markup]:
     waiting: list[DebugFrameSummary] = []
-    frames = t.cast("list[DebugFrameSummary]", part.stack)
+    frames, left_out = _shortened(part)
     for frame in frames:
         if _is_framework(frame):
             waiting.append(frame)
@@ -258,6 +292,8 @@ def _folded(part: TracebackException) -> Iterator[Markup]:
         yield from _fold(waiting)
         waiting = []
         yield _frame(frame)
+        if frame is left_out.last_before:
+            yield Markup("<p class=divider>{}</p>").format(left_out.said)
     yield from _fold(waiting)
     if getattr(part, "filename", None):  # a syntax error has no frame of its own
         yield Markup("<pre class=syntax>{}</pre>").format("".join(part.format_exception_only()))
@@ -361,7 +397,7 @@ pre.console table {{ width: auto; font: inherit; }}
 .fold {{ margin: .6rem 0; color: var(--dim); font-size: .9rem; }}
 .fold summary {{ cursor: pointer; }}
 .divider {{ color: var(--dim); margin: 1.2rem 0 .4rem; }}
-pre.syntax, .plain pre {{ overflow-x: auto; background: var(--code); border-radius: .5rem; padding: .8rem;
+pre.syntax, pre.cause, .plain pre {{ overflow-x: auto; background: var(--code); border-radius: .5rem; padding: .8rem;
   font: .85rem/1.5 ui-monospace, monospace; }}
 .plain {{ margin-top: 2rem; }}
 .pin-prompt {{ display: none; position: fixed; inset: 0; background: rgb(0 0 0 / 55%); z-index: 9; }}

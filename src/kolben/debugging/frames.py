@@ -9,7 +9,7 @@ import typing as t
 from functools import cache
 
 if t.TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
 #: Packages that stand between a server and a view. Errors in them are seldom theirs.
 _FRAMEWORK = frozenset(
@@ -37,6 +37,7 @@ _FRAMEWORK = frozenset(
         "importlib",
         "runpy",
         "contextvars",
+        "json",
     )
 )
 
@@ -72,6 +73,14 @@ def _steps(traceback: TracebackType | None) -> t.Iterator[TracebackType]:
     while traceback is not None:
         yield traceback
         traceback = traceback.tb_next
+
+
+def frames_of(error: BaseException) -> list[FrameType]:
+    """Return the frames of an error's traceback, the innermost last.
+
+    :param error: the error.
+    """
+    return [step.tb_frame for step in _steps(error.__traceback__)]
 
 
 def _module_of(step: TracebackType) -> str:

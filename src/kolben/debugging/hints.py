@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import typing as t
 
-from jinja2 import TemplateNotFound
+from jinja2 import TemplateNotFound, UndefinedError
+from werkzeug.exceptions import BadRequestKeyError
 from werkzeug.routing import BuildError
 
+from .frames import frames_of, is_framework, is_own, place_of
 from .routes import near_names
+from .views import find_view
 
 if t.TYPE_CHECKING:
+    from types import FrameType
+
     from ..app import Flask
     from ..wrappers import Request
 
@@ -28,13 +34,17 @@ def hints_for(error: BaseException, app: Flask | None, request: Request | None) 
         hints += _about_template(error, app)
     elif isinstance(error, BuildError) and app is not None:
         hints += _about_endpoint(error, app)
-    elif isinstance(error, TypeError):
+    elif isinstance(error, BadRequestKeyError):
+        hints += _about_missing_field(error, request)
+    elif isinstance(error, TypeError | AttributeError | UndefinedError):
         hints += _about_coroutine(error)
         if app is not None and request is not None:
             hints += _about_parameters(error, app, request)
     elif isinstance(error, RuntimeError):
         hints += _about_context(error)
-    return hints
+    if isinstance(error, ValueError | TypeError):
+        hints += _about_url_values(error)
+    return hints + _about_members(error) + _about_causes(error)
 
 
 def _about_template(error: TemplateNotFound, app: Flask) -> list[str]:
@@ -67,47 +77,67 @@ def _about_endpoint(error: BuildError, app: Flask) -> list[str]:
             if names
         ]
         return [f"The endpoint exists: {'; '.join(wanted)}."] if wanted else []
+    by_last_part: dict[str, list[str]] = {}
+    for name in app.view_functions:
+        by_last_part.setdefault(name.rpartition(".")[2], []).append(name)
     near = near_names(endpoint, app.view_functions)
-    near += [name for name in app.view_functions if name.rpartition(".")[2] == endpoint]
-    names = list(dict.fromkeys(near))
+    near += [name for part in near_names(endpoint, by_last_part) for name in by_last_part[part]]
+    names = list(dict.fromkeys(near))[:3]
     if not names:
         return [f"There is no endpoint {endpoint!r}; 'kolben routes' lists those that there are."]
     return [f"There is no endpoint {endpoint!r}. Did you mean {' or '.join(map(repr, names))}?"]
 
 
 _MISSING = re.compile(
-    r"(\w+)\(\) missing \d+ required (?:positional|keyword-only) arguments?: (.*)"
+    r"([\w.<>]+)\(\) missing \d+ required (?:positional|keyword-only) arguments?: (.*)"
 )
-_UNEXPECTED = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'")
+_UNEXPECTED = re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'")
 
 
-def _about_parameters(error: TypeError, app: Flask, request: Request) -> list[str]:
+def _about_parameters(error: BaseException, app: Flask, request: Request) -> list[str]:
     """A view whose parameters are not the variables of its rule."""
-    rule = request.url_rule
-    if rule is None:
+    rule, view = request.url_rule, find_view(app, request)
+    if rule is None or view is None:
         return []
-    view = app.view_functions.get(rule.endpoint)
-    name = getattr(view, "__name__", None)
-    if (found := _MISSING.search(str(error))) and found[1] == name:
-        names = re.findall(r"'(\w+)'", found[2])
-        variables = "".join(f"<{one}>" for one in names)
-        return [
-            f"The view {name}() has the parameter {one!r}, which its rule {rule.rule!r} lacks: add"
-            f" {variables} to the rule, or give the parameter a default."
-            for one in names[:1]
-        ]
-    if (found := _UNEXPECTED.search(str(error))) and found[1] == name:
+    message, name = str(error), view.__qualname__
+    if (found := _MISSING.search(message)) and found[1] == name:
+        first = re.findall(r"'(\w+)'", found[2])[0]
         return [
             (
-                f"The rule {rule.rule!r} has the variable <{found[2]}>, which the view {name}() does"
+                f"The view {_short(name)}() has the parameter {first!r}, which its rule {rule.rule!r} lacks:"
+                f" add <{first}> to the rule, or give the parameter a default."
+            )
+        ]
+    if (found := _UNEXPECTED.search(message)) and found[1] == name:
+        return [
+            (
+                f"The rule {rule.rule!r} has the variable <{found[2]}>, which the view {_short(name)}() does"
                 f" not take: add the parameter {found[2]!r} to it."
             )
         ]
     return []
 
 
-def _about_coroutine(error: TypeError) -> list[str]:
+def _short(qualified_name: str) -> str:
+    """The name of a function as its module knows it, without the function that it is made in."""
+    return qualified_name.rpartition("<locals>.")[2]
+
+
+_NOT_AWAITABLE = re.compile(
+    r"object ([\w.]+) can't be used in 'await' expression|'([\w.]+)' object can't be awaited"
+)
+
+
+def _about_coroutine(error: BaseException) -> list[str]:
     message = str(error)
+    if found := _NOT_AWAITABLE.search(message):
+        kind = found[1] or found[2]
+        return [
+            (
+                f"What stands behind 'await' is a {kind}, the result of a plain function: take the"
+                " 'await' away, or call an 'async def' function there."
+            )
+        ]
     if "coroutine" not in message or "await it" in message:
         return []
     return [
@@ -118,12 +148,101 @@ def _about_coroutine(error: TypeError) -> list[str]:
     ]
 
 
-def _about_context(error: RuntimeError) -> list[str]:
-    if "outside of request context" not in str(error):
+def _about_missing_field(error: BadRequestKeyError, request: Request | None) -> list[str]:
+    """A field that the request lacks: say which ones it has."""
+    name = error.args[0] if error.args else None
+    if request is None or name is None:
         return []
+    places: dict[str, t.Iterable[str]] = {
+        "args": request.args,
+        "form": request.form,
+        "files": request.files,
+    }
+    found = "; ".join(
+        f"request.{place} has {', '.join(map(repr, list(values)[:10])) or 'nothing'}"
+        for place, values in places.items()
+    )
+    return [
+        f"The request has no {name!r} there: {found}.",
+        f"[{name!r}] answers 400 to a client that leaves it out; .get({name!r}) gives None.",
+    ]
+
+
+def _is_generator(frame: FrameType) -> bool:
+    return bool(frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))
+
+
+def _about_context(error: RuntimeError) -> list[str]:
+    message = str(error)
+    if "outside of request context" not in message and "outside of application" not in message:
+        return []
+    own = [
+        frame
+        for frame in frames_of(error)
+        if is_own(frame.f_code.co_filename, str(frame.f_globals.get("__name__", "")))
+    ]
+    if not own or any(map(_is_generator, own)):
+        return [
+            (
+                "A generator that is streamed runs when the view has returned. If it reads request,"
+                " session or g, wrap it: return Response(stream_with_context(generate()))."
+            )
+        ]
     return [
         (
-            "A generator that is streamed runs when the view has returned. If it reads request or"
-            " session, wrap it: return Response(stream_with_context(generate()))."
+            "A thread, a timer or a callback has no request of its own. Hand it the values that it"
+            " needs, or wrap its function: copy_current_request_context(function)."
         )
     ]
+
+
+def _about_url_values(error: BaseException) -> list[str]:
+    """A value for a URL that the converter of its rule does not take."""
+    for frame in frames_of(error):
+        values = frame.f_locals
+        if frame.f_code.co_name == "url_for" and isinstance(values.get("endpoint"), str):
+            if not is_framework(str(frame.f_globals.get("__name__", ""))):
+                continue
+            given = ", ".join(f"{k}={v!r}" for k, v in (values.get("values") or {}).items())[:200]
+            return [
+                (
+                    f"The URL of {values['endpoint']!r} cannot be made of {given}: a value is not what"
+                    " the converter in the rule takes."
+                )
+            ]
+    return []
+
+
+def _about_members(error: BaseException, depth: int = 0) -> list[str]:
+    """What is in an exception group, the line of each."""
+    if not isinstance(error, BaseExceptionGroup) or depth > 3:
+        return []
+    lines = []
+    for member in error.exceptions[:10]:
+        if isinstance(member, BaseExceptionGroup):
+            lines += _about_members(member, depth + 1)
+            continue
+        where = place_of(member)
+        lines.append(f"In the group: {_named(member)}" + (f" ({where})." if where else "."))
+    return lines
+
+
+def _about_causes(error: BaseException) -> list[str]:
+    """The errors that led to an error, the nearest first."""
+    lines: list[str] = []
+    while len(lines) < 5:
+        cause = error.__cause__
+        said = "Caused by"
+        if cause is None and not error.__suppress_context__:
+            cause, said = error.__context__, "Raised while this was handled:"
+        if cause is None:
+            break
+        where = place_of(cause)
+        lines.append(f"{said} {_named(cause)}" + (f" ({where})." if where else "."))
+        error = cause
+    return lines
+
+
+def _named(error: BaseException) -> str:
+    message = str(error)
+    return f"{type(error).__name__}: {message}"[:300] if message else type(error).__name__

@@ -6,6 +6,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
+from os.path import splitext
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,7 +59,7 @@ def nearest(url_map: Map, path: str) -> list[Miss]:
     :return: at most three, the nearest first; none that has nothing in common with the path.
     """
     misses = [explain(rule, path) for rule in url_map.iter_rules() if not rule.build_only]
-    near = [miss for miss in misses if miss.score >= 1.5]
+    near = [miss for miss in misses if miss.score >= 1.6]
     near.sort(key=lambda miss: (-miss.score, not miss.suggestion))
     return near[:MOST_NEAR]
 
@@ -80,7 +81,7 @@ def explain(rule: Rule, path: str) -> Miss:
         fault = _fault(rule, segment, given[place])
         if fault:
             likeness = SequenceMatcher(None, segment, given[place]).ratio()
-            suggestion = "" if "<" in segment or likeness < 0.5 else segment
+            suggestion = "" if "<" in segment or likeness < 0.6 else segment
             return Miss(
                 rule,
                 score + likeness,
@@ -157,8 +158,15 @@ def in_order(methods: Iterable[str]) -> list[str]:
 def near_names(wanted: str, names: Iterable[str]) -> list[str]:
     """Find the names that one may have meant.
 
+    An ending that both have (``.html``) makes them no more alike.
+
     :param wanted: the name that is not there.
     :param names: those that are.
     :return: at most three, the likeliest first.
     """
-    return get_close_matches(wanted, list(names), n=3, cutoff=0.5)
+    stem, ending = splitext(wanted)
+    by_stem: dict[str, list[str]] = {}
+    for name in names:
+        by_stem.setdefault(name.removesuffix(ending), []).append(name)
+    near = get_close_matches(stem, by_stem, n=3, cutoff=0.6)
+    return [name for one in near for name in by_stem[one]][:3]
