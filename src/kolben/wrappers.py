@@ -7,6 +7,7 @@ of text with ordinary headers takes a short way to the server; every other takes
 from __future__ import annotations
 
 import typing as t
+from copy import copy
 from datetime import timedelta
 from functools import lru_cache
 from io import BytesIO
@@ -43,6 +44,7 @@ from .http.headers import (
     new_headers,
     ordinary_headers,
     parse_content_type,
+    split_locations,
 )
 from .http.input import (
     CONNECTION,
@@ -714,6 +716,23 @@ class Response(ResponseBase):
         super().set_cookie(
             key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned
         )
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """Return the headers to send for this request.
+
+        A ``Location`` that is no URL, such as ``http://[``, is sent as it is, with all but ASCII
+        percent-encoded: the program may have it from the client.
+
+        :param environ: the request's environment.
+        """
+        try:
+            return super().get_wsgi_headers(environ)
+        except ValueError:
+            twin = copy(self)
+            twin.headers, locations = split_locations(self.headers)
+            headers = super(Response, twin).get_wsgi_headers(environ)
+            headers.extend(locations)
+            return headers
 
     def get_wsgi_response(
         self, environ: WSGIEnvironment

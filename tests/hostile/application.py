@@ -52,6 +52,7 @@ READERS: dict[str, Any] = {
     "if_modified_since": lambda r: r.if_modified_since,
     "if_unmodified_since": lambda r: r.if_unmodified_since,
     "if_range": lambda r: (r.if_range.etag, r.if_range.date),
+    "if_range_written": lambda r: r.if_range,
     "date": lambda r: r.date,
     "range": lambda r: r.range and (r.range.units, r.range.ranges, r.range.range_for_length(100)),
     "cache_control": lambda r: (
@@ -72,7 +73,12 @@ READERS: dict[str, Any] = {
     "flags": lambda r: (r.is_multithread, r.is_multiprocess, r.is_run_once),
     "routing": lambda r: (r.endpoint, r.blueprint, r.blueprints, r.view_args),
     "trusted": lambda r: r.host,
+    "all": lambda r: [READERS[name](r) for name in READERS if name not in OF_THE_BODY | {"all"}],
 }  # fmt: skip
+OF_THE_BODY = {
+    *("form", "values", "files", "json", "json_forced", "json_silent", "data", "data_twice"),
+    *("stream", "stream_pieces", "stream_lines"),
+}
 
 
 def _tags(tags: Any) -> Any:

@@ -58,11 +58,12 @@ VALUES = [
     *("text/html; a*=utf-8''%ff", "application/json; charset=utf-16", "gzip, chunked", "identity"),
     *("example.com:80:80", "[::1]", "[::1", f"example.com:{BIG}", "ex ample.com", "example..com"),
     *("-", "::", "@x", "a@b", "x/y", "x?y", "x#y", "x\\y", "a" * 64 + ".com", ".", "a." * 200),
+    *("xn--", "a.xn--x.org", "xn--\xff", "Fri, 31 Dec 9999 23:59:59 -2359", '"a"b"', "\x00"),
 ]  # fmt: skip
 CASES = [
     Case(path, headers=[(name, value)])
     for (name, reader), value in itertools.product(READ_BY.items(), VALUES)
-    for path in (f"/read/{reader}", "/static/file.txt", "/slash", "/nowhere")
+    for path in (f"/read/{reader}", "/read/all", "/static/file.txt", "/slash", "/nowhere")
 ]
 
 
@@ -193,6 +194,15 @@ def test_a_json_log_line_has_no_control_characters() -> None:
     assert JSONFormatter().format(record).isprintable()
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "value", ['"a"b"', '"a", "b"', "Fri, 31 Dec 9999 23:59:59 -2359", '"' * 9, 'W/ "a"']
+)
+def test_an_if_range_is_written_as_it_was_sent(way: str, value: str) -> None:
+    answer = WAYS[way](Case("/read/if_range_written", headers=[("If-Range", value)]))
+    assert (answer.status, answer.body.decode()) == (200, f"<IfRange {value!r}>")
+
+
 HOSTS = [
     *("example.com:80:80", "example.com:443:80", "example.com:80:443", "example.com:8080:80"),
     *("example.com::80", "example.com:", "[::1]:80:80", "example.com@evil.org", "evil.org"),
@@ -231,6 +241,24 @@ def test_brackets_hold_an_address_or_it_is_no_host(way: str, host: str) -> None:
     config = {"TRUSTED_HOSTS": ["example.com"]}
     assert WAYS[way](Case("/", headers=headers, config=config)).status == 400
     assert WAYS[way](Case("/read/host", headers=[("Host", "[::1]:5000")])).body == b"'[::1]:5000'"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("host", ["xn--", "xn--.org", "A.xn--x:81", "xn--\x7e"])
+def test_a_host_that_is_no_punycode_stays_as_it_is(way: str, host: str) -> None:
+    """Before Python 3.13, `request.url` is a UnicodeError in Flask."""
+    for name, rest in {
+        "url": "/read/url?a=1",
+        "base_url": "/read/base_url",
+        "url_root": "/",
+        "root_url": "/",
+        "host_url": "/",
+    }.items():
+        answer = WAYS[way](Case(f"/read/{name}", query="a=1", headers=[("Host", host)]))
+        assert answer.status == 200
+        assert eval(answer.body) == (
+            f"http://{host.lower()}{rest}" if "~" not in host else f"http://{rest}"
+        )
 
 
 @pytest.mark.parametrize(

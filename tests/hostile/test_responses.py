@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from werkzeug.datastructures import Headers
@@ -215,6 +216,31 @@ def test_a_cookie_can_carry_any_character(way: str) -> None:
         assert cookie is not None
         back = Case("/read/cookies", headers=[("Cookie", cookie.partition("; ")[0])])
         assert eval(WAYS[way](back).body) == [("name", [text])]
+
+
+#: What a client may have put into `?next=` and its like, of which no URL can be made.
+NO_URLS = [
+    *("http://[", "//[", "http://]", "http://[]", "http://[x]/", "http://a:99999/", "http://a:x/"),
+    *("http://\xe9..b/", "http://xn--\xe9/", "http://" + "\xe9" * 70, "//\u2100.com/", "http://\uff0e/"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("to", NO_URLS)
+def test_a_redirect_to_what_is_no_url_is_sent_as_it_is(way: str, to: str) -> None:
+    """In Flask the error is raised to the server."""
+    answer = WAYS[way](Case("/redirect", query=f"to={quote(to)}"))
+    assert (answer.status, answer.all("Location")) == (302, [quote(to, safe="/:[]")])
+
+
+@pytest.mark.parametrize("name", ["Location", "Content-Location"])
+@pytest.mark.parametrize("headers", [list, dict, Headers])
+def test_no_response_fails_for_what_is_no_url(name: str, headers: Any) -> None:
+    response = Response("text")
+    response.headers = headers([(name, "http://[\ud800 \t"), ("X", "y")])
+    sent = response.get_wsgi_headers({"REQUEST_METHOD": "GET"})
+    assert sent[name] == "http://[%ED%A0%80%20%09"
+    assert (sent["X"], sent["Content-Length"]) == ("y", "4")
 
 
 @pytest.mark.parametrize("way", WAYS)

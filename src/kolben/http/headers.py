@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import typing as t
 from functools import lru_cache
+from urllib.parse import quote
 
 from werkzeug.datastructures import Headers
 from werkzeug.http import HTTP_STATUS_CODES, dump_cookie, parse_options_header
@@ -21,6 +22,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LINE_END = re.compile(r"[\r\n]")
 # What Werkzeug turns into a URI before it is sent, with all of that escaped.
 _URLS = frozenset({"location", "content-location"})
+_ASCII = bytes(range(0x21, 0x7F)).decode()
 # Names that are never among the ordinary ones.
 _KNOWN = frozenset({"Location", "Content-Location", "Content-Length"})
 
@@ -77,6 +79,21 @@ def without_controls(text: str) -> str:
     if text.isprintable():
         return text
     return _CONTROL.sub(lambda found: f"%{ord(found[0]):02X}", text)
+
+
+def split_locations(headers: t.Any) -> tuple[Headers, list[tuple[str, str]]]:
+    """Split a response's headers into those that hold no URL, and those that do, in ASCII.
+
+    :param headers: the headers.
+    """
+    others, locations = Headers(), {}
+    for name, value in Headers(headers):
+        if name.lower() in _URLS:
+            text = without_controls(value).encode(errors="surrogatepass")
+            locations[name.lower()] = name, quote(text, safe=_ASCII)
+        else:
+            others.add(name, value)
+    return others, list(locations.values())
 
 
 def safe_file_name(name: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import typing as t
 
 import werkzeug.http
-from werkzeug.datastructures import Authorization, IfRange
+from werkzeug.datastructures import Authorization, IfRange as IfRangeBase
 from werkzeug.exceptions import SecurityError
-from werkzeug.sansio.utils import get_host
+from werkzeug.sansio.utils import get_current_url, get_host
 from werkzeug.utils import cached_property
 
 from ..lazy import lazy
@@ -87,6 +87,39 @@ def refuse_no_host(host: str | None, trusted: t.Collection[str] | None) -> bool:
     return True
 
 
+def url_of(scheme: str, host: str, *rest: t.Any) -> str:
+    """Return a URL as it is read, with its host in Unicode where it has such a form (RFC 3492).
+
+    A host that has none stays as it is. Before Python 3.13, Werkzeug fails on a label that begins as
+    Punycode does and is none, such as ``xn--``.
+
+    :param scheme: the URL's scheme.
+    :param host: its host and port.
+    :param rest: what else `werkzeug.sansio.utils.get_current_url` takes.
+    """
+    try:
+        return get_current_url(scheme, host, *rest)
+    except ValueError:
+        before, _, after = get_current_url(scheme, "", *rest).partition("://")
+        return f"{before}://{host.lower()}{after}"
+
+
+class IfRange(IfRangeBase):
+    """An ``If-Range`` header that is neither an entity tag nor a date that can be: it is written as it was sent.
+
+    :param sent: the header.
+    :param read: what it was read as.
+    """
+
+    def __init__(self, sent: str, read: IfRangeBase) -> None:
+        super().__init__(read.etag, read.date)
+        self._sent = sent
+
+    def to_header(self) -> str:
+        """Return the header."""
+        return self._sent
+
+
 class HeaderReaders(LimitedRequest):
     """Readers of headers that take what cannot be understood for missing."""
 
@@ -146,12 +179,37 @@ class HeaderReaders(LimitedRequest):
         return parse_date(self.headers.get("If-Unmodified-Since"))
 
     @cached_property
-    def if_range(self) -> IfRange:
+    def if_range(self) -> IfRangeBase:
         """The ``If-Range`` header (RFC 9110, section 13.1.5)."""
         try:
-            return super().if_range
+            read = super().if_range
         except OverflowError:
-            return IfRange()
+            return IfRangeBase()
+        try:
+            read.to_header()
+        except (ValueError, OverflowError):
+            return IfRange(self.headers["If-Range"], read)
+        return read
+
+    @cached_property
+    def url(self) -> str:
+        """The whole URL that was asked for, with its query, as an IRI: see :func:`url_of`."""
+        return url_of(self.scheme, self.host, self.root_path, self.path, self.query_string)
+
+    @cached_property
+    def base_url(self) -> str:
+        """The URL without its query."""
+        return url_of(self.scheme, self.host, self.root_path, self.path)
+
+    @cached_property
+    def root_url(self) -> str:
+        """The URL of the application's root."""
+        return url_of(self.scheme, self.host, self.root_path)
+
+    @cached_property
+    def host_url(self) -> str:
+        """The URL of the host's root."""
+        return url_of(self.scheme, self.host)
 
     @cached_property
     def full_path(self) -> str:
