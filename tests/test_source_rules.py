@@ -459,7 +459,6 @@ TESTED_IN = {
     "api.compare": "api/test_command.py",
     "api.compile": "api/test_semantics.py",
     "api.faults": "api/test_problems.py",
-    "api.kinds": "api/test_agreement.py",
     "api.lint": "api/test_document.py",
     "api.markers": "api/test_parameters.py",
     "api.operations": "api/test_registration.py",

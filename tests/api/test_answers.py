@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
+import json
 import math
 import typing as t
 
+import pydantic
 import pytest
 
 from gateways import Gateway
@@ -45,6 +48,18 @@ class Part(Struct):
 
 class Whole(Struct):
     part: Part
+
+
+class Node(Struct):
+    children: list["Node"] = []  # noqa: UP037 (msgspec looks for it at run time)
+
+
+class Secret(Node):
+    password: str = "secret"
+
+
+class Days(Struct):
+    users: dict[dt.date, User]
 
 
 def ask(view: t.Any, gateway: Gateway | None = None, **config: t.Any) -> t.Any:
@@ -89,6 +104,20 @@ def test_no_member_leaves_that_the_annotation_lacks(checked: bool) -> None:
         assert reply.status == 200
         assert "secret" not in reply.text, view
         assert '"name":"a"' in reply.text
+
+
+def test_no_member_leaves_below_an_instance_of_the_same_class() -> None:
+    def view() -> Node:
+        return Node([Node([Secret()])])
+
+    assert json.loads(ask(view).body) == {"children": [{"children": [{"children": []}]}]}
+
+
+def test_keys_that_are_dates_pass_where_members_are_filtered() -> None:
+    def view() -> Days:
+        return Days({dt.date(2026, 1, 1): Admin("ann")})
+
+    assert json.loads(ask(view).body) == {"users": {"2026-01-01": {"name": "ann", "age": 1}}}
 
 
 def test_a_class_that_is_defined_after_the_first_answer_counts_too() -> None:
@@ -200,6 +229,31 @@ def test_pages_of_rows_are_filtered() -> None:
         return Page.of([Row("a", 1), Admin("b")], page, cursor=lambda one: one.age)
 
     assert "secret" not in api.test_client().get("/users").text
+
+
+def test_models_of_pydantic_come_in_pages_too(gateway: Gateway) -> None:
+    class Item(pydantic.BaseModel):
+        id: int
+
+    class Own(Item):
+        password: str = "secret"
+
+    api = API("api_answers")
+
+    def view(page: t.Any) -> t.Any:
+        return Page.of((Own(id=number) for number in range(page.after + 1, 4)), page)
+
+    view.__annotations__.update(page=Query[Paging], **{"return": Page[Item]})
+    api.get("/items")(view)
+    first = gateway.get(api, "/items?limit=2")
+    assert json.loads(first.body) == {"items": [{"id": 1}, {"id": 2}], "next": "2"}
+    headers = {name.lower(): value for name, value in first.headers}
+    assert headers["link"].endswith('/items?limit=2&after=2>; rel="next"')
+    assert api.client().call(view, Paging(after=2)) == Page([Item(id=3)])
+    schemas = api.test_client().get("/openapi.json").json["components"]["schemas"]
+    assert schemas["Page_Item"]["properties"]["items"]["items"] == {
+        "$ref": "#/components/schemas/Item"
+    }
 
 
 def test_hooks_see_a_response() -> None:

@@ -144,6 +144,16 @@ async def numbered() -> EventStream[Event[Sum]]:
     yield Event(Sum(4))
 
 
+class Preferences(t.TypedDict, total=False):
+    names: list[str]
+    theme: str
+
+
+@api.get("/cookies")
+def cookies(preferences: Cookie[Preferences], numbers: Cookie[list[int]] = []) -> list[t.Any]:  # noqa: B006
+    return [preferences.get("names"), preferences.get("theme"), numbers]
+
+
 @pytest.fixture(params=["here", "remote"])
 def client(request: pytest.FixtureRequest) -> t.Iterator[t.Any]:
     headers = {"Authorization": "Bearer ann"}
@@ -176,6 +186,13 @@ def test_handlers_are_called_over_http(client: t.Any) -> None:
     assert list(client.call(lines)) == [Sum(1), Sum(2)]
     assert list(client.call(events)) == [Sum(3)]
     assert list(client.call(numbered)) == [Event(Sum(3), "a"), Event(Sum(4))]
+
+
+def test_cookies_hold_any_text_and_lists(client: t.Any) -> None:
+    odd = 'a; b="c" é'
+    sent = Preferences(names=["x", "y"], theme=odd)
+    assert client.call(cookies, sent, numbers=[1, 2]) == [["x", "y"], odd, [1, 2]]
+    assert client.call(cookies, Preferences(), numbers=[]) == [None, None, []]
 
 
 def test_errors_are_raised_as_themselves(client: t.Any) -> None:

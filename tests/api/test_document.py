@@ -38,6 +38,7 @@ from kolben.api import (
     Problem,
     Struct,
 )
+from kolben.views import MethodView
 
 T = t.TypeVar("T")
 
@@ -173,6 +174,7 @@ def make() -> API:
     for kind in (Everything, Array, Closed, Data, Attrs, Typed, Named, Basket, Node, Box[Cat]):
         api.post(f"/kinds/{kind.__name__}", endpoint=f"k{kind.__name__}")(echo(kind))
     views(api)
+    views_whose_order_might_change(api)
     return api
 
 
@@ -234,6 +236,19 @@ def views(api: API) -> None:
     @api.get("/shown", document=True)
     def shown():  # type: ignore[no-untyped-def]
         return "x"
+
+
+def views_whose_order_might_change(api: API) -> None:
+    class ByMethod(MethodView):
+        def get(self) -> Data: ...
+        def put(self, body: Data) -> Data: ...
+        def post(self, body: Data) -> Created[Data]: ...
+        def delete(self) -> None: ...
+
+    api.add_url_rule("/by-method", view_func=ByMethod.as_view("by_method"))
+
+    @api.get("/sets")
+    def sets(names: frozenset[str] = frozenset("abc"), other: Cookie[list[int]] = []) -> None: ...  # noqa: B006
 
 
 def document(api: API) -> dict[str, t.Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kolben.api import API, APIBlueprint, Bearer, Body, Query, Struct
+from kolben.api import API, APIBlueprint, Bearer, Body, Problem, Query, Struct
 
 
 class Filter(Struct):
@@ -20,6 +20,10 @@ class Order(Struct):
 
 
 class Session:
+    pass
+
+
+class Gone(Problem, status=410):
     pass
 
 
@@ -251,6 +255,21 @@ def test_the_decorator_returns_the_function_itself() -> None:
     assert api.get("/")(view) is view
     assert view(2) == 2
     assert t.cast("t.Any", api.view_functions["view"]).__wrapped__ is view
+
+
+@pytest.mark.parametrize(
+    ("raises", "text"),
+    [
+        ([ValueError], "raises=[ValueError] is no class of a problem"),
+        (Gone, "'raises' must be a list: write raises=[Gone]."),
+        ([Gone()], "is no class of a problem"),
+    ],
+)
+def test_what_is_raised_is_named_by_classes(raises: t.Any, text: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(text)):
+        API("api_mistakes", raises=raises)
+    with pytest.raises(TypeError, match=re.escape(text)):
+        API("api_mistakes").get("/", raises=raises)(lambda: "")
 
 
 def test_marked_parameters_may_stand_beside_a_body() -> None:

@@ -35,7 +35,6 @@ _ITERATORS = (
     abc.AsyncIterable,
     abc.AsyncGenerator,
 )
-_KEPT = (*(one for one in kinds.SCALARS if one not in (str, int, float, bool)),)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -70,6 +69,9 @@ class Answer:
         self.exact = bare if _writes_itself(bare) else None
         self.exact_item = self.item if _writes_itself(self.item) else None
         top = self.exact or self.exact_item
+        fields = () if top is None else kinds.fields_of(top)
+        if any(top in kinds.models_in(field.type) for field in fields):
+            top = None  # it has instances of itself below it
         self.nested = [cls for m in self.models if (cls := t.get_origin(m) or m) is not top]
         if self._is_pydantic:
             self.nested = []  # what pydantic writes is what the annotation has, whatever the class
@@ -126,7 +128,7 @@ class Answer:
         try:
             # At first objects become instances, but instances of subclasses stay what they are.
             value = msgspec.convert(value, self.type, from_attributes=True, str_keys=True)
-            plain = msgspec.to_builtins(value, builtin_types=_KEPT, str_keys=True)
+            plain = msgspec.to_builtins(value, str_keys=True)
             return msgspec.convert(plain, self.type, str_keys=True)
         except (msgspec.ValidationError, TypeError) as error:
             raise self._misfit(error) from None
@@ -261,8 +263,20 @@ def _answer(status: int, annotation: t.Any, extra: t.Any, fail: t.Any) -> Answer
         answer = Answer(status, item, "events" if is_events else "lines")
         answer.has_ids = has_ids
         return answer
-    check_schema(annotation, fail, "the result's type", _ADVICE)
-    return Answer(status, annotation)
+    page = _pydantic_page(bare)
+    check_schema(page or annotation, fail, "the result's type", _ADVICE)
+    answer = Answer(status, page or annotation)
+    answer.is_page = answer.is_page or page is not None
+    return answer
+
+
+def _pydantic_page(kind: t.Any) -> t.Any:
+    """Return what stands for a page of pydantic's models: a model of its kind; None for other types."""
+    if t.get_origin(kind) is not Page or not any(map(kinds.is_pydantic, kinds.models_in(kind))):
+        return None
+    (item,) = t.get_args(kind)
+    fields = {"items": (list[item], ...), "next": (str | None, None)}  # type: ignore[valid-type]
+    return kinds.pydantic_module().create_model(f"Page_{name_of(item)}", **fields)
 
 
 _ADVICE = "Annotate a class with fields, or return a Response."

@@ -5,16 +5,19 @@ from __future__ import annotations
 import enum
 import typing as t
 from base64 import b64encode
+from functools import partial
 from io import BytesIO
 
 import msgspec
 from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
+from werkzeug.http import dump_cookie
 from werkzeug.test import EnvironBuilder
 
 from . import kinds
 from .markers import Basic
 from .operations import Operation, operations_of
+from .paging import Page
 from .problems import Fault, InvalidRequest
 from .sockets import write_message
 from .streams import Event
@@ -100,7 +103,7 @@ class Caller:
         headers = Headers(self.headers)
         headers.update(parts.headers)
         if parts.cookies:
-            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in parts.cookies)
+            headers["Cookie"] = "; ".join(parts.cookies)
         builder = EnvironBuilder(path, method=method, query_string=parts.query, headers=headers)
         if parts.body is not None:
             builder.content_type = "application/json"
@@ -121,7 +124,7 @@ class _Parts:
         self.path: dict[str, t.Any] = {}
         self.query: MultiDict[str, str] = MultiDict()
         self.headers: list[tuple[str, str]] = []
-        self.cookies: list[tuple[str, str]] = []
+        self.cookies: list[str] = []
         self.form: list[tuple[str, t.Any]] = []
         self.body: bytes | None = None
         for param in operation.plan.params:
@@ -130,15 +133,14 @@ class _Parts:
 
     def _put(self, param: Param, value: t.Any) -> None:
         if param.fields is not None:
+            take = value.get if isinstance(value, dict) else partial(getattr, value)
             for one in param.fields:
-                self._put(
-                    one, value[one.name] if isinstance(value, dict) else getattr(value, one.name)
-                )
+                self._put(one, take(one.name))
         elif param.where == "path":
             self.path[param.name] = value
         elif param.where == "body":
             self.body = write_message(value)
-        elif value is not None:
+        elif value is not None and value != []:
             self._put_text(param, value)
 
     def _put_text(self, param: Param, value: t.Any) -> None:
@@ -151,7 +153,7 @@ class _Parts:
         elif param.where == "form":
             self.form += [(param.wire, one) for one in texts]
         elif param.where == "cookie":
-            self.cookies.append((param.wire, texts[0]))
+            self.cookies.append(dump_cookie(param.wire, ",".join(texts), path=None))
         else:
             self.headers.append((param.wire, ", ".join(texts)))
 
@@ -187,7 +189,8 @@ def _value(answer: Answer, reply: Reply) -> t.Any:
     if answer.media in ("text", "any"):
         return reply.body.decode()
     if answer.media == "json":
-        return _decode(reply.body, answer.type)
+        value = _decode(reply.body, answer.type)
+        return Page(value.items, value.next) if answer.is_page else value
     if answer.media == "events":
         return iter([_event(one, answer) for one in reply.body.split(b"\n\n") if b"data: " in one])
     return iter([_decode(line, answer.type) for line in reply.body.splitlines() if line])

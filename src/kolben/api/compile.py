@@ -12,6 +12,7 @@ import linecache
 import re
 import threading
 import typing as t
+from copy import deepcopy
 from functools import lru_cache, update_wrapper
 from operator import countOf
 from types import FunctionType
@@ -26,6 +27,7 @@ from . import sockets, sources, streams
 from .answers import JSON_HEADER, STATUS_LINES, Answer, Finisher
 from .faults import JSONReader
 from .kinds import NODEFAULT, Misfit
+from .plan import innermost
 from .problems import PROBLEM_HEADER, InvalidRequest, takes_all
 
 if t.TYPE_CHECKING:
@@ -63,12 +65,11 @@ def stub(operation: Operation, never_blocks_at_all: bool) -> t.Any:
     """
     view = operation.view
     code = _stub_code(operation.arguments, operation.is_async)
-    if (own := getattr(inspect.unwrap(view), "__code__", None)) is not None:
+    if (own := getattr(innermost(view), "__code__", None)) is not None:
         # Where a message says where the view is, that is not here.
         code = code.replace(co_filename=own.co_filename, co_firstlineno=own.co_firstlineno)
-    made = FunctionType(
-        code, {"__builtins__": __builtins__}, view.__name__, operation.defaults or None
-    )
+    name = getattr(view, "__name__", operation.endpoint)
+    made = FunctionType(code, {"__builtins__": __builtins__}, name, operation.defaults or None)
     update_wrapper(made, view)
     if never_blocks(view) and not never_blocks_at_all:
         may_block(made)
@@ -89,7 +90,7 @@ def start(operation: Operation) -> t.Any:
             writer = Writer(operation)
             source = writer.source()
             namespace = writer.names
-            name = f"<kolben.api {operation.endpoint or operation.view.__name__}>"
+            name = f"<kolben.api {operation.endpoint}>"
             code = compile(source, name, "exec")
             # For tracebacks.
             linecache.cache[name] = len(source), None, source.splitlines(True), name
@@ -349,7 +350,7 @@ class Writer:
         if param.required:
             self._add(f"{value} = {decode}(__data := __read_body(__c))", depth)
         else:
-            default = self._name(param.default)
+            default = self._default(param)
             self._add("__data = __read_body(__c)", depth)
             self._add(f"{value} = {decode}(__data) if __data else {default}", depth)
 
@@ -382,7 +383,7 @@ class Writer:
         source, key = self._source(param, depth)
         value = self._value(param)
         if default is None and not param.required:
-            default = self._name(param.default)
+            default = self._default(param)
         if param.container is not None:
             many, made = f"{source}.getlist({key})", self._name(param)
             if param.where in ("header", "cookie"):
@@ -400,6 +401,14 @@ class Writer:
             test = f"(__t := {source}.get({key})) is None"
             self._add(f"{value} = {default} if {test} else {read.format('__t')}", depth)
         return value
+
+    def _default(self, param: Param) -> str:
+        """Name a default; of one that a view may change, each request has its own."""
+        name = self._name(param.default)
+        if type(param.default) not in (list, dict, set):
+            return name
+        self.names["__copy"] = deepcopy
+        return f"__copy({name})"
 
     def _read_fields(self, param: Param, depth: int) -> None:
         """Read a class field by field, and make its instance."""

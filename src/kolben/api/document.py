@@ -215,15 +215,15 @@ class _Document:
             converter = _converters(rule).get(param.name)
             schema = _converter_schema(converter)
             if param.type is not t.Any and converter is not None:
-                schema = _both(schema, self._schemas.of(_text_type(param)))
+                schema = _both(schema, self._text_schema(param))
         else:
-            schema = self._schemas.of(_text_type(param))
+            schema = self._text_schema(param)
         default = _plain(param.default)
         if default is not NODEFAULT and default is not None:
             schema = {**schema, "default": default}
         made["schema"] = schema
-        if param.where == "query" and param.container is not None:
-            made["explode"] = True
+        if param.where in ("query", "cookie") and param.container is not None:
+            made["explode"] = param.where == "query"
         return made
 
     def _request_body(self, operation: Operation) -> dict[str, t.Any] | None:
@@ -251,9 +251,13 @@ class _Document:
 
     def _form_field(self, param: Param) -> dict[str, t.Any]:
         if not param.is_upload:
-            return t.cast("dict[str, t.Any]", self._schemas.of(_text_type(param)))
+            return self._text_schema(param)
         schema: dict[str, t.Any] = {"type": "string", "format": "binary"}
         return {"type": "array", "items": schema} if param.container is not None else schema
+
+    def _text_schema(self, param: Param) -> dict[str, t.Any]:
+        schemas = [self._schemas.of(one) for one in _text_types(param)]
+        return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
     # ---- answers ---------------------------------------------------------------------------
 
@@ -402,7 +406,7 @@ def _types_of(operations: t.Iterable[Operation]) -> t.Iterator[tuple[t.Any, bool
                     yield leaf.type, False
                     yield kinds.without_none(kinds.unwrap(leaf.type)[0]), False
                 elif leaf.security is None and not leaf.is_upload:
-                    yield _text_type(leaf), False
+                    yield from ((one, False) for one in _text_types(leaf))
         for answer in operation.answers:
             if answer.media in ("json", "lines", "events"):
                 yield answer.type, True
@@ -429,15 +433,16 @@ def _callbacks(operation: Operation) -> dict[str, Operation]:
     return {expression: hooks[view] for expression, view in given.items()}
 
 
-def _text_type(param: Param) -> t.Any:
-    """Return the type of a value of text: none of it is null."""
+def _text_types(param: Param) -> tuple[t.Any, ...]:
+    """Return the types that a value of text may be of: none of it is null."""
     bare, extra = kinds.unwrap(param.type)
-    return kinds.rewrap(kinds.without_none(bare), extra)
+    kind = kinds.rewrap(kinds.without_none(bare), extra)
+    return kinds.members_of(kind)  # msgspec knows no union of texts of several kinds
 
 
 def _plain(value: t.Any) -> t.Any:
     try:
-        return msgspec.to_builtins(value, str_keys=True)
+        return msgspec.to_builtins(value, str_keys=True, order="deterministic")
     except TypeError:
         return NODEFAULT
 

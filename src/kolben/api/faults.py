@@ -102,7 +102,7 @@ class JSONReader:
             try:
                 self.decode(data)
             except ValidationError as error:
-                found.at("", kinds.say(str(error)))
+                found.at("", kinds.say(error))
 
 
 def parse(data: bytes) -> t.Any:
@@ -233,7 +233,9 @@ class _Builder:
         names = {field[0] for field in fields}
         tag_field, tag = getattr(info, "tag_field", None), getattr(info, "tag", None)
         forbids = self._refuses or getattr(info, "forbid_unknown_fields", False)
-        cls = info.cls if hasattr(info.cls, "__post_init__") else None
+        # What looks at the whole when it is made: attrs' validators, too.
+        checks = hasattr(info.cls, "__post_init__") or hasattr(info.cls, "__attrs_attrs__")
+        cls = info.cls if checks else None
 
         def walk(value: t.Any, place: str, found: Found) -> None:
             if type(value) is not dict:
@@ -272,7 +274,7 @@ class _Builder:
             for name, item in value.items():
                 here = place + escape(name)
                 if key_type is not None:
-                    _convert({name: None}, dict[key_type, None], here, found)  # type: ignore[valid-type]
+                    _convert({name: None}, dict[key_type, None], here, found, key_type)  # type: ignore[valid-type]
                 inner(item, here, found)
 
         return walk
@@ -383,16 +385,16 @@ def _leaf(kind: t.Any) -> Walk:
             convert((value,), cell, str_keys=True)
         except ValidationError as error:
             text = str(error).removesuffix(" - at `$[0]`")
-            found.at(place, kinds.say(text, kind) if has_choices else text)
+            found.at(place, kinds.say(error, kind) if has_choices else text)
 
     return walk
 
 
-def _convert(value: t.Any, kind: t.Any, place: str, found: Found) -> None:
+def _convert(value: t.Any, kind: t.Any, place: str, found: Found, expected: t.Any = None) -> None:
     try:
         convert(value, kind, str_keys=True)
     except ValidationError as error:
-        found.at(place, kinds.say(str(error), kind))
+        found.at(place, kinds.say(error, expected or kind))
 
 
 def _lengths(info: t.Any, label: str) -> Walk:

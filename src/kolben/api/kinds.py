@@ -112,6 +112,9 @@ def rewrap(annotation: t.Any, extra: t.Iterable[t.Any]) -> t.Any:
     :param annotation: the type.
     :param extra: what ``Annotated`` adds to it.
     """
+    extra = tuple(extra)
+    if extra and any(map(is_pydantic, models_in(annotation))):
+        return t.Annotated[(annotation, *extra)]  # a discriminator, which pydantic looks for
     # pydantic's Field holds constraints of its own.
     flat = [inner for one in extra for inner in (one, *getattr(one, "metadata", ()))]
     kept = tuple(one for one in map(_as_meta, flat) if one is not None)
@@ -415,13 +418,30 @@ def _plain_reader(bare: t.Any) -> t.Callable[[str], t.Any] | None:
         return _one_of({_wire_text(value): value for value in t.get_args(bare)})
     if isinstance(bare, type) and issubclass(bare, enum.Enum):
         return _one_of({_wire_text(member.value): member for member in bare})
-    for member in members_of(bare):
-        if unwrap(member)[0] not in SCALARS:
-            raise TypeError(f"{name_of(bare)} cannot be read from text")
+    members = members_of(bare)
+    chosen = [one for one in members if choices_of(one)]
+    if chosen and len(members) > 1:
+        others = tuple(one for one in members if one not in chosen)
+        kinds: list[t.Any] = [*chosen, t.Union[others]] if others else chosen  # noqa: UP007
+        return _first_that_fits([text_reader(one) for one in kinds], bare)
+    if any(unwrap(one)[0] not in SCALARS for one in members):
+        raise TypeError(f"{name_of(bare)} cannot be read from text")
     if bare is decimal.Decimal:
         return lambda text: check(text, bare) if _NUMBER.fullmatch(text) else _refuse("decimal")
-    lax = len(members_of(bare)) > 1
+    lax = len(members) > 1
     return lambda text: check(text, bare, strict=not lax)
+
+
+def _first_that_fits(readers: list[t.Any], kind: t.Any) -> t.Callable[[str], t.Any]:
+    def read(text: str) -> t.Any:
+        for one in readers:
+            try:
+                return text if one is None else one(text)
+            except Misfit:
+                continue
+        return _refuse(" | ".join(name_of(one) for one in members_of(kind)))
+
+    return read
 
 
 def _refuse(kind: str) -> t.NoReturn:
@@ -455,25 +475,34 @@ def check(value: t.Any, annotation: t.Any, strict: bool = True) -> t.Any:
     try:
         return msgspec.convert(value, annotation, strict=strict)
     except ValidationError as error:
-        raise Misfit(say(str(error), annotation)) from None
+        raise Misfit(say(error, annotation)) from None
 
 
-def say(message: str, annotation: t.Any = None) -> str:
-    """Return what msgspec has said, without the place and without the value.
+def say(error: BaseException, annotation: t.Any = None) -> str:
+    """Return what a class or msgspec has said, without the place and without the value.
 
-    :param message: its message.
+    :param error: what was raised.
     :param annotation: the type that was expected.
     """
-    message = (
-        message.rpartition(" - at `")[0]
-        if message.endswith("`") and " - at `" in message
-        else message
-    )
+    message = str(error)
+    if message.endswith("`") and " - at `" in message:
+        message = message.rpartition(" - at `")[0]
     if message.startswith("Invalid enum value"):
         return "Expected one of " + ", ".join(map(repr, choices_of(annotation)))
     if message.startswith("Invalid value"):
         return "Expected another value of the tag"
-    return message
+    return _said_by_attrs(error.__cause__ or error) or message
+
+
+def _said_by_attrs(error: BaseException) -> str | None:
+    """Return what one of attrs' validators has refused: its message has the value in it."""
+    trace = error.__traceback__
+    while trace is not None:
+        frame, trace = trace.tb_frame, trace.tb_next
+        if frame.f_globals.get("__name__") == "attr.validators":
+            known = frame.f_locals
+            return f"{known['attr'].name!r} is refused by {known['self']!r}"
+    return None
 
 
 def choices_of(annotation: t.Any) -> list[t.Any]:

@@ -8,7 +8,7 @@ import textwrap
 import typing as t
 from datetime import datetime
 
-from .plan import place_of
+from .plan import innermost, place_of
 from .problems import InvalidRequest, MalformedBody, Problem, Unauthorized, WrongMediaType
 
 if t.TYPE_CHECKING:
@@ -28,7 +28,7 @@ def findings(operations: t.Iterable[Operation]) -> Iterator[tuple[str, str, str,
     """
     for operation in operations:
         place = place_of(operation.view)
-        if "return" not in getattr(inspect.unwrap(operation.view), "__annotations__", {}):
+        if "return" not in getattr(innermost(operation.view), "__annotations__", {}):
             yield (
                 "api-untyped-result", "warning", f"{place}what it returns is not annotated",
                 "the document does not say, and whatever is returned is sent",
@@ -98,7 +98,7 @@ def _undocumented(operation: Operation) -> list[str]:
     statuses = (
         _OWN_STATUSES | {kind.code for kind in raises} | ({404} if operation.variables else set())
     )
-    function = inspect.unwrap(operation.view)
+    function = innermost(operation.view)
     found: dict[str, None] = {}
     for node in _nodes_of(function):
         if isinstance(node, ast.Raise):

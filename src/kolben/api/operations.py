@@ -21,12 +21,11 @@ from .answers import Answer, answers_of
 from .document import About
 from .kinds import NODEFAULT
 from .pages import serve_document
-from .plan import Plan, Planner, place_of, signature_of, variables_of
-from .problems import answer_error
+from .plan import Plan, Planner, innermost, place_of, signature_of, variables_of
+from .problems import Problem, answer_error
 
 if t.TYPE_CHECKING:
     from ..sansio.app import App
-    from .problems import Problem
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 _unset: t.Any = object()
@@ -75,13 +74,25 @@ def settings_of(options: dict[str, t.Any]) -> Settings:
     """
     given = {name: options.pop(name) for name in _SETTINGS if name in options}
     for name in ("tags", "raises"):
-        if isinstance(given.get(name), str):
-            raise TypeError(f"{name!r} must be a list: write {name}=[{given[name]!r}].")
         if name in given:
-            given[name] = tuple(given[name] or ())
+            given[name] = _listed(name, given[name])
     if given.get("unknown", "ignore") not in ("ignore", "refuse"):
         raise TypeError(f"'unknown' is 'ignore' or 'refuse', not {given['unknown']!r}.")
     return Settings(**given)
+
+
+def _listed(name: str, given: t.Any) -> tuple[t.Any, ...]:
+    if isinstance(given, (str, type)):
+        text = given.__name__ if isinstance(given, type) else repr(given)
+        raise TypeError(f"{name!r} must be a list: write {name}=[{text}].")
+    listed = tuple(given or ())
+    for one in listed if name == "raises" else ():
+        if not (isinstance(one, type) and issubclass(one, Problem)):
+            raise TypeError(
+                f"raises=[{getattr(one, '__name__', repr(one))}] is no class of a problem:"
+                " class OutOfStock(Problem, status=409)."
+            )
+    return listed
 
 
 _SETTINGS = ("auth", "tags", "raises", "unknown", "deprecated", "security")
@@ -247,14 +258,17 @@ def is_typed(view: t.Any) -> bool:
 
     :param view: the view.
     """
-    actual = inspect.unwrap(view)
-    if not inspect.isfunction(actual):
+    if not inspect.isroutine(innermost(view)):
         return False
-    parameters = signature_of(actual).parameters.values()
+    try:
+        signature = signature_of(view)
+    except ValueError:  # of a builtin
+        return False
+    parameters = signature.parameters.values()
     if any(one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) for one in parameters):
         return False
     return any(one.annotation is not one.empty for one in parameters) or (
-        signature_of(actual).return_annotation is not inspect.Signature.empty
+        signature.return_annotation is not inspect.Signature.empty
     )
 
 
@@ -441,7 +455,7 @@ def _type_class(
     """Type each method of a class of views."""
     cls = view.view_class
     ours = {name: options.pop(name) for name in (*_SETTINGS, *_DOCUMENTED) if name in options}
-    verbs = options.get("methods") or cls.methods or ("GET",)
+    verbs = sorted(options.get("methods") or cls.methods or ("GET",))
     is_by_verb = issubclass(cls, MethodView)
     names = {verb.lower(): (verb,) for verb in verbs} if is_by_verb else {"dispatch_request": verbs}
     typed = {}

@@ -150,7 +150,7 @@ def place_of(function: t.Callable[..., t.Any]) -> str:
 
     :param function: the function.
     """
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    code = getattr(innermost(function), "__code__", None)
     name = getattr(function, "__name__", repr(function))
     if code is None:
         return f"{name}(): "
@@ -163,11 +163,29 @@ def place_of(function: t.Callable[..., t.Any]) -> str:
     return f"{code.co_filename}:{number} {name}(): "
 
 
+def innermost(function: t.Any) -> t.Any:
+    """Return the function that is written, of one with wrappers, a partial, or a callable object.
+
+    :param function: what is called.
+    """
+    function = inspect.unwrap(function)
+    if isinstance(function, functools.partial):
+        return innermost(function.func)
+    is_plain = inspect.isroutine(function) or isinstance(function, type)
+    return function if is_plain or not callable(function) else type(function).__call__
+
+
 def signature_of(function: t.Callable[..., t.Any]) -> inspect.Signature:
     """Return a function's signature, without looking at annotations that cannot be resolved yet.
 
     :param function: the function.
     """
+    partial = inspect.unwrap(function, stop=lambda one: isinstance(one, functools.partial))
+    if isinstance(partial, functools.partial):
+        inner = signature_of(partial.func)
+        given = inner.bind_partial(*partial.args, **partial.keywords).arguments
+        left = [one for name, one in inner.parameters.items() if name not in given]
+        return inner.replace(parameters=left)
     if sys.version_info >= (3, 14):
         import annotationlib
 
@@ -182,13 +200,8 @@ def hints_of(function: t.Any, names: t.Mapping[str, t.Any] | None) -> dict[str, 
     :param names: the local names of where it was registered.
     :raises NameError: if one cannot be resolved yet.
     """
-    while isinstance(function, functools.partial):
-        function = function.func
-    function = inspect.unwrap(function)
-    if not hasattr(function, "__annotations__") and not isinstance(function, type):
-        function = type(function).__call__
     local = None if names is None else dict(names)
-    return t.get_type_hints(function, localns=local, include_extras=True)
+    return t.get_type_hints(innermost(function), localns=local, include_extras=True)
 
 
 class Planner:
@@ -282,7 +295,7 @@ class Planner:
         param.where = "path"
         given = _CONVERTED.get(converter)
         if given is str and bare not in (str, t.Any):
-            param.reader = kinds.text_reader(param.type)
+            self._set_reader(param, param.type, bare)
         elif given is str and kinds.rewrap(bare, extra) is not bare:
             param.reader = functools.partial(kinds.check, annotation=param.type)
         elif given is not None and given is not str and bare is not t.Any:
@@ -311,15 +324,15 @@ class Planner:
         if container and kinds.container_of(unwrap(container[1])[0]):
             self._refuse_nested(param, bare, "query")
         name = name_of(kind)
+        function = re.sub(r"\W+", "_", f"open_{name.lower()}").strip("_")
         return self._fail(
             f"{param.name!r} is a {name}, which no request holds. Name a function that provides it:"
-            f" Annotated[{name}, open_{name.lower()}]."
+            f" Annotated[{name}, {function}]."
         )
 
     def _refuse_nested(self, param: Param, bare: t.Any, where: str) -> t.NoReturn:
-        self._fail(
-            f"{param.name!r} is {name_of(bare)}; a {where} holds lists of plain values only."
-        )
+        held = "plain values" if where == "path" else "lists of plain values"
+        self._fail(f"{param.name!r} is {name_of(bare)}; a {where} holds {held} only.")
 
     def _complete(self, param: Param, bare: t.Any, extra: t.Any) -> None:
         """Find out how a value is read, where it comes from being known."""
@@ -351,8 +364,13 @@ class Planner:
         if container is not None:
             param.container, item = container
             param.type = kinds.rewrap(kind, extra)
+        self._set_reader(param, item if container else kinds.rewrap(kind, extra), bare)
+        if container is not None:
+            self._check_type(param)
+
+    def _set_reader(self, param: Param, item: t.Any, bare: t.Any) -> None:
         try:
-            param.reader = kinds.text_reader(item if container else kinds.rewrap(kind, extra))
+            param.reader = kinds.text_reader(item)
         except TypeError:
             self._refuse_nested(param, bare, param.where)
 
@@ -375,9 +393,11 @@ class Planner:
 
     def _check_body(self, param: Param, kind: t.Any) -> None:
         self._refuse_body(param, name_of(kind))
-        check_schema(
-            kind, self._fail, f"the type of {param.name!r},", "Annotate a class with fields."
-        )
+        self._check_type(param, kind)
+
+    def _check_type(self, param: Param, kind: t.Any = None) -> None:
+        what = f"the type of {param.name!r},"
+        check_schema(kind or param.type, self._fail, what, "Annotate a class with fields.")
 
     def _refuse_body(self, param: Param, name: str) -> None:
         without = [method for method in sorted(self._methods) if method in _BODILESS]

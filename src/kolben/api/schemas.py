@@ -298,7 +298,7 @@ def _default(field: t.Any) -> t.Any:
         made = field.default_factory
         return [] if made is list else {} if made is dict else NODEFAULT
     try:
-        return msgspec.to_builtins(field.default, str_keys=True)
+        return msgspec.to_builtins(field.default, str_keys=True, order="deterministic")
     except TypeError:
         return NODEFAULT
 

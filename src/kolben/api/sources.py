@@ -293,7 +293,7 @@ class Reading:
                 return read_many(param, texts)
             return texts[0] if param.reader is None else param.reader(texts[0])
         except (ValueError, msgspec.MsgspecError) as error:
-            self._add(param, kinds.say(str(error), param.type))
+            self._add(param, kinds.say(error, param.type))
 
     def _read_fields(self, param: Param) -> None:
         before = self._found.count
@@ -305,7 +305,7 @@ class Reading:
             make_model(param.model, values, fields)
         except (ValueError, TypeError) as error:
             if not hasattr(error, "errors"):
-                self._found.add(Fault(param.where, str(error)))
+                self._found.add(Fault(param.where, kinds.say(error)))
                 return
             wires: dict[t.Any, Param] = {one.name: one for one in fields}
             wires |= {one.wire: one for one in fields}
