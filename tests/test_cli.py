@@ -538,6 +538,43 @@ def test_routes_can_be_read_by_programs(routed):
     rules = json.loads("\n".join(routes_of(routed, "--json")))
     assert {"endpoint", "methods", "subdomain", "kind", "rule"} == set(rules[0])
     assert len(rules) == len(routes_of(routed)) - 2
+    assert all(isinstance(rule["methods"], list) for rule in rules)
+
+
+@pytest.mark.parametrize("command", ["run", "serve", "routes", "shell", "check", "openapi"])
+def test_a_file_that_is_not_there_is_the_same_sentence_everywhere(monkeypatch, tmp_path, command):
+    monkeypatch.chdir(tmp_path)
+    assert "Error: There is no file 'shpo.py' in" in invoke(command, "shpo.py").output
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("x = 1", "was found in the program 'shop.py'. Use 'shop.py:name'"),
+        ("a = kolben.Flask('a')\nb = kolben.Flask('b')", "Say which one with 'shop.py:name'"),
+        ("def create_app(name): ...", "Give them with 'shop.py:create_app(args)'"),
+        ("def create_app(): ...", "returns no application but None"),
+    ],
+)
+def test_a_program_without_one_application_is_called_by_its_file(
+    monkeypatch, tmp_path, program, said
+):
+    (tmp_path / "shop.py").write_text(f"import kolben\n{program}\n")
+    monkeypatch.chdir(tmp_path)
+    assert said in invoke("run", "shop.py").output
+
+
+def test_the_document_of_a_target_is_not_that_of_the_program_in_the_folder(monkeypatch, tmp_path):
+    program = "from kolben.api import API\napp = API(__name__, title='{}')\n"
+    (tmp_path / "app.py").write_text(program.format("usual"))
+    (tmp_path / "other_api.py").write_text(program.format("other"))
+    (tmp_path / "no_api.py").write_text("import kolben\napp = kolben.Flask(__name__)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert json.loads(invoke("openapi", "other_api.py").output)["info"]["title"] == "other"
+    assert json.loads(invoke("openapi").output)["info"]["title"] == "usual"
+    assert "has no typed API" in invoke("openapi", "no_api.py").output
+    monkeypatch.delitem(sys.modules, "app")
 
 
 def test_routes_and_shell_take_the_application_as_an_argument(monkeypatch, tmp_path):

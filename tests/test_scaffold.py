@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import subprocess
 import sys
 import types
 from datetime import timedelta
@@ -535,3 +536,15 @@ class TestEndOfTheSetUp:
 
         with pytest.raises(NotImplementedError):
             Registry("bare").jinja_env  # noqa: B018 - the attribute is made when it is read
+
+
+def test_a_script_is_warned_about_a_decorator_without_parentheses(tmp_path):
+    program = tmp_path / "shop.py"
+    program.write_text(
+        "from kolben import Flask\napp = Flask(__name__)\n@app.route\ndef home(): ...\n"
+    )
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "shop.py:3: " in done.stderr
+    assert "it was applied to" in done.stderr

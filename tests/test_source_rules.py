@@ -62,6 +62,7 @@ LATE = {
     # A command is imported when it is called, so that the others start quickly.
     ("cli", "serving.development"): "kolben run",
     ("cli", "debugging.frames"): "an error of the program",
+    ("loading.locate", "debugging.frames"): "an error while a program is imported",
     ("cli", "__init__"): "the package's version",
     # What is looked for is an application.
     ("loading.locate", "app"): "finding a Flask object in a module",

@@ -25,6 +25,7 @@ from .loading.locate import (
     find_best_app as find_best_app,
     locate_app as locate_app,
     prepare_import as prepare_import,
+    require_file,
     split_target,
     usual_programs,
 )
@@ -40,7 +41,6 @@ _NO_APP = (
     "Could not find an application. Name it with 'kolben run TARGET' or '--app', set the"
     " 'FLASK_APP' environment variable, or put a 'wsgi.py' or 'app.py' file into the current folder."
 )
-
 
 _LATE = dict.fromkeys(("is_running_from_reloader", "run_simple"), "werkzeug.serving")
 __getattr__, __dir__ = late_names(__name__, ParameterSource="click.core", **_LATE)
@@ -96,6 +96,7 @@ class ScriptInfo:
             return self.create_app()
         if self.app_import_path:
             path, name = split_target(self.app_import_path)
+            require_file(path)
             return locate_app(prepare_import(path), name)
         for path in usual_programs():
             app = locate_app(prepare_import(path), None, raise_if_not_found=False)
@@ -395,8 +396,7 @@ class FlaskGroup(AppGroup):
             if not get_close_matches(name, self.commands):
                 click.secho(f"Error: {error.format_message()}\n", err=True, fg="red")
             return None
-        context = _cv_app.get(None)
-        if context is None or context.app is not app:
+        if (context := _cv_app.get(None)) is None or context.app is not app:
             ctx.with_resource(app.app_context())
         return app.cli.get_command(ctx, name)
 
@@ -409,8 +409,9 @@ class FlaskGroup(AppGroup):
         except Exception:  # which the command reports itself
             return None
         command = app.cli.get_command(ctx, name)
-        context = _cv_app.get(None)
-        if command is not None and (context is None or context.app is not app):
+        if command is None or isinstance(command, LateCommand):  # Kolben's: its target is not read
+            return None
+        if (context := _cv_app.get(None)) is None or context.app is not app:
             ctx.with_resource(app.app_context())
         return command
 
@@ -667,12 +668,8 @@ def _choose_target(info: ScriptInfo, target: str | None) -> str | None:
         return None
     if info.create_app is not None:
         raise click.UsageError(f"This command has its application already; leave out {target!r}.")
+    require_file(target)
     if target.endswith(".py"):
-        if not os.path.isfile(target):
-            raise NoAppException(
-                f"There is no file {target!r} in {os.getcwd()!r}. Check the spelling, or run the"
-                " command in the folder that holds it."
-            )
         return target
     info.app_import_path = target
     return None
@@ -729,11 +726,12 @@ def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
 
 def _note_target(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     if value is not None:
-        ctx.ensure_object(ScriptInfo).app_import_path = value
+        info = ctx.ensure_object(ScriptInfo)
+        info.app_import_path, info._loaded_app = value, None
 
 
 #: The application as an argument, for commands that need it.
-_target_argument = click.argument(
+target_argument = click.argument(
     "target",
     required=False,
     callback=_note_target,
@@ -744,7 +742,7 @@ _target_argument = click.argument(
 
 
 @click.command("shell", short_help="Run a shell in the app context.")
-@_target_argument
+@target_argument
 @with_appcontext
 def shell_command() -> None:
     """Start Python interactively, inside the application's context.
@@ -793,7 +791,7 @@ def _complete_names(namespace: dict[str, t.Any]) -> None:
 )
 @click.option("--all-methods", is_flag=True, help="Show HEAD and OPTIONS methods.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs to read.")
-@_target_argument
+@target_argument
 @with_appcontext
 def routes_command(sort: str, all_methods: bool, as_json: bool) -> None:
     """List the URL rules of the application, each with its endpoint and methods.
@@ -860,6 +858,9 @@ DEFAULT_COMMANDS: tuple[click.Command, ...] = (
     LateCommand("check", ".checking:check_command", "Find what a deployment misses."),
     LateCommand("new", ".projects.command:new_command", "Begin a project."),
     LateCommand(
+        "openapi", ".api.command:openapi_command", "Write or compare the OpenAPI document."
+    ),
+    LateCommand(
         "exec", ".serving.program:exec_command", "Run a program with Kolben in place of Flask."
     ),
     LateCommand("serve", ".serving.command:serve_command", "Run a production server."),
@@ -871,8 +872,7 @@ cli = FlaskGroup(
 A general utility script for Kolben and Flask applications.
 
 An application to load must be given with the '--app' option, the 'FLASK_APP' environment variable,
-or with a 'wsgi.py' or 'app.py' file in the current directory; 'kolben run' also takes it as its
-argument.
+or with a 'wsgi.py' or 'app.py' file in the current directory; most commands take it as an argument.
 """,
 )
 

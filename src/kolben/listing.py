@@ -31,7 +31,11 @@ def list_routes(app: Flask, sort: str, all_methods: bool, as_json: bool) -> None
     if rows and column in rows[0]:
         rows.sort(key=lambda row: row[str(column)])
     if as_json:
-        named = [{key.lower(): value for key, value in row.items()} for row in rows]
+        named: list[dict[str, t.Any]] = [
+            {key.lower(): value for key, value in row.items()} for row in rows
+        ]
+        for row in named:
+            row["methods"] = row["methods"].split(", ") if row["methods"] else []
         click.echo(json.dumps(named, indent=2))
         return
     if not rows:

@@ -63,7 +63,12 @@ def test_a_factory_that_needs_arguments_is_named() -> None:
         find_best_app(module(create_app=lambda needed: app()))
 
 
-@pytest.mark.parametrize("names", [{}, {"create_app": lambda: None}, {"create_app": 5}])
+def test_a_factory_that_returns_no_application_is_named() -> None:
+    with pytest.raises(NoAppException, match=r"'create_app' in module 'shop' returns .* but None"):
+        find_best_app(module(create_app=lambda: None))
+
+
+@pytest.mark.parametrize("names", [{}, {"create_app": 5}])
 def test_a_module_without_an_application_is_named(names: dict[str, object]) -> None:
     with pytest.raises(NoAppException, match=r"No application or factory was found in.*'shop'"):
         find_best_app(module(**names))

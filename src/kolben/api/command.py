@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ..cli import with_appcontext
+from ..cli import target_argument, with_appcontext
 from ..globals import current_app
 from .compare import compare
 from .pages import Published, write
@@ -21,11 +21,14 @@ from .pages import Published, write
 @click.option(
     "--openapi", "version", type=click.Choice(["3.1"]), help="For tools that know no 3.2."
 )
+@target_argument
 @with_appcontext
 def openapi_command(
     output: str | None, check: str | None, blueprint: str | None, version: str | None
 ) -> None:
     """Write the OpenAPI document, sorted and indented, to standard output or to a file.
+
+    TARGET is the application, in the forms that '--app' takes.
 
     It is of OpenAPI 3.1, of 3.2 where an operation streams. With --openapi 3.1 it is of 3.1 there, too,
     and the parts of streams are told as x-itemSchema.
@@ -33,7 +36,12 @@ def openapi_command(
     With --check nothing is written: the changes since that file are listed. The exit status is 1 if
     one of them may break a client, 2 if the file cannot be read.
     """
-    published: list[Published] = current_app.extensions["kolben.api"]
+    published: list[Published] = current_app.extensions.get("kolben.api", [])
+    if not published:
+        raise click.UsageError(
+            f"The application {current_app.name!r} has no typed API: make it an API, or register an"
+            " APIBlueprint (kolben.api)."
+        )
     named = [one for one in published if blueprint in (None, one.name)]
     if not named:
         names = ", ".join(one.name for one in published)

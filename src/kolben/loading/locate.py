@@ -49,35 +49,50 @@ def find_best_app(module: ModuleType) -> Flask:
     if len(found) == 1:
         return found[0]
     if found:
+        where, target = _place_of(module)
         raise NoAppException(
-            f"There are {len(found)} applications in module {module.__name__!r}. Say which one with"
-            f" '{module.__name__}:name'."
+            f"There are {len(found)} applications in {where}. Say which one with '{target}:name'."
         )
     app = _app_from_factory(module)
     if app is not None:
         return app
+    where, target = _place_of(module)
     raise NoAppException(
-        f"No application or factory was found in module {module.__name__!r}. Use"
-        f" '{module.__name__}:name' to specify one."
+        f"No application or factory was found in {where}. Use '{target}:name' to specify one."
     )
+
+
+def _place_of(module: ModuleType) -> tuple[str, str]:
+    """What a module is called in a sentence, and as a target on the command line."""
+    name = module.__name__
+    path = getattr(module, "__file__", None)
+    if name != "__main__" or path is None:
+        return f"module {name!r}", name
+    target = os.path.relpath(path)
+    return f"the program {target!r}", target
 
 
 def _app_from_factory(module: ModuleType) -> Flask | None:
     """What the module's factory returns, where it has one that returns an application."""
     from ..app import Flask
 
+    unusable = ""
     for name in ("create_app", "make_app"):
         factory = getattr(module, name, None)
         if factory is None or not callable(factory):
             continue
+        where, target = _place_of(module)
         if not _accepts(factory):
             raise NoAppException(
-                f"The factory {name!r} in module {module.__name__!r} needs arguments. Give them with"
-                f" '{module.__name__}:{name}(args)'."
+                f"The factory {name!r} in {where} needs arguments. Give them with"
+                f" '{target}:{name}(args)'."
             )
         app = factory()
         if isinstance(app, Flask):
             return app
+        unusable = f"The factory {name!r} in {where} returns no application but {_describe(app)}."
+    if unusable:
+        raise NoAppException(unusable)
     return None
 
 
@@ -211,11 +226,23 @@ def _explain_missing(module_name: str) -> str:
 
 
 def _explain_import_error(module_name: str) -> str:
-    import traceback
+    from ..debugging.frames import format_from_program_on
 
-    return (
-        f"While importing {module_name!r}, an ImportError was raised:\n\n{traceback.format_exc()}"
-    )
+    shown = format_from_program_on(sys.exc_info())
+    return f"While importing {module_name!r}, an ImportError was raised:\n\n{shown}"
+
+
+def require_file(target: str) -> None:
+    """See that a program file is there.
+
+    :param target: a target of a command line; what does not end in ``.py`` is no file.
+    :raises NoAppException: where it is not there.
+    """
+    if target.endswith(".py") and not os.path.isfile(target):
+        raise NoAppException(
+            f"There is no file {target!r} in {os.getcwd()!r}. Check the spelling, or run the command"
+            " in the folder that holds it."
+        )
 
 
 def usual_programs() -> list[str]:

@@ -490,7 +490,8 @@ def notice_bare_decorator(name: str, argument: object, usage: str) -> None:
 def _warn(message: str) -> None:
     """Warn at the program's own line."""
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__package__", "").startswith(_OURS):
+    # A program that is run as a script has None for its package.
+    while frame.f_back is not None and str(frame.f_globals.get("__package__")).startswith(_OURS):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
 

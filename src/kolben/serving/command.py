@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from ..helpers import get_debug_flag
+from ..loading.locate import NoAppException, require_file, split_target
 from ..logging import LOG_FORMAT
 from .address import explain_address
 from .worker import Facts, Serving, Target, examine
@@ -222,12 +223,10 @@ def _find_target(ctx: click.Context, target: str | None) -> Target:
         return Target(info.app_import_path, info.create_app)
     if info.create_app is not None:
         _fail(f"This command has its application already; leave out {target!r}.", 2)
-    if target.endswith(".py") and not os.path.isfile(target):
-        _fail(
-            f"There is no file {target!r} in {os.getcwd()!r}. Check the spelling, or run the command"
-            " in the folder that holds it.",
-            2,
-        )
+    try:
+        require_file(split_target(target)[0])
+    except NoAppException as error:
+        _fail(error.format_message(), 2)
     return Target(target)
 
 
