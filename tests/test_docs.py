@@ -416,11 +416,12 @@ def test_the_glossary_is_short_and_says_where_its_words_are() -> None:
 
 @pytest.mark.parametrize("page", TEXTS)
 def test_each_setting_is_known_to_the_source(page: str) -> None:
-    folders = (ROOT / "src", ROOT / "examples" / "journal")
+    folders = (ROOT / "src", ROOT / "examples")
     source = "".join(path.read_text() for each in folders for path in each.rglob("*.py"))
     names = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", TEXTS[page])
     # An application's environment has them with its own name before.
-    assert [name for name in names if name.removeprefix("JOURNAL_") not in source] == []
+    plain = [re.sub("^(JOURNAL|CHAT)_", "", name) for name in names]
+    assert [name for name in plain if name not in source] == []
 
 
 def rows_of_additions() -> dict[str, list[str]]:

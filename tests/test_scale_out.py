@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import http.cookies
 import json
@@ -15,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from suite_environments import environment
 from websockets.sync.client import connect
@@ -62,6 +64,12 @@ class Site:
                 return found[nth][1]
             time.sleep(0.05)
         raise AssertionError(f"{pattern} is not in {''.join(self.lines)}")
+
+    def last_process(self, name: str) -> int:
+        """The process of this name that was started last."""
+        return [int(m[1]) for line in self.lines if (m := re.match(rf"{name}: PID (\d+)", line))][
+            -1
+        ]
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
@@ -123,6 +131,37 @@ def test_both_processes_answer(site: Site) -> None:
     assert b"<h1>Chat</h1>" in visitor.ask(site.port, "/")[1]
 
 
+def test_an_address_that_a_client_has_made_up_is_not_believed(site: Site) -> None:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{site.port}/me", headers={"X-Forwarded-For": "192.0.2.7"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert json.load(answer)["client"] == "127.0.0.1"
+
+
+def test_what_one_has_computed_the_other_does_not_compute_again(site: Site) -> None:
+    first, second = (Visitor().ask(port, "/report") for port in site.backends)
+    assert first == second
+    assert first[0] == 200
+
+
+def test_a_picture_that_one_has_taken_is_shown_by_the_other(site: Site) -> None:
+    first, second = site.backends
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(1000)
+    sent = httpx.post(f"http://127.0.0.1:{first}/pictures", files={"picture": ("a.png", picture)})
+    assert sent.status_code == 302
+    shown = httpx.get(f"http://127.0.0.1:{second}{sent.headers['Location']}")
+    assert (shown.content, shown.headers["Content-Type"]) == (picture, "image/png")
+    refused = httpx.post(f"http://127.0.0.1:{first}/pictures", files={"picture": ("a.png", b"x")})
+    assert refused.status_code == 400
+
+
+def test_a_balancer_is_told_whether_a_process_lives_and_may_have_requests(site: Site) -> None:
+    for port in site.backends:
+        assert Visitor().ask(port, "/health")[0] == 200
+        assert Visitor().ask(port, "/ready")[0] == 200
+
+
 def test_nginx_serves_the_files(site: Site) -> None:
     url = f"http://127.0.0.1:{site.port}/static/chat.js"
     with urllib.request.urlopen(url, timeout=20) as answer:
@@ -169,14 +208,19 @@ def test_a_socket_passes_nginx(site: Site) -> None:
         assert one.recv(timeout=10) == "Somebody: through"
 
 
-def test_killing_one_process_loses_no_request_and_no_session(site: Site) -> None:
+@contextlib.contextmanager
+def load(site: Site) -> Iterator[list[int]]:
+    """Visitors who read and write until the end; none may meet with an error, or with another's session.
+
+    :return: how many requests each has made.
+    """
     visitor = Visitor()
     visitor.ask(site.port, "/name", "name=Ada")
     stop = threading.Event()
     wrong: list[object] = []
     count = [0] * 4
 
-    def load(number: int) -> None:
+    def visit(number: int) -> None:
         while not stop.is_set():
             try:
                 name = visitor.me(site.port)["name"]
@@ -187,19 +231,41 @@ def test_killing_one_process_loses_no_request_and_no_session(site: Site) -> None
                     wrong.append(name)
                 count[number] += 1
 
-    threads = [threading.Thread(target=load, args=(n,)) for n in range(len(count))]
+    threads = [threading.Thread(target=visit, args=(n,)) for n in range(len(count))]
     for thread in threads:
         thread.start()
     try:
         time.sleep(1)
-        os.kill(int(site.wait_for(r"kolben 1: PID (\d+)")), signal.SIGKILL)
-        # Started again, and found again by nginx.
-        site.wait_for(r"kolben 1: PID (\d+)", nth=1)
-        time.sleep(4)
+        yield count
     finally:
         stop.set()
         for thread in threads:
             thread.join()
     assert wrong == []
-    assert sum(count) > 200
     assert len({visitor.me(site.port)["process"] for _ in range(20)}) == 2
+
+
+def test_killing_one_process_loses_no_request_and_no_session(site: Site) -> None:
+    with load(site) as count:
+        os.kill(int(site.wait_for(r"kolben 1: PID (\d+)")), signal.SIGKILL)
+        # Started again, and found again by nginx.
+        site.wait_for(r"kolben 1: PID (\d+)", nth=1)
+        time.sleep(4)
+    assert sum(count) > 200
+
+
+def test_new_code_on_one_after_the_other_loses_no_request(site: Site) -> None:
+    workers = {Visitor().me(port)["process"] for port in site.backends}
+    writer = Visitor()
+    statuses: list[int] = []
+    with load(site):
+        for name, port in zip(("kolben 1", "kolben 2"), site.backends, strict=True):
+            before = Visitor().me(port)["process"]
+            os.kill(site.last_process(name), signal.SIGHUP)
+            end = time.monotonic() + 30
+            while Visitor().me(port)["process"] == before:
+                # A POST is not asked of the other one where it was lost.
+                statuses.append(writer.ask(site.port, "/name", "name=Grace")[0])
+                assert time.monotonic() < end
+    assert set(statuses) == {302}
+    assert not workers & {Visitor().me(port)["process"] for port in site.backends}

@@ -1,6 +1,7 @@
 """Start the whole example on free ports of this machine: Redis, two kolben processes, nginx."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -32,7 +33,12 @@ def main() -> int:
             "kolben 2": kolben_command(second),
             "nginx": nginx_command(folder, PORT=port, FIRST=first, SECOND=second),
         }
-        environment = {**os.environ, "REDIS_URL": f"redis://127.0.0.1:{store}/0"}
+        environment = {
+            "CHAT_SECRET_KEY": secrets.token_hex(),  # in earnest it is made once
+            "CHAT_FOLDER": folder,
+            **os.environ,
+            "REDIS_URL": f"redis://127.0.0.1:{store}/0",
+        }
         running: dict[str, subprocess.Popen[bytes]] = {}
         try:
             for name, command in commands.items():
