@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import platform
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -47,10 +49,52 @@ def fresh_copy() -> ModuleType:
     return module
 
 
+READ_PIECES = """
+import resource, sys
+from kolben.serving.memory import keep_reserve
+set_ = sys.argv[1] == "set" and keep_reserve()
+def read():
+    for _ in range(3):
+        pieces = [b"x" * (256 * 1024) for _ in range(4)]
+        del pieces
+read()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    read()
+print(set_, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def read_pieces(how: str, **env: str) -> tuple[str, int]:
+    """Use and free pieces of 256 KiB in a new process; was it set, and how many page faults were there?"""
+    command = [sys.executable, "-c", READ_PIECES, how]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, **env}
+    )
+    was_set, faults = done.stdout.split()
+    return was_set, int(faults)
+
+
+@needs_glibc
+def test_pieces_of_files_are_not_new_memory_each_time() -> None:
+    assert read_pieces("not")[1] > 1000
+    was_set, faults = read_pieces("set")
+    assert was_set == "True"
+    assert faults < 500
+
+
+@needs_glibc
+def test_what_the_user_has_chosen_for_malloc_stays() -> None:
+    was_set, faults = read_pieces("set", MALLOC_MMAP_THRESHOLD_="65536")
+    assert was_set == "False"
+    assert faults > 1000
+
+
 def test_a_c_library_without_malloc_trim(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     assert fresh_copy().give_back() is False
+    assert fresh_copy().keep_reserve() is False
 
 
 def test_a_python_without_ctypes(monkeypatch: pytest.MonkeyPatch) -> None:

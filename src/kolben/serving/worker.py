@@ -16,6 +16,7 @@ from functools import partial
 from ..loading.locate import NoAppException
 from .gateways import asgi_gateway, wsgi_gateway
 from .leaving import Link
+from .memory import keep_reserve
 from .streams import makes_stream
 
 if t.TYPE_CHECKING:
@@ -301,6 +302,7 @@ def prepare(target: Target, listener: int, control: Connection) -> tuple[t.Any, 
         signal.signal(name, signal.SIG_DFL)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    keep_reserve()
     try:
         app = load(target)
         if target.interface == "wsgi":
