@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
+from pydantic import BaseModel
 
 import kolben
 from hostile.ways import WAYS, Case, Served, by_environ
+from kolben.api import API, Struct
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 BAD = [
@@ -73,3 +77,49 @@ def test_json_over_a_socket(served: Served) -> None:
     for case in CASES[::2]:
         assert served.ask(case).status in {400, 413}, (case.body[:20], served.said())
     assert served.ask(Case("/")).status == 200
+
+
+class Nest(Struct):
+    """May have itself as a part."""
+
+    number: int
+    part: Nest | None = None
+    parts: list[Nest] | None = None
+
+
+class Model(BaseModel):
+    """The same."""
+
+    number: int
+    part: Model | None = None
+
+
+@pytest.mark.parametrize("unknown", ["ignore", "refuse"])
+def test_a_typed_view_is_given_no_error_by_what_is_nested(
+    unknown: Literal["ignore", "refuse"],
+) -> None:
+    api = API("program", unknown=unknown)
+
+    @api.post("/nest")
+    def nest(body: Nest) -> Nest:
+        return body
+
+    @api.post("/model")
+    def model(body: Model) -> str:
+        return str(body.number)
+
+    answers = {}
+    for depth in (2, 100, 250, 320, 500, 900, 990, 1100, 20_000):
+        for start in ('{"number":1,"part":', '{"part":', '{"number":1,"parts":[', '{"x":1,"part":'):
+            end = "]}" if start.endswith("[") else "}"
+            body = (
+                start * depth + "{}" * (end == "]}") + "null" * (end == "}") + end * depth
+            ).encode()
+            for path in ("/nest", "/model"):
+                kind = [("Content-Type", "application/json")]
+                answer = by_environ(Case(path, method="POST", headers=kind, body=body), api)
+                answers[depth, start, path] = answer.status
+    assert set(answers.values()) <= {200, 400, 422}
+    assert answers[100, '{"number":1,"part":', "/nest"] == 200
+    assert answers[100, '{"part":', "/nest"] == 422
+    assert answers[500, '{"part":', "/nest"] == 400

@@ -90,9 +90,16 @@ class JSONReader:
 
         :param data: the document, as it was sent.
         :param found: takes the faults.
-        :raises MalformedBody: if it is not JSON at all.
+        :raises MalformedBody: if it is not JSON at all, or nested too deeply.
         """
         value = parse(data)
+        try:
+            self._find_faults(data, value, found)
+        except RecursionError:
+            # A walk takes three calls a level, where reading takes one.
+            raise _malformed(_TOO_DEEP) from None
+
+    def _find_faults(self, data: bytes, value: t.Any, found: Found) -> None:
         before = found.count
         if self._pydantic:
             self._faults(data, value, found)
@@ -114,7 +121,7 @@ def parse(data: bytes) -> t.Any:
     try:
         return msgspec.json.decode(data)
     except RecursionError:
-        detail = "The body is nested too deeply."
+        detail = _TOO_DEEP
     except ValidationError as error:
         detail = f"{error}."  # a number beyond what can be read
     except DecodeError as error:
@@ -123,7 +130,14 @@ def parse(data: bytes) -> t.Any:
         detail += f", at byte {place or len(data)}."  # it does not say where a truncated one ends
     except ValueError:
         detail = "The body is not JSON: it is not UTF-8."
-    raise MalformedBody(detail=detail, errors=[Fault("body", detail)])
+    raise _malformed(detail)
+
+
+_TOO_DEEP = "The body is nested too deeply."
+
+
+def _malformed(detail: str) -> MalformedBody:
+    return MalformedBody(detail=detail, errors=[Fault("body", detail)])
 
 
 # -- walking --------------------------------------------------------------------------------
