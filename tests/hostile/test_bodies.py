@@ -202,6 +202,19 @@ def test_a_typed_view_is_no_less_careful() -> None:
                 assert answer.status in {400, 413, 422}, case
 
 
+def test_a_typed_view_sees_what_follows_a_declared_length_as_other_views_do() -> None:
+    kind, body = [("Content-Type", "application/json")], b'{"a": 1}'
+    for more, right in ((b"  ", 200), (b"x", 400), (body, 400), (b" " * 90_000 + b"x", 400)):
+        for maximum, piece, terminated in itertools.product((None, 8, 9), (0, 3), (False, True)):
+            case = Case("/", method="POST", headers=kind, body=body + more, length="8")
+            case.piece, case.terminated = piece, terminated
+            app = typed()
+            app.config["MAX_CONTENT_LENGTH"] = maximum
+            is_longer = maximum is not None and len(body + more) > maximum
+            expected = 200 if not terminated else 413 if is_longer else right
+            assert by_environ(case, app).status == expected, case
+
+
 @pytest.mark.parametrize("served", ["gunicorn"], indirect=True)
 def test_a_body_that_stops_coming_is_408_where_the_server_shows_its_socket(served: Served) -> None:
     for path, kind in (
