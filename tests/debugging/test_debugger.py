@@ -256,6 +256,16 @@ def test_an_await_too_few_or_too_many_is_explained(error, said):
     assert said in hints_for(error, None, None)[0]
 
 
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_hook_that_loses_the_response_is_named(app, client, capsys, is_async):
+    async def show():
+        return ""
+
+    app.add_url_rule("/", view_func=show if is_async else lambda: "")
+    app.after_request(lambda response: None)
+    assert "An after_request function has returned None" in page_of(client, "/", capsys)
+
+
 def test_a_field_that_the_request_lacks_is_told_beside_those_it_has(app, client, capsys):
     app.add_url_rule("/", view_func=lambda: kolben.request.args["page"])
     text = page_of(client, "/?pagge=3", capsys)

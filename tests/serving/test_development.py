@@ -265,8 +265,26 @@ def test_a_program_that_fails_is_watched_where_the_reloader_is_wanted(program, s
     result = program("1 / 0", "--debug")
     assert "Traceback" not in result.output  # The process that serves shows it.
     assert options_of(served, "use_reloader") == [True]
-    with pytest.raises(ZeroDivisionError):
-        served[0]["app"]({}, None)
+    lengths = set()
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError) as failure:
+            served[0]["app"]({}, None)
+        lengths.add(len(failure.traceback))
+    assert len(lengths) == 1  # no request makes the traceback longer
+
+
+def test_the_frames_below_the_programs_last_are_counted_where_it_fails_to_load(tmp_path):
+    (tmp_path / "shop.py").write_text(
+        "from kolben import Flask\napp = Flask(__name__)\napp.get('no-slash')(lambda: '')\n"
+    )
+    command = [sys.executable, "-m", "kolben", "run", "shop.py"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("  ")]
+    assert "shop.py" in lines[0]
+    assert lines[-1].endswith("frames of the framework")
+    assert "ValueError: " in done.stderr
 
 
 def test_a_module_that_fails_is_watched_where_the_reloader_is_wanted(served, tmp_path, monkeypatch):

@@ -48,6 +48,17 @@ async def echo():
         await websocket.send(await websocket.receive())
 
 
+@app.websocket("/rooms/<int:number>")
+async def room(name):
+    await websocket.accept()
+
+
+@app.websocket("/broken")
+async def broken():
+    await websocket.accept()
+    await websocket.send({"a": 1})
+
+
 @app.get("/plain")
 def plain():
     return "VERSION"
@@ -145,6 +156,22 @@ def test_all_that_kolben_can_do_is_served(start, options):
     assert '"GET /echo HTTP/1.1" 101 -' in said
     assert f" * Running on {server.url}" in said
     assert "Press CTRL+C to quit" in said
+
+
+def test_an_error_of_a_websocket_is_explained_in_the_log(start):
+    server = start("--debug")
+    with connect(f"ws://127.0.0.1:{server.port}/broken") as chat:
+        with pytest.raises(websockets.ConnectionClosedError) as closed:
+            chat.recv(10)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1011
+    said = server.wait_for("there is send_json()")
+    assert "frames of the framework\n" in said
+    assert "await websocket.send(" in said
+    assert "asgi/websocket.py" not in said
+    with pytest.raises(websockets.InvalidStatus):
+        connect(f"ws://127.0.0.1:{server.port}/rooms/3")
+    server.wait_for("has the variable <number>, which the view room() does not take")
 
 
 @pytest.mark.parametrize("path", ["/fail", "/async-fail"])

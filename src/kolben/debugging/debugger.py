@@ -20,7 +20,7 @@ from werkzeug.debug.tbtools import DebugFrameSummary, DebugTraceback
 from werkzeug.wrappers import Response
 
 from .frames import is_framework, is_own, short_path
-from .hints import hints_for
+from .hints import causes_of, hints_for
 from .pages import HTML, Page, Table, document, negotiate, render
 from .views import find_view
 
@@ -130,6 +130,9 @@ class Debugger(DebuggedApplication):
         if view is not None:
             where = f"{short_path(view.co_filename)}, line {view.co_firstlineno}"
             page.hints.append(f"The view is {view.co_name}(), in {where}.")
+        log = _as_text(traceback, page.hints)
+        if media_type != HTML:  # where all tracebacks are shown as they are in the log
+            page.hints += causes_of(error)
         response = Response(
             self._render(page, traceback, view, media_type, environ),
             500,
@@ -143,7 +146,7 @@ class Debugger(DebuggedApplication):
                 "The response had begun when the error was raised: the page of the debugger"
                 " cannot be shown.\n"
             )
-        environ["wsgi.errors"].write(_as_text(traceback, page.hints))
+        environ["wsgi.errors"].write(log)
 
     def _render(
         self,
@@ -171,6 +174,17 @@ class Debugger(DebuggedApplication):
             plain=_as_text(traceback, page.hints),
         )
         return document(f"{page.title}: {page.lead}"[:200], page.title, "500", content, head)
+
+
+def explain_in_log(error: BaseException, app: Flask, request: t.Any = None) -> str:
+    """Write an error that no page shows, such as that of a WebSocket, for a terminal.
+
+    :param error: the error.
+    :param app: the application.
+    :param request: what was being answered, with ``url_rule``, ``endpoint`` and ``method``.
+    :return: the traceback, the frames of the framework counted, and what the error most likely means.
+    """
+    return _as_text(DebugTraceback(error), hints_for(error, app, request))
 
 
 class _Anchor:

@@ -7,6 +7,7 @@ import sys
 import sysconfig
 import typing as t
 from functools import cache
+from itertools import takewhile
 
 if t.TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -104,11 +105,23 @@ def from_program_on(exc_info: t.Any) -> t.Any:
 def format_from_program_on(exc_info: t.Any) -> str:
     """Write an error for a terminal, its traceback as :func:`from_program_on` shortens it.
 
+    What runs below the program's last line, such as the registering of a route, is counted only.
+
     :param exc_info: the error, as :func:`sys.exc_info` returns it.
     """
     import traceback
 
-    return "".join(traceback.format_exception(*from_program_on(exc_info)))
+    kind, error, inner = from_program_on(exc_info)
+    if inner is None or error.__cause__ or error.__context__ or hasattr(error, "exceptions"):
+        return "".join(traceback.format_exception(kind, error, inner))
+    steps = list(_steps(inner))
+    below = len(list(takewhile(lambda step: is_framework(_module_of(step)), reversed(steps))))
+    if below in (0, 1, len(steps)):
+        return "".join(traceback.format_exception(kind, error, inner))
+    shown = traceback.format_tb(inner, len(steps) - below)
+    note = f"  ... {below} frames of the framework\n"
+    head = "Traceback (most recent call last):\n"
+    return "".join([head, *shown, note, *traceback.format_exception_only(kind, error)])
 
 
 def place_of(error: BaseException) -> str:

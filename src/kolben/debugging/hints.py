@@ -38,13 +38,14 @@ def hints_for(error: BaseException, app: Flask | None, request: Request | None) 
         hints += _about_missing_field(error, request)
     elif isinstance(error, TypeError | AttributeError | UndefinedError):
         hints += _about_coroutine(error)
+        hints += _about_lost_response(error)
         if app is not None and request is not None:
             hints += _about_parameters(error, app, request)
     elif isinstance(error, RuntimeError):
         hints += _about_context(error)
     if isinstance(error, ValueError | TypeError):
         hints += _about_url_values(error)
-    return hints + _about_members(error) + _about_causes(error)
+    return hints + _about_members(error)
 
 
 def _about_template(error: TemplateNotFound, app: Flask) -> list[str]:
@@ -148,6 +149,20 @@ def _about_coroutine(error: BaseException) -> list[str]:
     ]
 
 
+def _about_lost_response(error: BaseException) -> list[str]:
+    """An ``after_request`` function that has forgotten to return the response."""
+    message, frames = str(error), frames_of(error)
+    if not message.startswith("'NoneType' object") or not frames:
+        return []
+    at_end = frames[-1].f_code.co_name == "answer_request" and "not callable" in message
+    in_hook = any(
+        frame.f_code.co_name in {"process_response", "run_after_hooks"} for frame in frames
+    )
+    if not at_end and not in_hook:
+        return []
+    return ["An after_request function has returned None: each must return the response."]
+
+
 def _about_missing_field(error: BadRequestKeyError, request: Request | None) -> list[str]:
     """A field that the request lacks: say which ones it has."""
     name = error.args[0] if error.args else None
@@ -227,8 +242,12 @@ def _about_members(error: BaseException, depth: int = 0) -> list[str]:
     return lines
 
 
-def _about_causes(error: BaseException) -> list[str]:
-    """The errors that led to an error, the nearest first."""
+def causes_of(error: BaseException) -> list[str]:
+    """Name the errors that led to an error.
+
+    :param error: the error.
+    :return: a sentence each, the nearest first.
+    """
     lines: list[str] = []
     while len(lines) < 5:
         cause = error.__cause__
@@ -245,4 +264,5 @@ def _about_causes(error: BaseException) -> list[str]:
 
 def _named(error: BaseException) -> str:
     message = str(error)
-    return f"{type(error).__name__}: {message}"[:300] if message else type(error).__name__
+    text = f"{type(error).__name__}: {message}"[:300] if message else type(error).__name__
+    return text.removesuffix(".")

@@ -26,6 +26,7 @@ def find_view(app: Flask | None, request: Request | None) -> FunctionType | None
     if app is None or request is None or request.endpoint is None:
         return None
     view: t.Any = app.view_functions.get(request.endpoint)
+    view = getattr(view, "handler", view)  # of a WebSocket
     view_class = getattr(view, "view_class", None)
     if view_class is not None:
         view = _method_of(view_class, request.method.lower())

@@ -550,12 +550,14 @@ def _show_failure() -> WSGIApplication:
     """
     failure = sys.exception()
     assert failure is not None
+    raised_at = failure.__traceback__
     if is_running_from_reloader():
         from ..debugging.frames import format_from_program_on
 
         sys.stderr.write(format_from_program_on(sys.exc_info()))
 
     def failed(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        raise failure from None
+        # Each time with its own traceback: raised as it is, it would gain frames by each request.
+        raise failure.with_traceback(raised_at) from failure.__cause__
 
     return failed

@@ -15,6 +15,7 @@ import sys
 import threading
 import typing as t
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 from werkzeug import serving
 from werkzeug._internal import _log
@@ -186,7 +187,7 @@ def _make_server(app: Flask, context: ssl.SSLContext | None, options: dict[str, 
     import uvicorn
 
     config = uvicorn.Config(
-        AccessLines(app.asgi_app),
+        AccessLines(app),
         http="h11",
         ws="wsproto" if find_spec("wsproto") is not None else "websockets",
         lifespan="on",
@@ -204,11 +205,14 @@ def _make_server(app: Flask, context: ssl.SSLContext | None, options: dict[str, 
 class AccessLines:
     """Logs each request in the format of Werkzeug's development server.
 
-    :param app: the ASGI application.
+    Errors of WebSockets, for which there is no page, are explained in the log.
+
+    :param app: the application.
     """
 
-    def __init__(self, app: t.Any) -> None:
-        self.app = app
+    def __init__(self, app: Flask) -> None:
+        self.flask = app
+        self.app = app.asgi_app
 
     async def __call__(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
         """Serve one connection.
@@ -229,7 +233,28 @@ class AccessLines:
                 _log_access(scope, 101)
             await send(message)
 
-        await self.app(scope, receive, send_logged)
+        try:
+            await self.app(scope, receive, send_logged)
+        except Exception as error:
+            if scope["type"] != "websocket":
+                raise
+            # The gateway has closed the WebSocket before it raised the error.
+            from ..debugging.debugger import explain_in_log
+
+            sys.stderr.write(explain_in_log(error, self.flask, _what_was_asked(self.flask, scope)))
+
+
+def _what_was_asked(app: Flask, scope: t.Any) -> t.Any:
+    """Find the rule of a WebSocket whose context is gone."""
+    from werkzeug.exceptions import HTTPException
+
+    host = dict(scope.get("headers", ())).get(b"host", b"localhost").decode("latin-1")
+    try:
+        adapter = app.url_map.bind(host)
+        rule, _ = adapter.match(scope["path"], method="GET", return_rule=True, websocket=True)
+    except (HTTPException, ValueError):
+        return None
+    return SimpleNamespace(url_rule=rule, endpoint=rule.endpoint, method="GET")
 
 
 def _log_access(scope: t.Any, status: int) -> None:
