@@ -402,6 +402,13 @@ def test_refused_members_are_refused_in_the_schema() -> None:
     assert schemas["Data.closed"]["additionalProperties"] is False
     assert schemas["Data.closed"]["properties"]["b"]["items"]["$ref"].endswith("/Closed.closed")
     assert "additionalProperties" not in schemas["Data"]
+    api = API("document", unknown="refuse")
+
+    @api.get("/")
+    def without_arguments() -> None: ...
+
+    assert api.test_client().get("/?more=1").status_code == 422
+    assert "422" in document(api)["paths"]["/"]["get"]["responses"]
 
 
 def test_models_of_pydantic_are_split_only_where_they_differ() -> None:

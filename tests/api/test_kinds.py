@@ -210,3 +210,20 @@ def test_constraints_of_the_items_and_of_the_list_hold() -> None:
     client = client_of(view)
     assert client.get("/?few=1&few=2").status_code == 204
     assert [client.get(q).status_code for q in ("/?few=0", "/?few=1&few=2&few=3")] == [422, 422]
+
+
+class Endless:
+    """As ``type Endless = dict[str, Endless]`` is, from Python 3.12 on."""
+
+    __value__: t.Any
+
+
+def test_an_alias_that_names_itself_is_refused_at_registration() -> None:
+    alias = Endless()
+    alias.__value__ = dict[str, alias]  # type: ignore[valid-type]
+
+    def view(body: t.Any) -> None: ...
+
+    view.__annotations__["body"] = Body[alias]  # type: ignore[valid-type]
+    with pytest.raises(TypeError, match=r"test_kinds\.py:\d+ view\(\): an alias names itself"):
+        client_of(view, "POST")

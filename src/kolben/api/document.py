@@ -274,7 +274,8 @@ class _Document:
         if plan.body is not None or plan.form():
             errors.setdefault(413, [])
             errors.setdefault(415, [])
-        if has_parameters or plan.body is not None or plan.form():
+        refuses = operation.settings.unknown == "refuse"
+        if has_parameters or refuses or plan.body is not None or plan.form():
             errors.setdefault(422, [])
         if _converters(rule):
             errors.setdefault(404, [])

@@ -123,7 +123,7 @@ def parse(data: bytes) -> t.Any:
     except RecursionError:
         detail = _TOO_DEEP
     except ValidationError as error:
-        detail = f"{error}."  # a number beyond what can be read
+        detail = f"{kinds.say(error)}."  # a number beyond what can be read
     except DecodeError as error:
         text, _, place = str(error).removesuffix(")").partition(" (byte ")
         detail = f"The body is not JSON: {text.removeprefix('JSON is malformed: ')}"

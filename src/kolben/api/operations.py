@@ -162,7 +162,10 @@ class Operation:
             def fail(text: str) -> t.NoReturn:
                 raise TypeError(place_of(self.view) + text)
 
-            self._answers = answers_of(self.plan.result, fail)
+            try:
+                self._answers = answers_of(self.plan.result, fail)
+            except RecursionError:
+                fail("an alias names itself, of which there is no end. Use a class, or typing.Any.")
         return self._answers
 
     @property
