@@ -838,3 +838,75 @@ def test_a_request_that_was_deleted_is_not_made_again() -> None:
             context.request  # noqa: B018
         context.request = kolben.Request({"PATH_INFO": "/y", "wsgi.url_scheme": "http"})
         assert context.request.path == "/y"
+
+
+class Watched(AppContext):
+    """An application context of a program's own, that notes when it is pushed and popped."""
+
+    def push(self) -> None:
+        self.app.extensions["steps"].append("push")
+        super().push()
+
+    def pop(self, exc: BaseException | None = None) -> None:
+        self.app.extensions["steps"].append("pop")
+        super().pop(exc)
+
+
+class WatchedApp(kolben.Flask):
+    def app_context(self) -> AppContext:
+        return Watched(self)
+
+
+def test_an_application_context_of_ones_own_is_pushed_and_popped_by_requests() -> None:
+    app = WatchedApp(__name__)
+    steps = app.extensions["steps"] = []
+    app.teardown_request(lambda error: steps.append("teardown_request"))
+    app.teardown_appcontext(lambda error: steps.append("teardown_appcontext"))
+    app.add_url_rule("/", "view", lambda: steps.append("view") or "text")
+    app.test_client().get("/")
+    assert steps == ["push", "view", "teardown_request", "pop", "teardown_appcontext"]
+    assert not kolben.has_app_context()
+    del steps[:]
+    with app.app_context(), app.test_request_context("/"):
+        steps.append("shared")
+    assert steps == ["push", "shared", "teardown_request", "pop", "teardown_appcontext"]
+
+
+def test_an_application_context_of_ones_own_is_popped_before_a_stream_and_torn_down_after_it() -> (
+    None
+):
+    app = WatchedApp(__name__)
+    steps = app.extensions["steps"] = []
+    app.teardown_appcontext(lambda error: steps.append("teardown_appcontext"))
+
+    @app.route("/")
+    def view() -> kolben.Response:
+        return kolben.Response(kolben.stream_with_context(iter(["a", "b"])))
+
+    response = app.test_client().get("/", buffered=False)
+    pieces = iter(response.response)
+    assert next(pieces) == b"a"
+    assert not kolben.has_app_context()
+    assert steps == ["push", "pop"]
+    response.close()
+    assert steps == ["push", "pop", "teardown_appcontext"]
+
+
+@pytest.mark.parametrize("kind", [AppContext, RequestContext])
+def test_a_context_class_that_is_patched_has_its_functions_called_by_requests(
+    app: kolben.Flask, monkeypatch: pytest.MonkeyPatch, kind: t.Any
+) -> None:
+    app.add_url_rule("/", "view", lambda: "text")
+    app.test_client().get("/")
+    calls = []
+
+    def around(name: str, inner: t.Any) -> t.Any:
+        return lambda self, *args: calls.append(name) or inner(self, *args)
+
+    for name in ("push", "pop"):
+        monkeypatch.setattr(kind, name, around(name, getattr(kind, name)))
+    app.test_client().get("/")
+    assert calls == ["push", "pop"]
+    monkeypatch.undo()
+    app.test_client().get("/")
+    assert calls == ["push", "pop"]

@@ -218,6 +218,7 @@ class RequestContext:
     _popped_below: list[tuple[Token[AppContext | RequestContext], bool]] | tuple[()] = ()
     _left = False  # popped while held: the last release() has to tear down
     _owns_app_context = True
+    _has_pushed_app_context = False
     _has_no_request = False
 
     #: Whether the environ is made when it is looked at, so that what can do without does not look.
@@ -428,13 +429,18 @@ class RequestContext:
             if shared
             else self._make_app_context()
         )
+        has_own_push = not (shared or _pushes_as_ours(self._app_context))
+        if has_own_push:
+            self._app_context._torn_down_by_request = False
+            self._app_context.push()
         token = set_current(self)
         if not self._pushed:
             self._pushed = []
         t.cast("list[t.Any]", self._pushed).append((token, not shared))
         self._owns_app_context = not shared
+        self._has_pushed_app_context = has_own_push
         self._left = False
-        if not shared:
+        if not (shared or has_own_push):
             self.announce_app_context()
         self._open_session_and_match()
 
@@ -501,6 +507,11 @@ class RequestContext:
                 self._tear_down_request(exc)
         finally:
             reset_current(token)
+            if held and self._has_pushed_app_context:
+                # Its functions are called at the end; until then nothing is left on the thread.
+                self._has_pushed_app_context = False
+                self.app_context._torn_down_by_request = True
+                self.app_context.pop(exc)
             if owned and not held:
                 self._tear_down_app_context(exc)
 
@@ -518,6 +529,10 @@ class RequestContext:
     def _tear_down_app_context(self, exc: BaseException | None) -> None:
         """Call the application context's teardown functions, with that context in force."""
         app = self.app
+        if self._has_pushed_app_context:
+            self._has_pushed_app_context = False
+            self.app_context.pop(exc)
+            return
         token = set_current(self.detach_app_context())
         try:
             app.do_teardown_appcontext(exc)
@@ -594,6 +609,18 @@ class RequestContext:
         request = self.request
         name = type(self).__name__
         return f"<{name} {request.url!r} [{request.method}] of {self.app.name}>"
+
+
+def _pushes_as_ours(context: AppContext) -> bool:
+    """Tell whether no program or agent has replaced the methods that push and pop a context.
+
+    A request that makes an application context need not push it, then.
+    """
+    kind = type(context)
+    return (kind.push, kind.pop) == _OUR_STEPS and not {"push", "pop"} & vars(context).keys()
+
+
+_OUR_STEPS = AppContext.push, AppContext.pop
 
 
 @lru_cache(maxsize=64)

@@ -174,3 +174,29 @@ def test_the_page_of_an_error_is_a_response_of_the_programs_class() -> None:
     app.after_request(lambda response: seen.append(type(response)) or response)
     assert sent_for(app)[1]["Content-Type"] == "text/html; charset=utf-8"
     assert seen == [Own]
+
+
+def test_an_http_error_with_a_call_of_its_own_is_called() -> None:
+    app = kolben.Flask(__name__)
+
+    class Maintenance(HTTPException):
+        code = 503
+
+        def __call__(self, environ: t.Any, start_response: t.Any) -> t.Any:
+            start_response(
+                "503 Maintenance", [("Content-Type", "text/plain"), ("Retry-After", "9")]
+            )
+            return [environ["PATH_INFO"].encode()]
+
+    @app.route("/raised")
+    def raised() -> t.Any:
+        raise Maintenance
+
+    @app.route("/returned")
+    def returned() -> t.Any:
+        return Maintenance()
+
+    for path in ("/raised", "/returned"):
+        response = app.test_client().get(path)
+        assert (response.status, response.text) == ("503 Maintenance", path)
+        assert response.headers["Retry-After"] == "9"

@@ -386,7 +386,12 @@ class Behaviour:
             "Response": self.root.Response,
             "SecureCookieSessionInterface": self.modules["sessions"].SecureCookieSessionInterface,
             "DefaultJSONProvider": self.modules["json.provider"].DefaultJSONProvider,
+            "AppContext": self.modules["ctx"].AppContext,
+            "RequestContext": self.modules["ctx"].RequestContext,
         }
+
+    #: An application is told of no other class in place of these.
+    ONLY_PATCHED = ("Blueprint", "AppContext", "RequestContext")
 
     def wrapper(self, inner: t.Any, counts: Counter[str]) -> t.Any:
         """A function around a method, that counts its calls by how many arguments they have."""
@@ -409,7 +414,7 @@ class Behaviour:
             for kind, owner in self.patched().items()
             for name in self.methods(owner)
             if (when != "instance" or (kind == "Flask" and not name.startswith("__")))
-            and (when != "subclass" or kind != "Blueprint")
+            and (when != "subclass" or kind not in self.ONLY_PATCHED)
         }
 
     def count(self, owner: t.Any, name: str, when: str) -> dict[str, int]:
@@ -461,7 +466,7 @@ class Behaviour:
         return {
             f"{kind}.{name}": self.is_read(owner, name)
             for kind, owner in self.patched().items()
-            if kind != "Blueprint"
+            if kind not in self.ONLY_PATCHED
             for name in self.public(owner)
             if not isinstance(getattr(owner, name, None), types.FunctionType)
         }

@@ -6,6 +6,7 @@ import sys
 import typing as t
 
 from .. import tables
+from ..ctx import AppContext, RequestContext
 from ..http.headers import body_headers
 from ..loading.shadow import warn_of_flask
 from ..sessions import SecureCookieSessionInterface
@@ -332,7 +333,7 @@ def know_ours(application_class: type[Flask]) -> None:
     _application_class = application_class
     for name in (*STEPS, *ERROR_STEPS, *ENTRANCE, "__call__"):
         _ours[name] = getattr(application_class, name)
-    for kind in (Request, Response, SecureCookieSessionInterface):
+    for kind in (Request, Response, SecureCookieSessionInterface, RequestContext, AppContext):
         _members[kind] = Members(kind)
 
 

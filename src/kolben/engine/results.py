@@ -131,6 +131,8 @@ def _page(app: Flask, error: HTTPException, environ: WSGIEnvironment) -> t.Any:
         or default_exceptions.get(kind.code) is not kind
         or [getattr(kind, name) for name in _PAGE_STEPS] != _werkzeugs_steps
     ):
+        if kind.__call__ is not _werkzeugs_steps[-1]:
+            return app.response_class.force_type(t.cast("t.Any", error), environ)
         return error.get_response(environ)
     # The description of a class may be changed, and so may the phrases.
     key = kind, kind.description, HTTP_STATUS_CODES.get(kind.code)
@@ -142,7 +144,15 @@ def _page(app: Flask, error: HTTPException, environ: WSGIEnvironment) -> t.Any:
     return text_response(page, kind.code)
 
 
-_PAGE_STEPS = ("get_response", "get_body", "get_description", "get_headers", "name", "__init__")
+_PAGE_STEPS = (
+    "get_response",
+    "get_body",
+    "get_description",
+    "get_headers",
+    "name",
+    "__init__",
+    "__call__",
+)
 _werkzeugs_steps: list[t.Any] = [getattr(HTTPException, name) for name in _PAGE_STEPS]
 _SAYS_NOTHING = {"response": None}
 _MOST_PAGES = 64
