@@ -64,6 +64,8 @@ def test_the_key_is_a_projects_own_and_nobody_elses_to_read(runner):
     [
         ("9lives", "cannot be the name of a Python package"),
         ("class", "cannot be the name of a Python package"),
+        ("a shop", "cannot be the name of a Python package"),
+        ("läden", "cannot be the name of a Python package"),
         ("json", "would be hidden"),
         ("flask", "would be hidden"),
     ],
@@ -83,3 +85,14 @@ def test_nothing_that_is_there_is_written_over(runner):
     assert "'shop' exists and is not empty" in result.output
     Path("empty").mkdir()
     assert new(runner, "empty").exit_code == 0
+
+
+def test_a_project_begins_in_a_folder_that_holds_no_more_than_its_tools(runner, monkeypatch):
+    Path("web-shop/.git").mkdir(parents=True)
+    Path("web-shop/.venv").mkdir()
+    monkeypatch.chdir("web-shop")
+    result = new(runner, ".")
+    assert result.exit_code == 0, result.output
+    assert "cd " not in result.output
+    assert 'name = "web-shop"' in Path("pyproject.toml").read_text()
+    assert Path("web_shop/views.py").exists()

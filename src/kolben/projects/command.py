@@ -23,28 +23,38 @@ SKELETONS = Path(__file__).with_name("skeletons")
 def new_command(name: str, api: bool) -> None:
     """Begin a project in a new folder.
 
-    NAME is the folder; the package in it has the same name. It has an application factory, a
+    NAME is the folder, '.' for the current one; the package in it has the same name. It has an application factory, a
     blueprint, a template and a static file (or typed views, with '--api'), settings from the
     environment, tests, a pyproject.toml and a Containerfile.
     """
     folder = Path(name)
-    package = _package_name(folder.name)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    package = _package_name(folder.resolve().name)
+    if folder.exists() and not _is_empty(folder):
         raise click.ClickException(
             f"{name!r} exists and is not empty. Choose another name, or empty it first."
         )
     written = write(folder, package, "api" if api else "site")
     click.echo(f"Wrote {len(written)} files to {folder}/. Next:\n")
-    click.echo(f"  cd {folder}")
+    if folder.resolve() != Path.cwd():
+        click.echo(f"  cd {folder}")
     click.echo("  make test")
     click.echo("  kolben run --debug")
 
 
+#: What version control, environments and editors put into a folder before there is a project.
+_NO_FILES_OF_A_PROJECT = frozenset((".git", ".hg", ".venv", ".idea", ".vscode"))
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and all(one.name in _NO_FILES_OF_A_PROJECT for one in folder.iterdir())
+
+
 def _package_name(name: str) -> str:
-    package = re.sub(r"[-. ]", "_", name).lower()
-    if not package.isidentifier() or keyword.iskeyword(package):
+    package = re.sub(r"[-.]", "_", name).lower()
+    # Names of distributions are ASCII (PEP 508).
+    if not (package.isidentifier() and package.isascii()) or keyword.iskeyword(package):
         raise click.ClickException(
-            f"{name!r} cannot be the name of a Python package. Begin with a letter, and go on with"
+            f"{name!r} cannot be the name of a Python package. Begin with a letter from a to z, and go on with"
             " letters, digits and hyphens."
         )
     if package in sys.stdlib_module_names or package in {
@@ -68,11 +78,12 @@ def write(folder: Path, package: str, kind: str) -> list[Path]:
     :param kind: ``site`` for HTML pages, ``api`` for a typed API.
     :return: the files.
     """
+    name = folder.resolve().name
     values = {
-        "name": folder.name,
+        "name": name,
         "package": package,
         "PREFIX": package.upper(),
-        "title": folder.name.replace("-", " ").replace("_", " ").capitalize(),
+        "title": name.replace("-", " ").replace("_", " ").capitalize(),
         "extras": "api,dotenv" if kind == "api" else "dotenv",
         "secret": secrets.token_hex(32),
     }
