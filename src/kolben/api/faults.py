@@ -93,23 +93,19 @@ class JSONReader:
         :raises MalformedBody: if it is not JSON at all, or nested too deeply.
         """
         value = parse(data)
+        before = found.count
         try:
-            self._find_faults(data, value, found)
+            if self._pydantic:
+                self._faults(data, value, found)
+            else:
+                self._walk(value, "", found)
+            if found.count == before:
+                self.decode(data)
+        except ValidationError as error:
+            found.at("", kinds.say(error))
         except RecursionError:
             # A walk takes three calls a level, where reading takes one.
             raise _malformed(_TOO_DEEP) from None
-
-    def _find_faults(self, data: bytes, value: t.Any, found: Found) -> None:
-        before = found.count
-        if self._pydantic:
-            self._faults(data, value, found)
-        else:
-            self._walk(value, "", found)
-        if found.count == before:
-            try:
-                self.decode(data)
-            except ValidationError as error:
-                found.at("", kinds.say(error))
 
 
 def parse(data: bytes) -> t.Any:
