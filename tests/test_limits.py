@@ -100,6 +100,24 @@ def test_the_limits_of_forms_are_a_routes_own_too(gateway: Gateway, is_async: bo
     assert gateway.post(app, "/form-memory", body, headers=headers).status == 413
 
 
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
+def test_so_they_are_of_urlencoded_forms(gateway: Gateway, is_async: bool, chunked: bool) -> None:
+    fields, value = [b"a=1&b=2&c=3&d=4"], [b"a=" + b"x" * 101]
+    app = make_app(is_async)
+    assert gateway.post(app, "/form", fields, headers=FORM, chunked=chunked).text == "4"
+    assert gateway.post(app, "/form-parts", fields, headers=FORM, chunked=chunked).status == 413
+    assert gateway.post(app, "/form-memory", value, headers=FORM, chunked=chunked).status == 413
+    # A route may also allow more than the settings do.
+    app = make_app(is_async, MAX_FORM_PARTS=2, MAX_FORM_MEMORY_SIZE=50)
+    assert gateway.post(app, "/form", fields, headers=FORM, chunked=chunked).status == 413
+    fields = [b"a=1&b=2&c=3"]
+    assert gateway.post(app, "/form-parts", fields, headers=FORM, chunked=chunked).text == "3"
+    value = [b"a=" + b"x" * 90]
+    assert gateway.post(app, "/form", value, headers=FORM, chunked=chunked).status == 413
+    assert gateway.post(app, "/form-memory", value, headers=FORM, chunked=chunked).text == "1"
+
+
 def test_with_hooks_and_with_overridden_steps_too(gateway: Gateway) -> None:
     class Own(Flask):
         def dispatch_request(self) -> Any:

@@ -32,6 +32,11 @@ def pairs(values: MultiDict[str, str]) -> list[tuple[str, list[str]]]:
     return list(values.lists())
 
 
+def as_float(value: str) -> str:
+    # "nan" is not equal to itself.
+    return repr(float(value))
+
+
 class InOrder(UserList):
     """A class that is no MultiDict and keeps the order of all pairs."""
 
@@ -79,6 +84,12 @@ QUERIES = st.tuples(
 @example("a=%FF" + "&c=2" * 200)
 @example("a=%1E" + "&c=2" * 200)
 @example("a" + "&c==2" * 200)
+@example("a=1" + "&c=2" * 200 + "&d=%")
+@example("a=%3D" + "&c=%" * 200)
+@example("a=%3D" + "&c=%3d%2b" * 200)
+@example("a=%1f" + "&c=%10" * 200)
+@example("=1&&=2&a")
+@example("=%20&&=2&a")
 def test_a_query_string_is_parsed_as_werkzeug_does(text):
     query = text.encode("utf-8", "ignore").decode("latin-1")
     expected = werkzeug_request(QUERY_STRING=query).args
@@ -95,7 +106,7 @@ def test_fields_are_looked_up_as_werkzeugs_are(text, other):
     query = text.encode("utf-8", "ignore").decode("latin-1")
     ours, theirs = parse_query(query), werkzeug_request(QUERY_STRING=query).args
     for name in [*theirs, other]:
-        for convert in (None, int, float, (lambda value: value[5])):
+        for convert in (None, int, as_float, (lambda value: value[5])):
             try:
                 expected = theirs.get(name, "default", convert)
             except IndexError:

@@ -71,7 +71,7 @@ def _parse(text: str, cls: type[t.Any]) -> t.Any:
     return cls(parse_qsl(text, keep_blank_values=True, errors=_KEEP_QUOTED))
 
 
-def parse_fields(text: str) -> ImmutableMultiDict[str, str]:  # noqa: C901 (a call costs 0.05 µs)
+def parse_fields(text: str) -> ImmutableMultiDict[str, str]:
     """Parse the fields of a query or a form.
 
     PERF: quoted-printable text (RFC 2045, section 6.7) is percent-encoded text with ``=`` for the
@@ -83,36 +83,45 @@ def parse_fields(text: str) -> ImmutableMultiDict[str, str]:  # noqa: C901 (a ca
     :return: the fields in the order sent. Bytes that are no UTF-8 stay percent-encoded.
     """
     if len(text) > _SHORT:
-        return _parse_many(text)
+        return _parse_many(text.encode())
     values: dict[str, list[str]] = {}
     if "%" not in text:
         for field in text.replace("+", " ").split("&"):
             name, _, value = field.partition("=")
             if name not in values:
-                if field:
-                    values[name] = [value]
-            elif field:
-                values[name].append(value)
-        return multi_dict(values)
-    raw = text.encode()
-    decoded = a2b_qp(raw.translate(_TO_QUOTED_PRINTABLE))
-    # An escaped control character looks like a separator, and a percent sign may be no escape.
-    if "%1" in text or len(decoded) != len(raw) - 2 * text.count("%"):
-        return _unquote_fields(text)
-    try:
-        text = decoded.decode()
-    except UnicodeDecodeError:
-        return _unquote_fields(text)
-    for field in text.split("\x1e"):
-        name, _, value = field.partition("\x1f")
-        if "\x1f" in value:
-            value = value.replace("\x1f", "=")
-        if name not in values:
-            if field:
                 values[name] = [value]
-        elif field:
-            values[name].append(value)
-    return multi_dict(values)
+            else:
+                values[name].append(value)
+    else:
+        raw = text.encode()
+        decoded = a2b_qp(raw.translate(_TO_QUOTED_PRINTABLE))
+        # An escaped control character looks like a separator, and a percent sign may be no escape.
+        if "%1" in text or len(decoded) != len(raw) - 2 * text.count("%"):
+            return _unquote_fields(text)
+        try:
+            plain = decoded.decode()
+        except UnicodeDecodeError:
+            return _unquote_fields(text)
+        for field in plain.split("\x1e"):
+            name, _, value = field.partition("\x1f")
+            if "\x1f" in value:
+                value = value.replace("\x1f", "=")
+            if name not in values:
+                values[name] = [value]
+            else:
+                values[name].append(value)
+    # Nothing between two separators is no field; a value without a name is one.
+    if "" in values:
+        return _unquote_fields(text)
+    # PERF: as in `multi_dict`, without the call (0.05 µs).
+    fields: t.Any = _new_dict(ImmutableMultiDict)
+    _update_dict(fields, values)
+    if (
+        ImmutableMultiDict.get is _werkzeug_get
+        and ImmutableMultiDict.__getitem__ is _werkzeug_getitem
+    ):
+        fields.get = MethodType(_get, values)
+    return fields  # type: ignore[no-any-return]
 
 
 # In characters. Longer texts are worth a look at how they are made, shorter ones are not.
@@ -122,38 +131,51 @@ _SHORT = 400
 _TO_QUOTED_PRINTABLE = bytes.maketrans(b"&=%+\x1e\x1f\r\n", b"\x1e\x1f= \xff\xff\xff\xff")
 
 
-def _parse_many(text: str) -> ImmutableMultiDict[str, str]:
+def _parse_many(raw: bytes) -> ImmutableMultiDict[str, str]:
     """Do as :func:`parse_fields`, for a text of many fields.
 
     PERF: whether each field has one equals sign is asked of the separators alone, all at once
     (11 µs for 1,000 fields); then they need not be told apart: split as one list, 1,000 fields take
     25 µs less, with escapes 60.
     """
-    raw = text.encode()
     separators = raw.translate(None, _NO_SEPARATORS)
     if separators != b"=&" * (len(separators) >> 1) + b"=":
-        return _unquote_fields(text)
-    if "%" not in text:
-        both = iter(text.replace("+", " ").replace("&", "=").split("="))
+        return _unquote_fields(raw.decode())
+    if _PERCENT not in raw:
+        both = raw.decode().replace("+", " ").replace("&", "=").split("=")
     else:
         decoded = a2b_qp(raw.translate(_PAIRS_TO_QUOTED))
-        if "%1" in text or len(decoded) != len(raw) - 2 * text.count("%"):
-            return _unquote_fields(text)
+        # A percent sign that is no escape is still there, as an equals sign. So is an escaped equals sign:
+        # then it is asked of the length.
+        if raw.endswith(b"%") or (
+            _EQUALS in decoded and len(decoded) != len(raw) - 2 * raw.count(_PERCENT)
+        ):
+            return _unquote_fields(raw.decode())
         try:
-            both = iter(decoded.decode().split("\x1e"))
+            both = decoded.decode().split("\x1e")
         except UnicodeDecodeError:
-            return _unquote_fields(text)
-    values: dict[str, list[str]] = {}
-    for name, value in zip(both, both, strict=True):
-        if name not in values:
-            values[name] = [value]
-        else:
-            values[name].append(value)
+            return _unquote_fields(raw.decode())
+        # An escaped control character is one separator more.
+        if len(both) != len(separators) + 1:
+            return _unquote_fields(raw.decode())
+    pairs = iter(both)
+    # PERF: as no name comes twice, mostly, that is asked of the length alone: 1.3 µs for 100 fields.
+    values = {name: [value] for name, value in zip(pairs, pairs, strict=True)}
+    if 2 * len(values) != len(both):
+        values = {}
+        for name, value in zip(both[::2], both[1::2], strict=True):
+            if name not in values:
+                values[name] = [value]
+            else:
+                values[name].append(value)
     fields: t.Any = multi_dict(values)
     if ImmutableMultiDict.getlist is _werkzeug_getlist:
         fields.getlist = MethodType(_get_list, values)
     return fields  # type: ignore[no-any-return]
 
+
+# PERF: as numbers; looking for one byte by b"%" takes longer (0.05 µs).
+_PERCENT, _EQUALS = b"%="
 
 _NO_SEPARATORS = bytes(set(range(256)) - set(b"=&"))
 _PAIRS_TO_QUOTED = bytes.maketrans(b"&=%+\x1e\x1f\r\n", b"\x1e\x1e= \xff\xff\xff\xff")

@@ -9,12 +9,6 @@ from werkzeug.wrappers import Request as RequestBase
 from .. import limits
 from ..globals import get_current
 
-#: The limits of a form outside of an application, which are Werkzeug's.
-DEFAULT_LIMITS: dict[str, int | None] = {
-    "MAX_FORM_MEMORY_SIZE": RequestBase.max_form_memory_size,
-    "MAX_FORM_PARTS": RequestBase.max_form_parts,
-}
-
 
 class LimitedRequest(RequestBase):
     """Werkzeug's request, with limits from the application's configuration."""
