@@ -43,19 +43,19 @@ BUDGETS = {
 #: The same under ASGI with async views, the client's receive() and send() included. What goes to a
 #: worker thread is counted no further.
 ASGI_BUDGETS = {
-    "hello": 18,
-    "path": 20,
-    "args": 34,
-    "query": 33,
-    "many_args": 130,
-    "form": 51,
-    "long_form": 147,
-    "json": 45,
-    "redirect": 35,
-    "missing": 32,
-    "session": 70,
-    "cookie": 26,
-    "hooks": 41,
+    "hello": 14,
+    "path": 15,
+    "args": 30,
+    "query": 29,
+    "many_args": 126,
+    "form": 47,
+    "long_form": 143,
+    "json": 42,
+    "redirect": 33,
+    "missing": 30,
+    "session": 69,
+    "cookie": 24,
+    "hooks": 39,
 }
 
 

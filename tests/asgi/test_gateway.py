@@ -1144,3 +1144,80 @@ def test_a_missing_field_is_named_in_debug_mode(app, gateway, view_async):
     assert "the_field" not in gateway.post(app, "/", b"a=1", headers=FORM).text
     app.debug = True
     assert "the_field" in gateway.post(app, "/", b"a=1", headers=FORM).text
+
+
+def test_what_an_agent_has_put_around_the_entrance_stays_there():
+    code = """if True:
+        import asyncio, kolben
+        from kolben.engine.entry import ASGIApp
+
+        app, seen = kolben.Flask("program"), []
+        inner = ASGIApp.__call__
+
+        async def traced(self, scope, receive, send):
+            seen.append(scope["path"])
+            await inner(self, scope, receive, send)
+
+        ASGIApp.__call__ = traced
+
+        @app.get("/")
+        async def index():
+            return "ok"
+
+        async def send(message):
+            seen.append(message["type"])
+
+        async def ask():
+            for _ in range(2):
+                scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+                await app.asgi_app(scope, None, send)
+
+        asyncio.run(ask())
+        assert seen == ["/", "http.response.start", "http.response.body"] * 2, seen
+        assert ASGIApp.__call__ is traced
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PROPFIND"])
+@pytest.mark.parametrize(
+    "result",
+    [
+        "ä" * 5000, "", ["ä" * 5000], {"a": 1}, b"bytes", ("text", 201), ({"a": 1}, 404), ("x", {"X-A": "b"}),
+        ("no", 204), ("no", 304),
+    ],
+)  # fmt: skip
+def test_headers_are_those_of_wsgi(app, method, result):
+    async def view():
+        return result
+
+    app.add_url_rule("/", view_func=view, methods=["GET", "PROPFIND"])
+    replies = [Gateway(kind).get(app, "/", method=method).comparable for kind in ("wsgi", "asgi")]
+    assert replies[0] == replies[1]
+
+
+def test_json_of_another_type_has_the_headers_of_wsgi(app):
+    app.json.mimetype = "text/json"
+
+    @app.get("/")
+    async def view():
+        return {"a": 1}
+
+    replies = [Gateway(kind).get(app, "/").comparable for kind in ("wsgi", "asgi", "asgi")]
+    assert replies[1] == replies[0] == replies[2]
+
+
+def test_session_is_saved_that_the_making_of_the_response_has_opened(app, gateway):
+    class Provider(kolben.json.provider.DefaultJSONProvider):
+        def response(self, *args, **kwargs):
+            session["made"] = True
+            return super().response(*args, **kwargs)
+
+    app.json = Provider(app)
+
+    @app.get("/")
+    async def view():
+        return {"a": 1}
+
+    for _ in range(2):
+        assert "session=" in (gateway.get(app, "/").header("Set-Cookie") or "")

@@ -15,7 +15,8 @@ async def cancelled_requests_end() -> None:
     uvicorn cancels what still runs when its grace is over, and shuts the application down in the same
     turn of the event loop: ``finally`` blocks and teardown functions would find the pool closed.
     """
-    tasks = [task for task in asyncio.all_tasks() if task.cancelling() and _answers(task)]
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    tasks = [task for task in others if task.cancelling() and _answers(task)]
     if tasks:
         await asyncio.wait(tasks, timeout=CLEAN_UP)
 
@@ -25,10 +26,10 @@ def _answers(task: asyncio.Task[t.Any]) -> bool:
 
     Known by what it awaits: to note each request would cost each request.
     """
-    from .gateway import serve_http
+    from .gateway import serve_connection
     from .websocket import serve_websocket
 
-    ours = serve_http.__code__, serve_websocket.__code__
+    ours = serve_connection.__code__, serve_websocket.__code__
     awaited: t.Any = task.get_coro()
     while awaited is not None:
         if getattr(awaited, "cr_code", None) in ours:

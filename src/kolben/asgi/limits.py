@@ -10,8 +10,8 @@ from .scope import logger
 from .send import drop_answer
 
 if t.TYPE_CHECKING:
-    from ..engine.answer import Answer
     from .body import Body
+    from .send import Answer
 
 
 async def answer_while_there(

@@ -56,6 +56,7 @@ class Plan:
         "handles_errors_itself",
         "json_asked_at",
         "json_at",
+        "json_mimetype",
         "json_type",
         "limits",
         "looked_at",
@@ -101,7 +102,8 @@ class Plan:
         #: The mark at which the provider was last asked for that.
         self.json_asked_at: object = None
         self.write_json: t.Callable[[t.Any], bytes]
-        #: The header with the type of JSON.
+        #: The type of JSON, and the header with it.
+        self.json_mimetype: str
         self.json_type: tuple[str, str]
         #: A mark, while which holds for the JSON of sessions what :func:`.tagged_json` says of it.
         self.tagged_json: tuple[object, t.Callable[[t.Any], str] | None, bool] = None, None, False
@@ -217,6 +219,7 @@ class Plan:
         if writer is None:
             return False
         self.write_json = writer
+        self.json_mimetype = provider.mimetype
         self.json_type = body_headers(provider.mimetype, 0)[0]
         self.json_at = mark
         return True
