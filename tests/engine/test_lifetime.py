@@ -764,3 +764,19 @@ def test_a_start_that_exits_is_told_to_the_server_without_a_traceback(app, caplo
     answers = asyncio.run(lifespan(app, "startup"))
     assert answers == [{"type": "lifespan.startup.failed", "message": said}]
     assert "Traceback" not in caplog.text
+
+
+def test_an_event_loop_that_is_not_asyncios_is_said_at_the_start(app):
+    """As under `hypercorn -k trio`, where each request would fail."""
+    sent = []
+
+    async def receive():
+        return {"type": "lifespan.startup"}
+
+    async def send(message):
+        sent.append(message)
+
+    with pytest.raises(StopIteration):  # awaited by hand, as another loop would
+        app.asgi_app({"type": "lifespan"}, receive, send).send(None)
+    assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
+    assert "Kolben runs on asyncio" in sent[0]["message"]

@@ -642,6 +642,12 @@ async def serve_lifespan(
     while True:
         message = await receive()
         step = message["type"].rpartition(".")[2]
+        if not _is_on_asyncio():
+            text = (
+                "Kolben runs on asyncio: start this server without another event loop ('-k trio')."
+            )
+            await send({"type": f"lifespan.{step}.failed", "message": text})
+            return
         if step == "shutdown" and not message.get(AT_ONCE):
             await close_streams()
             await requests_end()
@@ -658,6 +664,16 @@ async def serve_lifespan(
         await send({"type": f"lifespan.{step}.complete"})
         if step == "shutdown":
             return
+
+
+def _is_on_asyncio() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def start_late(app: ServedApp) -> None:
