@@ -26,6 +26,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "diagrams",
     "pictures",
+    "searching",
 ]
 exclude_patterns = ["_build"]
 
@@ -45,6 +46,7 @@ intersphinx_disabled_reftypes = ["std:doc"]
 html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["manual.css"]
+html_favicon = "../examples/tutorial/static/kolben.svg"
 html_title = "Kolben"
 html_copy_source = False
 html_show_sourcelink = False
@@ -95,8 +97,34 @@ def mend_sources(
         context["body"] = OF_OTHERS.sub("", body)
 
 
+#: The tutorial's languages: the codes of the folder and of the page, and what a link to it says.
+LANGUAGES = {"en": ("en", "English"), "zh": ("zh-CN", "中文")}
+#: What the theme says itself.
+CHINESE = {"Search": "搜索", "Next": "下一页", "Previous": "上一页", "Back to top": "回到顶部"}
+
+
+def speak_the_language(
+    app: t.Any, name: str, template: str, context: dict[str, t.Any], doctree: t.Any
+) -> None:
+    """Say in which language a page of the tutorial is, and lead to the same page in the other one."""
+    found = re.match(r"tutorial/(en|zh)/", name)
+    if not found:
+        return
+    other = "en" if found[1] == "zh" else "zh"
+    code, title = LANGUAGES[other]
+    link = f"../{other}/{name.rpartition('/')[2]}.html"
+    context["body"] = (
+        f'<p class="other-language"><a href="{link}" hreflang="{code}" lang="{code}">{title}</a></p>'
+        + context["body"]
+    )
+    context["language"] = LANGUAGES[found[1]][0]
+    if found[1] == "zh":
+        context["_"] = context["gettext"] = lambda text: CHINESE.get(text, text)
+
+
 def setup(app: t.Any) -> None:
     """Add what the settings above cannot say."""
+    app.connect("html-page-context", speak_the_language)
     app.connect("html-page-context", mend_sources)
     app.connect("source-read", name_files_outside)
     app.connect("source-read", list_pages)
