@@ -8,14 +8,13 @@ import typing as t
 import uuid
 from dataclasses import dataclass, field
 
-import msgspec
 from msgspec import NODEFAULT
 
 from ..problems import MIMETYPE, reason
 from . import kinds
 from .answers import JSON, Answer
 from .problems import Fault, InvalidRequest, Problem
-from .schemas import REF, Schemas
+from .schemas import REF, Schemas, plain
 
 if t.TYPE_CHECKING:
     from .operations import Operation
@@ -177,19 +176,17 @@ class _Document:
 
     def _parameters(self, operation: Operation, rule: t.Any) -> dict[tuple[str, str], t.Any]:
         """Return the parameters of an operation by place and name."""
-        leaves = [leaf for one in operation.plan.reads() for leaf in one.leaves()]
-        found: dict[tuple[str, str], t.Any] = {}
-        for leaf in leaves:
-            is_self = leaf.type is t.Any and operation.has_self and leaf.where == "path"
-            if leaf.where not in ("form", "body") and leaf.security is None and not is_self:
-                found.setdefault((leaf.where, leaf.wire), self._parameter(leaf, rule))
-        for name, converter in _converters(rule).items():
-            key = ("path", name)
-            if key not in found:
-                schema = _converter_schema(converter)
-                found[key] = {"name": name, "in": "path", "required": True, "schema": schema}
         known = _converters(rule)
-        return {key: one for key, one in found.items() if key[0] != "path" or key[1] in known}
+        found: dict[tuple[str, str], t.Any] = {}
+        for leaf in operation.plan.leaves():
+            is_plain = leaf.where in ("query", "header", "cookie") and leaf.security is None
+            if is_plain or (leaf.where == "path" and leaf.wire in known):
+                found.setdefault((leaf.where, leaf.wire), self._parameter(leaf, rule))
+        for name, converter in known.items():
+            schema = _converter_schema(converter)
+            made = {"name": name, "in": "path", "required": True, "schema": schema}
+            found.setdefault(("path", name), made)
+        return found
 
     def _id_of(self, operation: Operation, method: str) -> str:
         base = (operation.endpoint or operation.view.__name__).replace(".", "_")
@@ -218,7 +215,7 @@ class _Document:
                 schema = _both(schema, self._text_schema(param))
         else:
             schema = self._text_schema(param)
-        default = _plain(param.default)
+        default = plain(param.default)
         if default is not NODEFAULT and default is not None:
             schema = {**schema, "default": default}
         made["schema"] = schema
@@ -262,25 +259,19 @@ class _Document:
     # ---- answers ---------------------------------------------------------------------------
 
     def _responses_of(self, operation: Operation, has_parameters: bool, rule: t.Any) -> t.Any:
-        made: dict[str, t.Any] = {}
-        for answer in operation.answers:
-            made[str(answer.status)] = self._answer(answer)
-        if not made:
-            made["200"] = {"description": "OK"}
+        made = {str(one.status): self._answer(one) for one in operation.answers}
+        made = made or {"200": {"description": "OK"}}
         plan = operation.plan
-        errors: dict[int, list[t.Any]] = {}
-        if plan.body is not None:
-            errors.setdefault(400, [])
-        if plan.body is not None or plan.form():
-            errors.setdefault(413, [])
-            errors.setdefault(415, [])
-        refuses = operation.settings.unknown == "refuse"
-        if has_parameters or refuses or plan.body is not None or plan.form():
-            errors.setdefault(422, [])
-        if _converters(rule):
-            errors.setdefault(404, [])
-        if any(one.security is not None and one.required for one in plan.reads()):
-            errors.setdefault(401, [])
+        has_body = plan.body is not None or bool(plan.form())
+        possible = {
+            400: plan.body is not None,
+            401: any(one.security is not None and one.required for one in plan.reads()),
+            404: bool(_converters(rule)),
+            413: has_body,
+            415: has_body,
+            422: has_body or has_parameters or operation.settings.unknown == "refuse",
+        }
+        errors: dict[int, list[t.Any]] = {status: [] for status, can in possible.items() if can}
         for kind in operation.settings.raises:
             errors.setdefault(kind.code, []).append(kind)
         for status, classes in sorted(errors.items()):
@@ -400,14 +391,12 @@ def _types_of(operations: t.Iterable[Operation]) -> t.Iterator[tuple[t.Any, bool
     """All types that a document names, each with whether it is an answer's."""
     yield Fault, False
     for operation in operations:
-        plan = operation.plan
-        for param in plan.reads():
-            for leaf in param.leaves():
-                if leaf.where == "body":
-                    yield leaf.type, False
-                    yield kinds.without_none(kinds.unwrap(leaf.type)[0]), False
-                elif leaf.security is None and not leaf.is_upload:
-                    yield from ((one, False) for one in _text_types(leaf))
+        for leaf in operation.plan.leaves():
+            if leaf.where == "body":
+                yield leaf.type, False
+                yield kinds.without_none(kinds.unwrap(leaf.type)[0]), False
+            elif leaf.security is None and not leaf.is_upload:
+                yield from ((one, False) for one in _text_types(leaf))
         for answer in operation.answers:
             if answer.media in ("json", "lines", "events"):
                 yield answer.type, True
@@ -439,13 +428,6 @@ def _text_types(param: Param) -> tuple[t.Any, ...]:
     bare, extra = kinds.unwrap(param.type)
     kind = kinds.rewrap(kinds.without_none(bare), extra)
     return kinds.members_of(kind)  # msgspec knows no union of texts of several kinds
-
-
-def _plain(value: t.Any) -> t.Any:
-    try:
-        return msgspec.to_builtins(value, str_keys=True, order="deterministic")
-    except TypeError:
-        return NODEFAULT
 
 
 def _error_name(status: int) -> str:

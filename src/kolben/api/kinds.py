@@ -238,54 +238,43 @@ def fields_of(kind: t.Any) -> list[Field]:
     if is_pydantic(cls):
         return _pydantic_fields(cls)
     hints = t.get_type_hints(cls, include_extras=True)
-    if dataclasses.is_dataclass(cls):
-        missing = dataclasses.MISSING
-        return [
-            _field(f.name, hints, f.default, f.default_factory, missing)
-            for f in dataclasses.fields(cls)
-            if f.init
-        ]
-    if hasattr(cls, "__attrs_attrs__"):
-        return [_attrs_field(one, hints) for one in cls.__attrs_attrs__ if one.init]
     if hasattr(cls, "__required_keys__"):
         return [
-            Field(name, name, *_unwrap_required(hint, name in cls.__required_keys__))
+            _typed_dict_field(name, hint, name in cls.__required_keys__)
             for name, hint in hints.items()
         ]
-    defaults = cls._field_defaults
-    return [
-        _field(name, hints, defaults.get(name, NODEFAULT), NODEFAULT, NODEFAULT)
-        for name in cls._fields
-    ]
+    absent: t.Any = NODEFAULT
+    found: list[tuple[str, str, t.Any, t.Any]]
+    if dataclasses.is_dataclass(cls):
+        absent = dataclasses.MISSING
+        fields = [one for one in dataclasses.fields(cls) if one.init]
+        found = [(f.name, f.name, f.default, f.default_factory) for f in fields]
+    elif hasattr(cls, "__attrs_attrs__"):
+        attributes = [one for one in cls.__attrs_attrs__ if one.init]
+        found = [(a.alias, a.name, a.default, _factory_of(a.default)) for a in attributes]
+    else:
+        defaults = cls._field_defaults
+        found = [(name, name, defaults.get(name, absent), absent) for name in cls._fields]
+    made = []
+    for name, wire, default, factory in found:
+        factory = NODEFAULT if factory is absent else factory
+        has_none = factory is not NODEFAULT or default is absent or repr(default) == "NOTHING"
+        default = NODEFAULT if has_none else default
+        required = has_none and factory is NODEFAULT
+        made.append(Field(name, wire, hints[wire], default, factory, required))
+    return made
 
 
-def _unwrap_required(hint: t.Any, required: bool) -> tuple[t.Any, t.Any, t.Any, bool]:
-    """Return the type, no default, and whether it is required, of a TypedDict's member.
+def _factory_of(default: t.Any) -> t.Any:
+    return getattr(default, "factory", NODEFAULT)  # of attrs.Factory
 
-    The class does not know where ``NotRequired`` is text still (``from __future__``).
-    """
+
+def _typed_dict_field(name: str, hint: t.Any, required: bool) -> Field:
+    # The class does not know where NotRequired is text still (from __future__).
     marker = t.get_origin(hint)
     if marker in (t.Required, t.NotRequired):
         hint, required = t.get_args(hint)[0], marker is t.Required
-    return hint, NODEFAULT, NODEFAULT, required
-
-
-def _field(
-    name: str, hints: dict[str, t.Any], default: t.Any, factory: t.Any, missing: t.Any
-) -> Field:
-    default = NODEFAULT if default is missing else default
-    factory = NODEFAULT if factory is missing else factory
-    required = default is NODEFAULT and factory is NODEFAULT
-    return Field(name, name, hints[name], default, factory, required)
-
-
-def _attrs_field(attribute: t.Any, hints: dict[str, t.Any]) -> Field:
-    factory = getattr(attribute.default, "factory", NODEFAULT)
-    default = attribute.default if factory is NODEFAULT else NODEFAULT
-    default = NODEFAULT if repr(default) == "NOTHING" else default
-    field = _field(attribute.name, hints, default, factory, NODEFAULT)
-    field.name = attribute.alias
-    return field
+    return Field(name, name, hint, required=required)
 
 
 def _pydantic_fields(cls: t.Any) -> list[Field]:

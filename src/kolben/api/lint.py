@@ -8,6 +8,7 @@ import textwrap
 import typing as t
 from datetime import datetime
 
+from .kinds import fields_of, models_in, name_of, unwrap
 from .plan import innermost, place_of
 from .problems import InvalidRequest, MalformedBody, Problem, Unauthorized, WrongMediaType
 
@@ -51,42 +52,23 @@ def findings(operations: t.Iterable[Operation]) -> Iterator[tuple[str, str, str,
 
 
 def _naive_datetimes(operation: Operation) -> list[str]:
-    found: dict[str, None] = {}
-    for param in operation.plan.reads():
-        _walk(param.type, param.name, found, set())
-    for answer in operation.answers:
-        _walk(answer.type, "its result", found, set())
-    return list(found)
+    """The parameters, fields and results in which there can be a time without a zone."""
+    whole = [(param.name, param.type) for param in operation.plan.reads()]
+    whole += [("its result", answer.type) for answer in operation.answers]
+    fields = [
+        (f"{name_of(t.get_origin(model) or model)}.{field.name}", field.type)
+        for _, annotation in whole
+        for model in models_in(annotation)
+        for field in fields_of(model)
+    ]
+    return [name for name, kind in dict([*whole, *fields]).items() if _may_be_naive(kind)]
 
 
-def _walk(annotation: t.Any, name: str, found: dict[str, None], seen: set[t.Any]) -> None:
-    """Note where in a type a time without a zone can be."""
-    if annotation is datetime:
-        found[name] = None
-        return
-    if t.get_origin(annotation) is t.Annotated:
-        kind, *given = t.get_args(annotation)
-        if kind is not datetime or not any(getattr(one, "tz", None) for one in given):
-            _walk(kind, name, found, seen)
-        return
-    for part in t.get_args(annotation):
-        _walk(part, name, found, seen)
-    kind = t.get_origin(annotation) or annotation
-    if not isinstance(kind, type) or kind in seen or not _is_of_program(kind):
-        return
-    seen.add(kind)
-    try:
-        fields = t.get_type_hints(kind, include_extras=True)
-    except NameError:
-        return
-    for field, hint in fields.items():
-        if t.get_origin(hint) is not t.ClassVar:
-            _walk(hint, f"{kind.__name__}.{field}", found, seen)
-
-
-def _is_of_program(kind: type) -> bool:
-    outermost = kind.__module__.partition(".")[0]
-    return outermost not in {"builtins", "datetime", "typing", "collections", "kolben", "werkzeug"}
+def _may_be_naive(annotation: t.Any) -> bool:
+    kind, extra = unwrap(annotation)
+    if kind is datetime:
+        return not any(getattr(one, "tz", None) for one in extra)
+    return any(_may_be_naive(part) for part in t.get_args(kind))
 
 
 # -- errors -----------------------------------------------------------------------------------

@@ -186,21 +186,21 @@ class Operation:
         """Find out how its function is called, and make it."""
         try:
             self.answers  # noqa: B018 (found out here)
-            reads, providers = self.plan.reads(), self.plan.providers
+            providers = self.plan.providers
+            path = {one.name: one.default for one in self.plan.reads() if one.where == "path"}
         except NameError:
             # Names that cannot be resolved yet; the variables of the URL are known without.
-            reads, providers = [], None
+            providers = None
             parameters = signature_of(self.view).parameters.values()
-            path = [(one.name, one.default) for one in parameters if one.name in self.variables]
-            path = [
-                (name, NODEFAULT if one is inspect.Parameter.empty else one) for name, one in path
-            ]
-        else:
-            path = [(one.name, one.default) for one in reads if one.where == "path"]
+            path = {
+                one.name: NODEFAULT if one.default is one.empty else one.default
+                for one in parameters
+                if one.name in self.variables
+            }
         order = {name: number for number, name in enumerate(self.variables)}
-        path.sort(key=lambda one: (one[1] is not NODEFAULT, order.get(one[0], -1)))
-        self.arguments = tuple(dict(path))
-        self.defaults = tuple(one for one in dict(path).values() if one is not NODEFAULT)
+        names = sorted(path, key=lambda one: (path[one] is not NODEFAULT, order.get(one, -1)))
+        self.arguments = tuple(names)
+        self.defaults = tuple(path[one] for one in names if path[one] is not NODEFAULT)
         is_async = is_coroutine_function(self.view)
         self.is_async = is_async or any(one.is_async for one in providers or ())
         self.passes_by_name = not inspect.isfunction(self.view) or hasattr(self.view, "__wrapped__")

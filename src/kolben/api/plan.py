@@ -31,7 +31,6 @@ _CONVERTED: dict[str, t.Any] = {
 }
 _SUITABLE = {int: (int, float), float: (float,), uuid.UUID: (uuid.UUID,)}
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
-_TEXTUAL = frozenset({"query", "header", "cookie", "form", "path"})
 
 
 @dataclass(slots=True, eq=False)
@@ -66,11 +65,7 @@ class Param:
 
     def leaves(self) -> t.Iterator[Param]:
         """The parameters that are read by themselves: the fields in place of their class."""
-        if self.fields is None:
-            yield self
-        else:
-            for one in self.fields:
-                yield from one.leaves()
+        yield from [self] if self.fields is None else self.fields
 
 
 @dataclass(slots=True, eq=False)
@@ -118,14 +113,13 @@ class Plan:
         """The parameters of the view and of its providers that are read from the request."""
         if self._reads is not None:
             return self._reads
-        found: dict[int, Param] = {}
-        everything = [self.params, *(one.params for one in self.providers)]
-        for params in everything:
-            for param in params:
-                if param.where not in ("provider", "socket"):
-                    found[id(param)] = param
-        self._reads = list(found.values())
+        everything = [*self.params, *(param for one in self.providers for param in one.params)]
+        self._reads = [one for one in everything if one.where not in ("provider", "socket")]
         return self._reads
+
+    def leaves(self) -> list[Param]:
+        """All that is read by itself: the fields in place of their class."""
+        return [leaf for one in self.reads() for leaf in one.leaves()]
 
     @property
     def body(self) -> Param | None:
@@ -134,7 +128,7 @@ class Plan:
 
     def form(self) -> list[Param]:
         """The fields of a form."""
-        return [leaf for one in self.reads() for leaf in one.leaves() if leaf.where == "form"]
+        return [leaf for leaf in self.leaves() if leaf.where == "form"]
 
 
 def variables_of(rule: str) -> dict[str, str]:

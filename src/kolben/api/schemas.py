@@ -297,8 +297,16 @@ def _default(field: t.Any) -> t.Any:
     if field.default is NODEFAULT:
         made = field.default_factory
         return [] if made is list else {} if made is dict else NODEFAULT
+    return plain(field.default)
+
+
+def plain(value: t.Any) -> t.Any:
+    """Return a default as JSON has it; ``NODEFAULT`` for what JSON cannot say.
+
+    :param value: the default.
+    """
     try:
-        return msgspec.to_builtins(field.default, str_keys=True, order="deterministic")
+        return msgspec.to_builtins(value, str_keys=True, order="deterministic")
     except TypeError:
         return NODEFAULT
 

@@ -179,18 +179,21 @@ def read_security(context: RequestContext, param: Param) -> t.Any:
     :raises Unauthorized: if there are none, and the parameter has no default.
     """
     security: t.Any = param.security
-    if param.where == "header":
-        text = context.environ.get(environ_key(param.wire))
-    elif param.where == "cookie":
-        text = cookies_of(context).get(param.wire)
-    else:
-        text = first_values(context, query_text(context)).get(param.wire)
+    text = _text_of(context, param)
     value = None if text is None else security.take(text)
     if value is not None:
         return value
     if not param.required:
         return param.default
     raise Unauthorized(security.challenge, detail="This needs credentials that were not sent.")
+
+
+def _text_of(context: RequestContext, param: Param) -> str | None:
+    if param.where == "header":
+        return t.cast("str | None", context.environ.get(environ_key(param.wire)))
+    if param.where == "cookie":
+        return t.cast("str | None", cookies_of(context).get(param.wire))
+    return first_values(context, query_text(context)).get(param.wire)
 
 
 def environ_key(header: str) -> str:
@@ -268,7 +271,7 @@ class Reading:
             if param.security is None and param.where != "body":
                 self._read(param)
         if unknown == "refuse":
-            self._find_unknown([leaf for param in reads for leaf in param.leaves()])
+            self._find_unknown(self._plan.leaves())
         for param, reader in readers.items():
             self._read_json(param, reader, data)
         found = self._found
@@ -334,10 +337,7 @@ class Reading:
         if param.where == "form":
             request = form_of(context)
             return (request.files if param.is_upload else request.form).getlist(wire)
-        if param.where == "cookie":
-            text = cookies_of(context).get(wire)
-        else:
-            text = context.environ.get(environ_key(wire))
+        text = _text_of(context, param)
         if text is not None and param.container is not None:
             return [one.strip() for one in text.split(",")]
         return () if text is None else (text,)
