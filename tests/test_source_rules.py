@@ -305,7 +305,7 @@ def test_nothing_is_called_utils() -> None:
 
 #: How often one module may use a private name of another. Most of these are Flask's private names, which
 #: extensions reach for; give the others a public name, or ask their module in another way.
-MOST_PRIVATE_USES = 60
+MOST_PRIVATE_USES = 50
 
 
 def is_private(name: str) -> bool:

@@ -55,6 +55,20 @@ class WebSocketDenied(Exception):
         return self.response.status_code
 
 
+def _method(method: str) -> t.Callable[..., t.Coroutine[t.Any, t.Any, TestResponse]]:
+    """Make the method of :class:`AsyncClient` that is named after a method of HTTP."""
+
+    async def send(self: AsyncClient, *args: t.Any, **kwargs: t.Any) -> TestResponse:
+        return await self.open(*args, **kwargs, method=method)
+
+    send.__name__ = method.lower()
+    send.__qualname__ = f"AsyncClient.{send.__name__}"
+    send.__doc__ = (
+        f"Make {'an' if method[0] in 'AEIO' else 'a'} {method} request; see :meth:`open`."
+    )
+    return send
+
+
 class AsyncClient:
     """Sends requests to an application through its ASGI side.
 
@@ -85,10 +99,7 @@ class AsyncClient:
         :param follow_redirects: follow redirects; ``history`` of the response lists them.
         :param kwargs: arguments of :class:`~kolben.testing.EnvironBuilder`.
         """
-        app = self._client.application
-        app.engine_plan.look_for_patches(app)
-        request = self._client._request_from(args, kwargs)
-        self._client._context_stack.close()
+        request = self._client.begin_request(args, kwargs)
         response = await self._send(request)
         history: list[TestResponse] = []
         while follow_redirects and response.status_code in _REDIRECTS:
@@ -97,11 +108,11 @@ class AsyncClient:
                 raise RuntimeError(
                     f"More than {_MOST_REDIRECTS} redirects, last to {response.location}."
                 )
-            self._client._new_contexts.clear()
+            self._client.drop_preserved()
             response = await self._send(self._redirected(response))
         response.history = tuple(history)
         response.json_module = self.application.json  # type: ignore[assignment]
-        self._client._enter_preserved()
+        self._client.enter_preserved()
         return response
 
     def _redirected(self, response: TestResponse) -> BaseRequest:
@@ -116,7 +127,7 @@ class AsyncClient:
             options["content_type"] = before.content_type
         elif before.method == "HEAD":
             options["method"] = "HEAD"
-        return self._client._request_from((path,), options)
+        return self._client.request_from((path,), options)
 
     def request(self, path: str, *, method: str = "GET", **kwargs: t.Any) -> AsyncRequest:
         """Make a request whose body and answer go piece by piece, in an ``async with`` block.
@@ -160,33 +171,13 @@ class AsyncClient:
             request.host.partition(":")[0], request.path, headers.getlist("Set-Cookie")
         )
 
-    async def get(self, *args: t.Any, **kwargs: t.Any) -> TestResponse:
-        """Make a GET request; see :meth:`open`."""
-        return await self.open(*args, **kwargs, method="GET")
-
-    async def post(self, *args: t.Any, **kwargs: t.Any) -> TestResponse:
-        """Make a POST request; see :meth:`open`."""
-        return await self.open(*args, **kwargs, method="POST")
-
-    async def put(self, *args: t.Any, **kwargs: t.Any) -> TestResponse:
-        """Make a PUT request; see :meth:`open`."""
-        return await self.open(*args, **kwargs, method="PUT")
-
-    async def patch(self, *args: t.Any, **kwargs: t.Any) -> TestResponse:
-        """Make a PATCH request; see :meth:`open`."""
-        return await self.open(*args, **kwargs, method="PATCH")
-
-    async def delete(self, *args: t.Any, **kwargs: t.Any) -> TestResponse:
-        """Make a DELETE request; see :meth:`open`."""
-        return await self.open(*args, **kwargs, method="DELETE")
-
-    async def head(self, *args: t.Any, **kwargs: t.Any) -> TestResponse:
-        """Make a HEAD request; see :meth:`open`."""
-        return await self.open(*args, **kwargs, method="HEAD")
-
-    async def options(self, *args: t.Any, **kwargs: t.Any) -> TestResponse:
-        """Make an OPTIONS request; see :meth:`open`."""
-        return await self.open(*args, **kwargs, method="OPTIONS")
+    get = _method("GET")
+    post = _method("POST")
+    put = _method("PUT")
+    patch = _method("PATCH")
+    delete = _method("DELETE")
+    head = _method("HEAD")
+    options = _method("OPTIONS")
 
     # ---- sessions and contexts --------------------------------------------------------------
 
@@ -237,7 +228,7 @@ class AsyncClient:
     def _websocket_scope(
         self, path: str, subprotocols: list[str], options: dict[str, t.Any]
     ) -> tuple[Scope, BaseRequest]:
-        request = self._client._request_from((path,), options)
+        request = self._client.request_from((path,), options)
         self._client._add_cookies_to_wsgi(request.environ)
         scope = _scope_from(request.environ, "websocket")
         scope["scheme"] = "wss" if scope["scheme"] in ("https", "wss") else "ws"
@@ -316,7 +307,7 @@ class AsyncRequest(_Conversation):
 
     def __init__(self, client: AsyncClient, path: str, options: dict[str, t.Any]) -> None:
         super().__init__(client)
-        self._request = client._client._request_from((path,), options)
+        self._request = client._client.request_from((path,), options)
         self._scope, body = client._prepare(self._request)
         self._gone = asyncio.Event()
         self._pieces: list[bytes] = []

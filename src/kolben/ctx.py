@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from .concurrency import in_thread, is_coroutine_function, is_on_loop
 from .globals import (
-    _NO_REQUEST,
+    NO_REQUEST,
     _cv_app,
     current_request_context,
     get_current,
@@ -26,7 +26,7 @@ from .globals import (
 from .http.fields import find_cookie
 from .lazy import lazy
 from .signals import appcontext_popped, appcontext_pushed
-from .wrappers import NOT_ROUTED, Request, Routing, _split_blueprint_path
+from .wrappers import NOT_ROUTED, Request, Routing, split_blueprint_path
 
 if t.TYPE_CHECKING:
     from contextvars import Token
@@ -132,7 +132,7 @@ class AppContext:
     def make_request(self) -> Request:
         """Return the request that this context was pushed in."""
         if self.request_context is None:
-            raise RuntimeError(_NO_REQUEST)
+            raise RuntimeError(NO_REQUEST)
         return self.request_context.request
 
     @property
@@ -640,7 +640,7 @@ def hook_scopes(endpoint: str) -> tuple[tuple[str | None, ...], tuple[str | None
     The application is None, a blueprint its name.
     """
     blueprint = endpoint.rpartition(".")[0]
-    outwards = (*(_split_blueprint_path(blueprint) if blueprint else ()), None)
+    outwards = (*(split_blueprint_path(blueprint) if blueprint else ()), None)
     return outwards[::-1], outwards
 
 

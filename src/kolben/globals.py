@@ -35,7 +35,8 @@ Working outside of application context.
 current_app, g and url_for need to know which application they belong to. Inside a request that \
 is known; elsewhere (a script, a shell, a test) wrap the code in "with app.app_context():".\
 """
-_NO_REQUEST = """\
+#: What is wrong where a request is needed and there is none.
+NO_REQUEST = """\
 Working outside of request context.
 
 request, session and whatever reads them exist only while a request is handled. In a test, wrap \
@@ -64,7 +65,7 @@ def find_request_context() -> RequestContext:
     """
     context = get_current(None)
     if context is None or (found := context.request_context) is None:
-        raise RuntimeError(_NO_REQUEST)
+        raise RuntimeError(NO_REQUEST)
     return found
 
 
@@ -97,7 +98,7 @@ def _find_g() -> _AppCtxGlobals:
 def _find_request() -> Request:
     context: t.Any = get_current(None)
     if context is None:
-        raise RuntimeError(_NO_REQUEST)
+        raise RuntimeError(NO_REQUEST)
     request: Request | None = context.seen_request
     return context.make_request() if request is None else request
 
@@ -199,7 +200,7 @@ class _RequestProxy(_Proxy["Request"]):
             return _own_attribute(self, name)
         context: t.Any = get_current(None)
         if context is None:
-            raise RuntimeError(_NO_REQUEST)
+            raise RuntimeError(NO_REQUEST)
         request: Request | None = context.seen_request
         return getattr(context.make_request() if request is None else request, name)
 

@@ -7,7 +7,7 @@ import os
 import sys
 import typing as t
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator
-from functools import cache, update_wrapper
+from functools import update_wrapper
 
 import werkzeug.utils
 from werkzeug.exceptions import abort as _wz_abort
@@ -27,6 +27,7 @@ from .globals import (
 )
 from .http.headers import safe_file_name, without_controls
 from .signals import message_flashed
+from .wrappers import split_blueprint_path
 
 if t.TYPE_CHECKING:
     from datetime import datetime
@@ -504,8 +505,5 @@ def _file_of(loader: t.Any, import_name: str) -> str | None:
     return getattr(sys.modules[import_name], "__file__", None)
 
 
-@cache
-def _split_blueprint_path(name: str) -> list[str]:
-    """Name a nested blueprint and its parents, the innermost first: ``a.b`` -> ``a.b``, ``a``."""
-    parts = name.split(".")
-    return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+# Flask's name for it.
+_split_blueprint_path = split_blueprint_path

@@ -167,8 +167,12 @@ class FlaskClient(Client):
         with closing(EnvironBuilder(self.application, *args, **kwargs)) as builder:
             return builder.get_request()
 
-    def _request_from(self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]) -> BaseRequest:
-        """The request that the arguments of :meth:`open` describe, with our environ under it."""
+    def request_from(self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]) -> BaseRequest:
+        """Return the request that the arguments of :meth:`open` describe, with our environ under it.
+
+        :param args: positional arguments of :meth:`open`.
+        :param kwargs: its keyword arguments for :class:`EnvironBuilder`.
+        """
         source = args[0] if args else None
         if isinstance(source, werkzeug.test.EnvironBuilder):
             # The builder stays the caller's: a copy takes our environ.
@@ -202,21 +206,34 @@ class FlaskClient(Client):
         :param kwargs: arguments of :class:`EnvironBuilder`.
         :return: the response.
         """
-        self.application.engine_plan.look_for_patches(self.application)
-        request = self._request_from(args, kwargs)
-        # The contexts of the last request end where the next request begins.
-        self._context_stack.close()
+        request = self.begin_request(args, kwargs)
         response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
         response.json_module = self.application.json  # type: ignore[assignment]
-        self._enter_preserved()
+        self.enter_preserved()
         return response
 
-    def _enter_preserved(self) -> None:
+    def begin_request(self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]) -> BaseRequest:
+        """Return the request that the arguments of :meth:`open` describe, and leave the contexts of the
+        one before: they end where the next request begins.
+
+        :param args: positional arguments of :meth:`open`.
+        :param kwargs: its keyword arguments for :class:`EnvironBuilder`.
+        """
+        self.application.engine_plan.look_for_patches(self.application)
+        request = self.request_from(args, kwargs)
+        self._context_stack.close()
+        return request
+
+    def enter_preserved(self) -> None:
         """Put the contexts of the request in force again, the innermost last."""
         contexts = self._new_contexts[:]
-        self._new_contexts.clear()
+        self.drop_preserved()
         for context in contexts:
             self._context_stack.enter_context(context)
+
+    def drop_preserved(self) -> None:
+        """Forget the contexts of the request, as that of a redirect which is followed."""
+        self._new_contexts.clear()
 
     def __enter__(self) -> t.Self:
         if self.preserve_context:

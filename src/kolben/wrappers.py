@@ -77,8 +77,11 @@ HeadersInput = t.Mapping[str, "str | t.Iterable[str]"] | t.Iterable[tuple[str, s
 
 
 @lru_cache(maxsize=512)
-def _split_blueprint_path(name: str) -> list[str]:
-    """List a blueprint's name and those of the blueprints it is nested in, innermost first."""
+def split_blueprint_path(name: str) -> list[str]:
+    """List a blueprint's name and those of the blueprints it is nested in, innermost first.
+
+    :param name: its name, as in an endpoint: ``outer.inner``.
+    """
     names = [name]
     while name := name.rpartition(".")[0]:
         names.append(name)
@@ -467,7 +470,7 @@ class Request(ConnectionReaders):
     def blueprints(self) -> list[str]:
         """The names of the view's blueprint and of those it is nested in, innermost first."""
         name = self.blueprint
-        return [] if name is None else _split_blueprint_path(name)
+        return [] if name is None else split_blueprint_path(name)
 
     def _load_form_data(self) -> None:
         if "form" in self.__dict__:

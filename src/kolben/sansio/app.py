@@ -15,14 +15,14 @@ from werkzeug.utils import cached_property, redirect as _redirect
 from .. import typing as ft
 from ..config import Config, ConfigAttribute
 from ..ctx import _AppCtxGlobals
-from ..helpers import _split_blueprint_path, get_debug_flag
+from ..helpers import get_debug_flag
 from ..http.headers import is_plain_location, without_controls
 from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..lazy import late_class, late_names
 from ..logging import create_logger
 from ..routing.build import Rule
 from ..tables import HookList
-from ..wrappers import Response, text_response
+from ..wrappers import Response, split_blueprint_path, text_response
 from .scaffold import (
     Scaffold,
     T_teardown,
@@ -522,7 +522,7 @@ class App(Scaffold):
             f(endpoint, values)
         blueprint = endpoint.rpartition(".")[0]
         if blueprint:
-            for name in reversed(_split_blueprint_path(blueprint)):
+            for name in reversed(split_blueprint_path(blueprint)):
                 for f in table.get(name, ()):
                     f(endpoint, values)
 
