@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import kolben
 from gateways import Asked, Gateway
 from kolben import Flask, session
 from kolben.server_sessions import ServerSession, ServerSessionInterface, SQLStore, open_store
@@ -279,17 +280,88 @@ def test_a_pickle_in_redis_is_never_loaded(redis_url: str) -> None:
     assert client.get("/get").text == "None"
 
 
-def test_a_store_that_is_down_is_a_500_and_the_next_request_is_served(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+class Down(Exception):
+    """The store is not there."""
+
+
+class DownStore:
+    """A store that is not there; or that takes nothing, where it reads."""
+
+    def __init__(self, *, reads: bool = False) -> None:
+        self.reads = reads
+
+    def get(self, key: str) -> None:
+        if not self.reads:
+            raise Down(key)
+
+    def set(self, key: str, value: Any, timeout: int | None = None) -> None:
+        raise Down(key)
+
+    delete = get
+
+
+@pytest.fixture(params=["redis", "sql", "object"])
+def down(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """A store that nobody can reach."""
+    if request.param == "sql":
+        return f"sqlite:///{tmp_path / 'nowhere' / 'sessions.db'}"
+    if request.param == "object":
+        return DownStore()
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    app = make_app(f"redis://127.0.0.1:{port}/0")
+        return f"redis://127.0.0.1:{free.getsockname()[1]}/0"
+
+
+def test_a_store_that_is_down_fails_those_that_look_into_the_session(
+    down: Any, gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(down)
+    torn_down = []
+    app.teardown_request(lambda error: torn_down.append(error))
+    for path in ("/get", "/set/x", "/login", "/logout"):
+        for cookie in ("session=any", "other=any"):
+            needs_store = cookie != "other=any" or path in {"/set/x", "/login"}
+            caplog.clear()
+            torn_down.clear()
+            answer = gateway.get(app, path, headers=[("cookie", cookie)])
+            assert answer.status == (500 if needs_store else 200), (path, cookie)
+            errors = [one for one in caplog.records if one.exc_info]
+            assert (len(errors), len(torn_down)) == (needs_store, 1)
+    caplog.clear()
+    answer = gateway.get(app, "/quiet", headers=[("cookie", "session=any")])
+    assert (answer.status, answer.text) == (200, "quiet")
+    assert [one.levelname for one in caplog.records] == ["WARNING"]
+    assert "store of the sessions has failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        *("session['a']", "session.get('a')", "'a' in session", "len(session)", "list(session)"),
+        *("bool(session)", "session.items()", "session.pop('a', 1)", "session.setdefault('a', 1)"),
+        *("session.update(a=1)", "session.clear()", "session.permanent", "session.regenerate()"),
+        *("session == {}", "dict(session)", "session.copy()", "session | {}", "flash('a')"),
+        *("get_flashed_messages()", "render_template_string('{{ session.a }}')"),
+    ],
+)
+def test_no_use_of_a_session_is_mistaken_where_its_store_is_down(use: str) -> None:
+    app = Flask("program")
+    app.config["SESSION_STORE"] = DownStore()
+    app.get("/")(lambda: str(eval(use, vars(kolben))))
+    app.errorhandler(Down)(lambda error: ("try later", 503))
     client = app.test_client()
     client.set_cookie("session", "any")
-    assert client.get("/get").status_code == 500
+    assert client.get("/").status_code == 503
+    with app.test_request_context(headers={"Cookie": "session=any"}):
+        assert "Down(" in repr(kolben.session)
+
+
+def test_a_session_that_cannot_be_stored_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app(DownStore(reads=True))
+    client = app.test_client()
+    client.set_cookie("session", "any")
+    assert client.get("/set/x").status_code == 500
+    assert client.get("/get").status_code == 200
     assert len([one for one in caplog.records if one.exc_info]) == 1
-    assert app.test_client().get("/quiet").text == "quiet"
 
 
 def test_many_threads_write_into_one_database(tmp_path: Path) -> None:

@@ -22,7 +22,13 @@ import time
 import typing as t
 import weakref
 
-from .sessions import SecureCookieSession, SessionInterface, session_json_serializer, vary_on_cookie
+from .sessions import (
+    NullSession,
+    SecureCookieSession,
+    SessionInterface,
+    session_json_serializer,
+    vary_on_cookie,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,6 +77,8 @@ class ServerSession(SecureCookieSession):
         self.expires = expires
         # The id that it had until it got another one.
         self.old_id: str | None = None
+        # Whether the store has failed to keep it.
+        self.is_lost = False
 
     def regenerate(self) -> None:
         """Go on under a new id, and forget the old one: what else has it, has nothing any more.
@@ -80,6 +88,29 @@ class ServerSession(SecureCookieSession):
         self.old_id = self.old_id or self.id
         self.id = None
         self.modified = True
+
+
+class UnavailableSession(NullSession):
+    """A session whose store has failed: whatever is asked of it ends in the store's error.
+
+    :param error: the error.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def _fail(self, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
+        raise self.error
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.error!r}>"
+
+    __getitem__ = __contains__ = __iter__ = __reversed__ = __len__ = __eq__ = __ne__ = _fail
+    __setitem__ = __delitem__ = __or__ = __ror__ = __ior__ = _fail
+    get = keys = values = items = copy = regenerate = _fail
+    clear = pop = popitem = update = setdefault = _fail
+    __hash__ = None  # type: ignore[assignment] # as that of a dictionary
 
 
 class ServerSessionInterface(SessionInterface):
@@ -104,13 +135,18 @@ class ServerSessionInterface(SessionInterface):
         """
         return self.prefix + hashlib.sha256(id.encode("utf-8", "replace")).hexdigest()
 
-    def open_session(self, app: Flask, request: Request) -> ServerSession:
+    def open_session(self, app: Flask, request: Request) -> ServerSession | UnavailableSession:
         """Return the session that the request's cookie names; an empty one if the store has none.
 
-        An id that the store does not know is not taken over: the session that follows gets a new one.
+        An id that the store does not know is not taken over: the session that follows gets a new one. Where
+        the store fails, only what looks into the session fails with it.
         """
         id = request.cookies.get(self.get_cookie_name(app))
-        stored = self.store.get(self.key(id)) if id else None
+        try:
+            stored = self.store.get(self.key(id)) if id else None
+        except Exception as error:
+            app.logger.warning("The store of the sessions has failed: %r", error)
+            return UnavailableSession(error)
         if not stored:
             return self.session_class()
         try:
@@ -124,6 +160,15 @@ class ServerSessionInterface(SessionInterface):
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Store the session where it was changed, and set or delete the browser's cookie."""
         assert isinstance(session, ServerSession)
+        if session.is_lost:
+            return  # the page that tells of it is sent as it is
+        try:
+            self._save(app, session, response)
+        except Exception:
+            session.is_lost = True
+            raise
+
+    def _save(self, app: Flask, session: ServerSession, response: Response) -> None:
         if session.accessed or session.modified:
             vary_on_cookie(response)
         if session.old_id is not None:
