@@ -57,7 +57,7 @@ LATE = {
     ("engine.lifetime", "asgi.mounts"): "ServedApp.mount",
     ("http.connection", "asgi.body"): "Request.is_disconnected",
     # Where an error is unhandled, and in debug mode.
-    ("app", "debugging.frames"): "the log of an unhandled error",
+    ("logging", "debugging.frames"): "the log of an unhandled error",
     ("engine.results", "debugging.refusals"): "the pages of 404 and 405",
     # A command is imported when it is called, so that the others start quickly.
     ("cli", "serving.development"): "kolben run",

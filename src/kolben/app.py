@@ -53,7 +53,7 @@ from .helpers import (
 )
 from .lazy import late_names, lazy
 from .limits import limit_time
-from .logging import printable
+from .logging import printable, shown_error
 from .problems import check_choice
 from .sansio.app import App as App
 from .sessions import SecureCookieSessionInterface, SessionInterface
@@ -646,7 +646,10 @@ class Flask(ServedApp):
         except Exception as error:
             # A hook that fails for each response was logged already.
             if not is_same_fault(error, handled):
-                self.logger.exception("An after-request step failed on the way of an error page.")
+                self.logger.error(
+                    "An after-request step failed on the way of an error page.",
+                    exc_info=shown_error(error),
+                )
         return page
 
     def make_response(self, rv: ft.ResponseReturnValue) -> Response:
@@ -749,11 +752,8 @@ class Flask(ServedApp):
 
         :param exc_info: the error, as :func:`sys.exc_info` returns it.
         """
-        # Imported here: a program whose views raise nothing does without.
-        from .debugging.frames import from_program_on
-
         request = find_request_context().request
-        shown = from_program_on(exc_info)
+        shown = exc_info if exc_info[1] is None else shown_error(exc_info[1])
         path, method = printable(request.path), printable(request.method)
         self.logger.error("Exception on %s [%s]", path, method, exc_info=shown)
 

@@ -25,6 +25,7 @@ from .globals import (
 )
 from .http.fields import find_cookie
 from .lazy import lazy
+from .logging import shown_error
 from .signals import appcontext_popped, appcontext_pushed
 from .wrappers import NOT_ROUTED, Request, Routing, split_blueprint_path
 
@@ -741,7 +742,7 @@ def raise_failures(app: Flask, failures: t.Sequence[BaseException]) -> t.NoRetur
     first = next((one for one in failures if not isinstance(one, Exception)), failures[0])
     for other in failures:
         if other is not first:
-            app.logger.error("Another teardown function failed, too.", exc_info=other)
+            app.logger.error("Another teardown function failed, too.", exc_info=shown_error(other))
     raise first
 
 

@@ -63,6 +63,19 @@ def printable(text: str) -> str:
     return "".join([c if c.isprintable() else repr(c)[1:-1] for c in text])
 
 
+def shown_error(error: BaseException) -> t.Any:
+    """Return an error for the ``exc_info`` of a log entry, its traceback from the program on.
+
+    The frames of the framework and the server that stand above the program's first are left out.
+
+    :param error: the error.
+    """
+    # Imported here: a program that raises nothing does without.
+    from .debugging.frames import from_program_on
+
+    return from_program_on((type(error), error, error.__traceback__))
+
+
 def has_level_handler(logger: logging.Logger) -> bool:
     """Say whether a message of the logger's effective level would reach a handler.
 

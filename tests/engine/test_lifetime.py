@@ -110,6 +110,11 @@ def test_test_app_runs_them(app, log):
     asyncio.run(test())
 
 
+def first_file(record):
+    """The file of the first frame that a log entry shows."""
+    return record.exc_info[2].tb_frame.f_code.co_filename
+
+
 def test_a_start_that_fails_is_told_to_the_server(app, caplog):
     log = []
 
@@ -129,6 +134,7 @@ def test_a_start_that_fails_is_told_to_the_server(app, caplog):
     assert answer == {"type": "lifespan.startup.failed", "message": "OSError: no database"}
     assert log == ["closed"]
     (record,) = caplog.records
+    assert first_file(record) == __file__
     assert record.exc_info[0] is OSError
 
 
@@ -642,6 +648,7 @@ def test_their_errors_are_logged(app, caplog):
 
     asyncio.run(test())
     (record,) = caplog.records
+    assert first_file(record) == __file__
     assert record.exc_info[0] is ValueError
     assert "fails" in record.getMessage()
 

@@ -16,6 +16,7 @@ from werkzeug.wsgi import FileWrapper, _RangeWrapper
 from ..concurrency import TURN, ended, hook_workers, in_thread, run_in_thread, workers
 from ..http.headers import SHORT, full_content_type
 from ..http.streaming import AsyncBody, FileBody, WholeBody, is_event_stream, open_streams
+from ..logging import shown_error
 from ..wrappers import Response
 from .body import watched
 from .scope import logger
@@ -266,8 +267,11 @@ async def drop(result: t.Any) -> None:
                 hasattr(part, "close") and hasattr(part, "__next__")
             ):
                 await in_thread(close_body, part)
-        except Exception:
-            logger.exception("A response that could not be sent was not closed properly.")
+        except Exception as error:
+            logger.error(
+                "A response that could not be sent was not closed properly.",
+                exc_info=shown_error(error),
+            )
 
 
 # -- sending it -----------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from ..ctx import raise_failures, send_to_all
 from ..engine.lifetime import start_late
 from ..engine.teardown import to_report
 from ..globals import reset_current, set_current
-from ..logging import printable
+from ..logging import printable, shown_error
 from ..sessions import SecureCookieSessionInterface
 from ..signals import (
     appcontext_pushed,
@@ -264,9 +264,8 @@ async def _report(app: Flask, context: WebSocketContext, error: Exception) -> bo
     chosen: bool | None = app.config["PROPAGATE_EXCEPTIONS"]
     propagate = app.testing or app.debug if chosen is None else chosen
     if not propagate:
-        exc_info = (type(error), error, error.__traceback__)
         path = printable(context.websocket.path)
-        app.logger.error("Exception on %s [WEBSOCKET]", path, exc_info=exc_info)
+        app.logger.error("Exception on %s [WEBSOCKET]", path, exc_info=shown_error(error))
     return propagate
 
 

@@ -33,6 +33,7 @@ from ..concurrency import (
 from ..ctx import announce_popped
 from ..globals import current_request_context, reset_current, set_current
 from ..http.streaming import close_streams
+from ..logging import shown_error
 from ..sansio.app import App
 from ..sansio.scaffold import F, require_callable, setupmethod
 from ..signals import (
@@ -384,8 +385,10 @@ class Lifetime:
             return
         try:
             self.run_in_thread(self.stop())
-        except Exception:
-            self.app.logger.exception("The application did not stop properly.")
+        except Exception as error:
+            self.app.logger.error(
+                "The application did not stop properly.", exc_info=shown_error(error)
+            )
         self.end()
 
     # ---- start and stop ---------------------------------------------------------------------
@@ -446,7 +449,7 @@ class Lifetime:
                     errors.append(RuntimeError(f"sys.exit({stop.code!r}) was called."))
         self._generators = []
         for further in errors[1:]:
-            app.logger.error("An after_serving step failed, too.", exc_info=further)
+            app.logger.error("An after_serving step failed, too.", exc_info=shown_error(further))
         if errors:
             raise errors[0]
 
@@ -469,7 +472,8 @@ class Lifetime:
                 await _call(job)
         except (Exception, SystemExit) as error:
             name = getattr(job.func, "__qualname__", repr(job.func))
-            self.app.logger.exception("Exception in the background task %s", name)
+            shown = shown_error(error)
+            self.app.logger.error("Exception in the background task %s", name, exc_info=shown)
             await _announce(self.app, got_background_exception, error)
 
     async def _finish_tasks(self) -> None:
@@ -657,7 +661,8 @@ async def serve_lifespan(
             if isinstance(error, StartRefused):
                 text = str(error)
             else:
-                app.logger.exception("The application failed at %s.", step)
+                shown = shown_error(error)
+                app.logger.error("The application failed at %s.", step, exc_info=shown)
                 text = f"{type(error).__name__}: {error}"
             await send({"type": f"lifespan.{step}.failed", "message": text})
             return
