@@ -14,6 +14,7 @@ import typing as t
 from http.cookies import SimpleCookie
 
 import pytest
+from blinker import Signal
 
 import kolben
 from counting import benchmarks_importable, count_calls
@@ -73,6 +74,14 @@ def bench() -> t.Iterator[Bench]:
     with benchmarks_importable():
         names = ("workloads", "worker", "apps._flaskapi", "apps._flaskapi_async")
         yield Bench(*map(importlib.import_module, names))
+
+
+@pytest.fixture(autouse=True)
+def no_receivers_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another test has connected to a signal, and not yet lost, is no part of a request here."""
+    for signal in vars(kolben.signals).values():
+        if isinstance(signal, Signal):
+            monkeypatch.setattr(signal, "receivers", {})
 
 
 def request(app: kolben.Flask, environ: dict[str, t.Any], body: bytes) -> tuple[t.Any, ...]:
