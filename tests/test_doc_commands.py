@@ -26,6 +26,7 @@ LEFT_OUT = {
     r"python -m examples.shop.client": "talks to a server on port 5000",
     r"python examples/tutorial/": "listens on port 5000",
     r"celery |kolben serve orders.py": "tested with Redis in tests/ecosystem/test_celery_example.py",
+    r"alembic ": "typed in tests/ecosystem/test_migrations_example.py",
     r"kubectl ": "needs a cluster; test_kubernetes.py holds the manifest to the program",
     r"kolben exec -- mlflow": "stands for any program",
     r".*(zsh|fish)_source": "of another shell",

@@ -1,4 +1,4 @@
-"""The programs of `docs/how-to/flask-extensions.md`, each in the environment of the extension's own suite."""
+"""The programs of `docs/how-to/flask-extensions.md` and `logging.md`, each in the environment of the extension's own suite."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ PROGRAMS = {
     "with_flask_login": "flask-login",
     "with_flask_sqlalchemy": "flask-migrate",
     "with_flask_wtf": "flask-wtf",
+    "with_opentelemetry": "observability",
+    "with_prometheus": "observability",
 }
 
 
