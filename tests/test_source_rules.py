@@ -26,7 +26,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         # What everything stands on; knows nothing of requests and applications.
-        "tables lazy globals typing concurrency greenlets signals limits",
+        "tables lazy globals typing threads concurrency greenlets signals limits",
         # Paths and rules; bytes and headers; programs.
         "routing http loading",
         "config logging debughelpers json signing",

@@ -21,7 +21,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .concurrency import Workers, ended, in_thread
+from .concurrency import ended, in_thread
+from .threads import Workers
 from .wrappers import Response
 
 if t.TYPE_CHECKING:

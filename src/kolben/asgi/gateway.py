@@ -19,14 +19,11 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from .. import limits, tables
 from ..concurrency import (
-    Pace,
-    hook_workers,
     in_thread,
     is_coroutine_function,
     never_blocks,
     on_loop,
     server_loop,
-    workers,
 )
 from ..ctx import PRESERVE
 from ..engine import lifetime as lifespan
@@ -50,6 +47,7 @@ from ..signals import (
     request_started,
     request_tearing_down,
 )
+from ..threads import Pace, hook_workers, workers
 from ..wrappers import Response, text_response
 from .body import Body, watched
 from .calls import listed, send_signal, tear_down, tear_down_app_context, while_handling

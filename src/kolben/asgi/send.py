@@ -13,10 +13,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 from werkzeug.wsgi import FileWrapper, _RangeWrapper
 
-from ..concurrency import TURN, ended, hook_workers, in_thread, run_in_thread, workers
+from ..concurrency import TURN, ended, in_thread, run_in_thread
 from ..http.headers import SHORT, full_content_type
 from ..http.streaming import AsyncBody, FileBody, WholeBody, is_event_stream, open_streams
 from ..logging import shown_error
+from ..threads import hook_workers, workers
 from ..wrappers import Response
 from .body import watched
 from .scope import logger

@@ -22,14 +22,7 @@ from functools import partial
 from werkzeug.exceptions import abort
 from werkzeug.wsgi import ClosingIterator
 
-from ..concurrency import (
-    in_thread,
-    is_coroutine_function,
-    make_thread,
-    server_loop,
-    wait_for,
-    workers,
-)
+from ..concurrency import in_thread, is_coroutine_function, server_loop, wait_for
 from ..ctx import announce_popped
 from ..globals import current_request_context, reset_current, set_current
 from ..http.streaming import close_streams
@@ -43,6 +36,7 @@ from ..signals import (
     got_background_exception,
     got_serving_exception,
 )
+from ..threads import make_thread, workers
 
 if t.TYPE_CHECKING:
     import asyncio

@@ -8,13 +8,14 @@ from functools import partial
 from types import FunctionType
 
 from .. import tables
-from ..concurrency import Pace, awaitable, is_coroutine_function, never_blocks, on_loop
+from ..concurrency import awaitable, is_coroutine_function, never_blocks, on_loop
 from ..ctx import hook_scopes
 from ..globals import get_current
 from ..http.streaming import streams_body
 from ..limits import has_limits, limit_time
 from ..routing.index import RouteIndex, value_names
 from ..signals import request_finished, request_started
+from ..threads import Pace
 from ..wrappers import Response
 
 if t.TYPE_CHECKING:

@@ -311,7 +311,7 @@ def prepare(target: Target, listener: int, control: Connection) -> tuple[t.Any, 
         control.send(str(error))
         sys.exit(1)
     if target.threads is not None:
-        from ..concurrency import workers
+        from ..threads import workers
 
         workers.limit = target.threads
     link = Link(control, listener, target.grace)
