@@ -79,6 +79,18 @@ def test_websockets_need_asgi() -> None:
     assert ids(app, interface="wsgi") == ["websocket-on-wsgi"]
 
 
+def test_websockets_that_need_the_socket_itself_are_found() -> None:
+    """As flask-sock registers its own, and as Flask-SocketIO is known."""
+    app = sound()
+    app.add_url_rule("/sock", "sock", lambda: "", websocket=True)
+    (finding,) = check(app, proxy_count=0)
+    assert (finding.id, finding.level) == ("websocket-needs-socket", "warning")
+    assert "/sock" in finding.what
+    app.extensions["socketio"] = object()
+    assert ids(app) == ["websocket-needs-socket"] * 2
+    assert "Flask-SocketIO" in check(app, proxy_count=0)[1].what
+
+
 def test_routes_that_hide_each_other_are_found() -> None:
     app = sound()
     for rule, endpoint, methods in (

@@ -253,6 +253,12 @@ def _websockets(app: Flask, interface: str) -> _Found:
             "it needs the socket itself, which 'kolben serve' does not hand out",
             "kolben exec -- gunicorn --threads 100 ..., or @app.websocket.",
         )  # fmt: skip
+    if "socketio" in app.extensions:
+        yield (
+            "websocket-needs-socket", "warning", "Flask-SocketIO answers clients by long polling alone",
+            "its WebSocket needs the socket itself, which 'kolben serve' does not hand out",
+            "kolben exec -- gunicorn --threads 100 ..., or @app.websocket.",
+        )  # fmt: skip
     if rules and interface == "wsgi":
         yield (
             "websocket-on-wsgi", "error", f"The WebSocket {rules[0]} is served over WSGI",

@@ -134,8 +134,9 @@ class WebSocket(Request):
     _told = False
     # Looks whether the client has left, or cancels a handler that does not notice that it has.
     _timer: asyncio.TimerHandle | None = None
-    # Answers the handshake.
+    # Answers the handshake; sends the close.
     _opening: asyncio.Task[None] | None = None
+    _closing: asyncio.Task[None] | None = None
 
     @property
     def requested_subprotocols(self) -> list[str]:
@@ -327,13 +328,31 @@ class WebSocket(Request):
             )
         if len(reason.encode()) > _LONGEST_REASON:
             raise ValueError(f"The reason may have {_LONGEST_REASON} bytes, not more.")
-        if self.close_code is not None:
-            return
-        self.close_code, self.close_reason = code, reason
-        message = {"type": "websocket.close", "code": code, "reason": reason}
+        if self.close_code is None:
+            self.close_code, self.close_reason = code, reason
+            if self._gone:
+                return
+            # In a task of its own, as the handshake: a handler that gives up waiting would leave it half done,
+            # and the client without the code.
+            message = {"type": "websocket.close", "code": code, "reason": reason}
+            self._closing = self._context.loop.create_task(self._close(message))
+            self._closing.add_done_callback(self._closed)
+        await self._closing_ends()
+
+    async def _closing_ends(self) -> None:
+        """Wait for a close that is under way."""
+        if self._closing is not None:
+            import asyncio
+
+            await asyncio.shield(self._closing)
+
+    def _closed(self, task: asyncio.Task[None]) -> None:
+        self._closing = None
+        if not task.cancelled():
+            task.exception()  # which nothing asks for where the handler has given up
+
+    async def _close(self, message: dict[str, t.Any]) -> None:
         inbox: Inbox | None = self._context.__dict__.get("inbox")
-        if self._gone:
-            return
         if inbox is None:
             await self._pass(message)
             return
@@ -406,6 +425,8 @@ class WebSocket(Request):
 
     async def _stop_watching(self) -> None:
         self._stop_timer()
+        if self._closing is not None:  # and the handler was cancelled
+            await ended(self._closing, cancel=True)
         inbox: Inbox | None = self._context.__dict__.get("inbox")
         if inbox is not None:
             await inbox.pause()

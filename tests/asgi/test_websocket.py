@@ -304,6 +304,64 @@ def test_a_handler_that_ends_meanwhile_waits_for_its_handshake(app: kolben.Flask
     assert run(talk_slowly(app)) == ["accept", "close"]
 
 
+async def close_slowly(app: kolben.Flask, *, cancel_after: float | None = None) -> list[Any]:
+    """Serve a WebSocket where sending the close takes its time; return what was sent of it."""
+    sent: list[Any] = []
+    messages: asyncio.Queue[Any] = asyncio.Queue()
+    messages.put_nowait({"type": "websocket.connect"})
+
+    async def send(message: Any) -> None:
+        if message["type"] == "websocket.close":
+            sent.append("closing")
+            await asyncio.sleep(0.1)
+            sent.append(message["code"])
+
+    scope = {"type": "websocket", "path": "/ws", "headers": []}
+    serving = asyncio.create_task(app.asgi_app(scope, messages.get, send))
+    await asyncio.wait({serving}, timeout=cancel_after)
+    if cancel_after is not None:
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+    else:
+        await serving
+    return sent
+
+
+@pytest.mark.parametrize("then", ["return", "send", "raise", "close"])
+@pytest.mark.parametrize("receives", [False, True])
+def test_a_close_that_the_handler_gives_up_waiting_for_is_sent(
+    app: kolben.Flask, then: str, *, receives: bool
+) -> None:
+    @app.websocket("/ws")
+    async def handler() -> None:
+        await websocket.accept()
+        if receives:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await websocket.receive()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await websocket.close(4001)
+        if then == "send":
+            await websocket.send("too late")
+        elif then == "raise":
+            raise ValueError
+        elif then == "close":
+            await websocket.close(4002)
+
+    assert run(close_slowly(app)) == ["closing", 4001]
+
+
+def test_a_handler_that_is_cancelled_does_not_wait_for_its_close(app: kolben.Flask) -> None:
+    @app.websocket("/ws")
+    async def handler() -> None:
+        await websocket.accept()
+        await websocket.close(4001)
+
+    assert run(close_slowly(app, cancel_after=0.02)) == ["closing"]
+
+
 def test_a_handshake_that_fails_may_be_tried_again(app: kolben.Flask) -> None:
     @app.websocket("/ws")
     async def handler() -> None:
