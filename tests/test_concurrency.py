@@ -16,6 +16,7 @@ import pytest
 from kolben import Flask, request, run_sync
 from kolben.concurrency import (
     async_to_sync,
+    cancel_coroutines,
     in_thread,
     run_coroutine,
     server_loop,
@@ -360,3 +361,36 @@ def test_a_plain_function_can_be_awaited_and_sees_the_request(gateway):
         return await run_sync(slow)("word", mark="!")
 
     assert gateway.get(app, "/x").text == "word! /x kolben-worker"
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+def test_only_what_runs_is_cancelled_and_not_what_cleans_up_after_it(blocks):
+    """The end of the first may come before the loop hears of it; then the second is not to pay for that."""
+    begun = threading.Event()
+    log = []
+
+    async def first():
+        begun.set()
+        if blocks:
+            time.sleep(0.2)
+        else:
+            await asyncio.sleep(10)
+
+    async def second():
+        await asyncio.sleep(0.01)
+        log.append("cleaned up")
+
+    def stream():
+        try:
+            run_coroutine(first())
+        except asyncio.CancelledError:
+            log.append("cancelled")
+        run_coroutine(second())
+
+    thread = threading.Thread(target=stream)
+    thread.start()
+    begun.wait(10)
+    time.sleep(0.05)
+    cancel_coroutines()
+    thread.join(10)
+    assert log == (["cleaned up"] if blocks else ["cancelled", "cleaned up"])

@@ -202,13 +202,11 @@ class _OwnLoop:
         """Cancel what runs on the loop now, from another thread."""
         import asyncio
 
-        def cancel_all() -> None:
-            for task in asyncio.all_tasks():
-                task.cancel()
-
+        # Those of now: what begins before the loop has its turn, such as closing a generator, is let alone.
+        running = asyncio.all_tasks(self.loop)
         if self.loop.is_running():
             with contextlib.suppress(RuntimeError):  # closed since
-                self.loop.call_soon_threadsafe(cancel_all)
+                self.loop.call_soon_threadsafe(lambda: [task.cancel() for task in running])
 
     def close(self) -> None:
         """Cancel what is left on the loop, and close it."""

@@ -123,8 +123,9 @@ class Link:
     def _look_at_the_clock(self) -> None:
         since = time.monotonic() - self._left_at
         if since >= self._cut_after and not self.cut:
-            self.cut = True
+            # First, because streams that see that they are cut clean up, which is not to be cancelled.
             self.on_cut()
+            self.cut = True
         if since >= self._end_after and not self.ending:
             self.ending = True
             logger.warning("Worker %s is stopped in the middle of a request.", os.getpid())
