@@ -328,6 +328,8 @@ class WebSocket(Request):
             )
         if len(reason.encode()) > _LONGEST_REASON:
             raise ValueError(f"The reason may have {_LONGEST_REASON} bytes, not more.")
+        import asyncio
+
         if self.close_code is None:
             self.close_code, self.close_reason = code, reason
             if self._gone:
@@ -337,13 +339,7 @@ class WebSocket(Request):
             message = {"type": "websocket.close", "code": code, "reason": reason}
             self._closing = self._context.loop.create_task(self._close(message))
             self._closing.add_done_callback(self._closed)
-        await self._closing_ends()
-
-    async def _closing_ends(self) -> None:
-        """Wait for a close that is under way."""
         if self._closing is not None:
-            import asyncio
-
             await asyncio.shield(self._closing)
 
     def _closed(self, task: asyncio.Task[None]) -> None:

@@ -106,7 +106,7 @@ async def _converse(app: Flask, context: WebSocketContext) -> None:
         finally:
             await websocket._handshake_ends()
     except WebSocketDisconnect:
-        await websocket._closing_ends()
+        await websocket.close()  # or wait until it has been
     except InvalidMessage as error:
         logger.warning("%s: %s It is closed with 1007.", printable(websocket.path), error)
         await websocket.close(1007, "The message is not JSON.")
