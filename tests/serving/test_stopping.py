@@ -256,6 +256,9 @@ def read_all(client: socket.socket) -> bytes:
 
 OURS = ["kolben-wsgi", "kolben-asgi", "kolben-uvicorn"]
 CANCELS = [*OURS, "uvicorn", "hypercorn"]
+#: From Python 3.12.1 on Hypercorn does not end while a response of any application goes on: it waits for the
+#: listening socket, which waits for all connections since.
+ENDS_STREAMS = CANCELS if sys.version_info < (3, 12, 1) else CANCELS[:-1]
 ENDS = ["pool closed", "after_serving"]
 
 
@@ -272,7 +275,7 @@ def said_of_errors(server: Server) -> str:
 
 
 @pytest.mark.parametrize("path", ["/events", "/plain-events", "/slow", "/lines"])
-@pytest.mark.parametrize("name", CANCELS)
+@pytest.mark.parametrize("name", ENDS_STREAMS)
 def test_what_runs_is_cleaned_up_before_the_server_ends(
     serve: Callable[..., Server], name: str, path: str
 ) -> None:

@@ -25,6 +25,7 @@ EXCEPTIONS = {
     "names .Blueprint.send_static_file": "has the module that programs name it by, wherever it is",
     "names blueprints.Blueprint.send_static_file": "as above",
     "classes app.teardown_appcontext_funcs": _TABLE,
+    "classes app.url_map": "a subclass, to which rules can be added while others are matched",
     "classes request.stream": "the body is in memory",
     "classes request_context.session": "opened at the first look",
     "classes response.headers": "a subclass, quicker to write",

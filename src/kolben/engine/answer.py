@@ -204,12 +204,15 @@ def answer_by_steps(
         return partial(app.asgi_app, environ)
     plan = app.engine_plan
     if plan.looked_at is not tables.mark:
+        entered_by = plan.entered_by
         plan.look_for_patches(app)
         if plan.short_way is None:
             app._start_serving()
             plan.decide(app)
-        # Again, and not through the instance: its own wsgi_app may be middleware, which was called already.
-        return answer_request(app, environ, start_response, send)
+        # Unless another thread changes tables all the time: then these steps are right, too.
+        if plan.looked_at is tables.mark or plan.entered_by is not entered_by:
+            # Again, and not through the instance: its own wsgi_app may be middleware, which was called already.
+            return answer_request(app, environ, start_response, send)
     context = app.request_context(environ)
     failure: BaseException | None = None
     try:

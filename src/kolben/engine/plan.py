@@ -17,7 +17,7 @@ from ..signals import (
     request_tearing_down,
 )
 from ..wrappers import Request, Response
-from .route import Route, index_routes
+from .route import Route, finding_out, index_routes
 
 if t.TYPE_CHECKING:
     from werkzeug.routing import Map
@@ -112,8 +112,9 @@ class Plan:
 
     def look_again(self) -> None:
         """Forget what follows from the application and its class, because that was changed."""
-        self.short_way, self.entered_by = None, WITHIN
-        tables.touch()  # which ends all else
+        with finding_out:
+            self.short_way, self.entered_by = None, WITHIN
+            tables.touch()  # which ends all else
 
     def decide(self, app: Flask) -> None:
         """Find out, before the first request and after a change, what the engine may skip.
@@ -129,27 +130,29 @@ class Plan:
         self.unrouted = Route(None), Route(None, is_careful=True)
         limits = app.config.get("CANCEL_ON_DISCONNECT", False), app.config.get("RESPONSE_TIMEOUT")
         self.limits = None if limits == (False, None) else limits
-        mark = tables.mark
-        Response.has_short_ways = _may_shorten_responses()
-        (
-            self.short_way,
-            self.entered_by,
-            self.handles_errors_itself,
-            self.opens_session_late,
-        ) = self._find_out(app)
-        self._note(mark)
+        with finding_out:
+            mark = tables.mark
+            Response.has_short_ways = _may_shorten_responses()
+            # Last of them what tells other threads that all of them are known.
+            (
+                self.opens_session_late,
+                self.handles_errors_itself,
+                self.entered_by,
+                self.short_way,
+            ) = self._find_out(app)
+            self._note(mark)
 
     def _note(self, mark: object) -> None:
         self.looked_at = mark
         self.short_at = mark if self.short_way else None
 
-    def _find_out(self, app: Flask) -> tuple[bool, t.Any, bool, bool]:
+    def _find_out(self, app: Flask) -> tuple[bool, bool, t.Any, bool]:
         return (
-            takes_short_way(app),
-            None if overrides_none(app, ENTRANCE) and not has_own_call(app) else WITHIN,
-            overrides_none(app, ERROR_STEPS),
             type(app.session_interface) is SecureCookieSessionInterface
             and not _members[SecureCookieSessionInterface].are_patched(),
+            overrides_none(app, ERROR_STEPS),
+            None if overrides_none(app, ENTRANCE) and not has_own_call(app) else WITHIN,
+            takes_short_way(app),
         )
 
     def look_for_patches(self, app: Flask) -> None:
@@ -162,19 +165,20 @@ class Plan:
 
         :param app: the application whose plan this is.
         """
-        if self.short_way is None:
-            return
-        mark = tables.mark
-        known = (
-            self.short_way,
-            self.entered_by,
-            self.handles_errors_itself,
-            self.opens_session_late,
-        )
-        if known != self._find_out(app) or Response.has_short_ways != _may_shorten_responses():
-            self.look_again()
-        else:
-            self._note(mark)
+        with finding_out:
+            if self.short_way is None:
+                return
+            mark = tables.mark
+            known = (
+                self.opens_session_late,
+                self.handles_errors_itself,
+                self.entered_by,
+                self.short_way,
+            )
+            if known != self._find_out(app) or Response.has_short_ways != _may_shorten_responses():
+                self.look_again()
+            else:
+                self._note(mark)
 
     def index_routes(self, app: Flask) -> RouteIndex[Route]:
         """Prepare the URL rules as they are now.
@@ -209,9 +213,13 @@ class Plan:
         :param app: the application whose plan this is.
         :return: whether that is known: whether :attr:`json_at` is the tables' mark now.
         """
-        mark, provider = tables.mark, app.json
-        if self.json_asked_at is mark:
+        if self.json_asked_at is tables.mark:
             return False
+        with finding_out:
+            return self._prepare_json(app)
+
+    def _prepare_json(self, app: Flask) -> bool:
+        mark, provider = tables.mark, app.json
         self.json_asked_at = mark
         # Programs may have anything there that has the methods which Flask calls.
         find: t.Any = getattr(provider, "body_writer", None)

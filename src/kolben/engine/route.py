@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import typing as t
 from functools import partial
+from threading import RLock
 from types import FunctionType
 
 from .. import tables
@@ -22,6 +24,14 @@ if t.TYPE_CHECKING:
     from werkzeug.routing import Rule
 
     from ..app import Flask
+
+#: Held while anything is found out that holds for a mark. One that has begun to find out before a change, and
+#: comes to write after one that has begun later, would write what was over what is: a hook that was added since
+#: would be missed by the requests that come meanwhile.
+finding_out = RLock()
+if hasattr(os, "register_at_fork"):
+    # A child has no thread but the one that has forked: none that would let go of it.
+    os.register_at_fork(after_in_child=finding_out._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 class Route:
@@ -87,6 +97,10 @@ class Route:
         """Take over the view and the hooks that the application has for the endpoint now, and who
         listens to it.
         """
+        with finding_out:
+            self._prepare(app)
+
+    def _prepare(self, app: Flask) -> None:
         mark = tables.mark
         view = app.view_functions.get(self.endpoint)
         if view is None:

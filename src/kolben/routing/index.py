@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import re
 import typing as t
+from contextlib import nullcontext
 
 from werkzeug.routing import ValidationError
 
 from .build import LETTERS_AND_DIGITS, RULES, Builder, Rule, buildable, make_builders
 from .finder import MOST_SEGMENTS, make_finder, write_finder
+from .map import Map
 from .tree import (
     NOT_FOUND,
     OTHERS,
@@ -116,13 +118,17 @@ class RouteIndex(t.Generic[T]):
         self._complete = False
         self._builders: dict[t.Any, tuple[Builder, ...]] = {}
         self._constants: dict[t.Any, str] = {}
-        self.stamp = _stamp(url_map)
-        try:
-            self._read(url_map, make_target, make_other)
-            is_whole = getattr(url_map, "_remap", None) is self.stamp
-        except (AttributeError, OverflowError, RuntimeError, UnknownShapeError, re.error):
-            # Another Werkzeug, an expression that does not compile, or too deep.
-            is_whole = False
+        # No rule is added in between: it would not be told by the stamp, or be read in part.
+        with url_map._remap_lock if isinstance(url_map, Map) else nullcontext():
+            self.stamp = _stamp(url_map)
+            try:
+                self._read(url_map, make_target, make_other)
+                is_whole = getattr(url_map, "_remap", None) is self.stamp
+            except (
+                AttributeError, KeyError, OverflowError, RuntimeError, UnknownShapeError, re.error,
+            ):  # fmt: skip
+                # Another Werkzeug, an expression that does not compile, too deep, or changed meanwhile.
+                is_whole = False
         if not is_whole:
             # Or another thread has added a rule meanwhile, which the stamp will tell: leave all to
             # Werkzeug.

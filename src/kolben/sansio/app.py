@@ -7,9 +7,10 @@ import sys
 import typing as t
 from datetime import timedelta
 from functools import cache
+from threading import RLock
 
 from werkzeug.exceptions import Aborter, BadRequest, BadRequestKeyError, HTTPException
-from werkzeug.routing import BuildError, Map
+from werkzeug.routing import BuildError
 from werkzeug.utils import cached_property, redirect as _redirect
 
 from .. import typing as ft
@@ -21,6 +22,7 @@ from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..lazy import late_class, late_names
 from ..logging import create_logger
 from ..routing.build import Rule
+from ..routing.map import Map
 from ..tables import HookList
 from ..wrappers import Response, split_blueprint_path, text_response
 from .scaffold import (
@@ -58,6 +60,9 @@ T_template_global = t.TypeVar("T_template_global", bound=ft.TemplateGlobalCallab
 T_template_test = t.TypeVar("T_template_test", bound=ft.TemplateTestCallable)
 
 _T_named = t.TypeVar("_T_named", bound=t.Callable[..., t.Any])
+
+
+_making_environment = RLock()
 
 
 def _make_timedelta(value: timedelta | int | None) -> timedelta | None:
@@ -279,7 +284,12 @@ class App(Scaffold):
     @cached_property
     def jinja_env(self) -> Environment:
         """The Jinja environment, made by :meth:`create_jinja_environment` at the first use."""
-        return self.create_jinja_environment()
+        # Once, also where the first uses are in several threads: what one adds to it, all have.
+        with _making_environment:
+            made: Environment | None = self.__dict__.get("jinja_env")
+            if made is None:
+                made = self.__dict__["jinja_env"] = self.create_jinja_environment()
+            return made
 
     def create_jinja_environment(self) -> Environment:
         """Make the Jinja environment; the concrete application class says how."""
