@@ -19,7 +19,7 @@ OF_THEIR_OWN = re.compile(r"first-api|tutorial/../ch2[34]")
 LEFT_OUT = {
     r"pip install|python3 -m venv|\. \.venv/|uv ": "what it installs is here already",
     r"make ": "runs what the tests are a part of; test_docs.py holds that the target is there",
-    r"podman |cd examples/container": "needs an engine; tests of the recipe are in test_packaging.py",
+    r"podman |cd examples/container|export SECRET_KEY=\$": "needs an engine; tests of the recipe are in test_container.py",
     r"(\.venv/bin/)?python3? benchmarks/": "takes minutes",
     r"python measure.py": "needs Flask",
     r"python examples/scale-out/up.py": "tested in test_scale_out.py",
