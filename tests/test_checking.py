@@ -212,8 +212,32 @@ def test_typed_views_with_errors_that_are_not_documented_are_found() -> None:
 
 
 def test_extensions_that_do_not_work_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "flask_script", types.ModuleType("flask_script"))
+    monkeypatch.setitem(sys.modules, "flask_sockets", types.ModuleType("flask_sockets"))
     assert ids(sound()) == ["extension"]
+
+
+def test_an_extension_that_was_imported_all_the_same_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Flask-Reuploaded, which is to be used in place of Flask-Uploads, is a module of its name."""
+    for name in ("flask_uploads", "flask_script"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    assert ids(sound()) == []
+
+
+@pytest.mark.parametrize("distribution", ["Flask-Reuploaded", "Flask-Uploads"])
+def test_a_fork_that_fails_is_not_mistaken_for_what_it_replaces(
+    tmp_path: Path, distribution: str
+) -> None:
+    (tmp_path / "flask_uploads.py").write_text("raise ImportError('no uploads')\n")
+    folder = tmp_path / f"{distribution.replace('-', '_').lower()}-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    (folder / "top_level.txt").write_text("flask_uploads\n")
+    (tmp_path / "program.py").write_text("import flask_uploads\n")
+    done = command(tmp_path, "program:app")
+    assert done.returncode == 2
+    assert ("does not work" in done.stderr) == (distribution == "Flask-Uploads")
 
 
 def command(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.metadata
 import json
 import re
 import subprocess
@@ -65,6 +66,8 @@ BROKEN_EXTENSIONS = {
     "flask_triangle": ("it imports what Jinja has not had since 3.1", "Jinja's own {% raw %}"),
     "flask_uploads": ("it imports what Werkzeug has not had since 1.0", "flask-reuploaded"),
 }
+#: Of these, what can be imported. Another that was imported is a fork, or was mended.
+_IMPORTABLE = frozenset({"flask_sockets"})
 
 #: What a process without us in Flask's place finds out: who imports Flask itself beside our application.
 _BESIDE = """
@@ -317,9 +320,26 @@ def _routes(app: Flask) -> _Found:
 
 
 def _extensions(loaded: t.Container[str] = sys.modules) -> _Found:
-    for name, (why, instead) in BROKEN_EXTENSIONS.items():
+    for name in _IMPORTABLE:
         if name in loaded:
-            yield ("extension", "error", f"{name} does not work", why, f"Use {instead}.")
+            yield _broken(name)
+
+
+def _broken(name: str) -> tuple[str, str, str, str, str]:
+    why, instead = BROKEN_EXTENSIONS[name]
+    return ("extension", "error", f"{name} does not work", why, f"Use {instead}.")
+
+
+def _is_fork(module: str) -> bool:
+    """Tell whether a module is another distribution's than the one of its name: flask-reuploaded is one."""
+    names = importlib.metadata.packages_distributions().get(module)
+    return bool(names) and module not in {name.lower().replace("-", "_") for name in names}
+
+
+def _broken_in(error: BaseException) -> list[Finding]:
+    """Find the extensions, known not to work, in whose import a program has ended."""
+    names = sorted(_modules_in(error) & BROKEN_EXTENSIONS.keys())
+    return [Finding(*_broken(name)) for name in names if not _is_fork(name)]
 
 
 def _modules_in(error: BaseException | None) -> set[str]:
@@ -365,7 +385,7 @@ def check_command(
         app = load(place)
     except LoadError as error:
         click.echo(f"Error: {error}", err=True)
-        for finding in (Finding(*one) for one in _extensions(_modules_in(error))):
+        for finding in _broken_in(error):
             click.echo(str(finding), err=True)
         sys.exit(2)
     findings = check(app, interface, proxy_count)
