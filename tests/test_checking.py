@@ -247,6 +247,33 @@ def command(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def test_a_key_that_can_be_guessed_is_named() -> None:
+    app = sound()
+    app.config["SECRET_KEY_FALLBACKS"] = [KEY, "changeme"]
+    assert [one.what for one in check(app, proxy_count=0)] == [
+        "Key 2 of SECRET_KEY_FALLBACKS can be guessed"
+    ]
+
+
+def test_what_a_program_prints_and_starts_is_not_in_the_way(tmp_path: Path) -> None:
+    program = (
+        "import threading, time, kolben\nprint('noise')\n"
+        "threading.Thread(target=time.sleep, args=[300]).start()\n{}app = kolben.Flask(__name__)\n"
+    )
+    (tmp_path / "busy.py").write_text(program.format(""))
+    done = command(tmp_path, "busy:app", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["findings"]
+    assert done.stderr == "noise\n"
+    (tmp_path / "wrong.py").write_text(program.format("1 / 0\n"))
+    done = command(tmp_path, "wrong:app")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ZeroDivisionError" in done.stderr
+    (tmp_path / "flask.py").write_text(FAKE_FLASK)
+    (tmp_path / "mixed.py").write_text(program.format("import flask\n"))
+    assert "mixed imports Flask itself" in command(tmp_path, "mixed:app").stdout
+
+
 def test_the_command_tells_by_its_status(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("import flask\napp = flask.Flask(__name__)\n")
     (tmp_path / "good.py").write_text(

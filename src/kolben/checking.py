@@ -9,9 +9,11 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
 import traceback
 import typing as t
 from importlib.machinery import PathFinder
@@ -71,7 +73,7 @@ _IMPORTABLE = frozenset({"flask_sockets"})
 
 #: What a process without us in Flask's place finds out: who imports Flask itself beside our application.
 _BESIDE = """
-import json, sys
+import json, os, sys
 
 class Watch:
     importer = None
@@ -94,7 +96,8 @@ except BaseException:
 flask = sys.modules.get("flask")
 is_beside = flask is not None and flask is not sys.modules["kolben"]
 print()
-print(json.dumps(Watch.importer if is_beside else None))
+print(json.dumps(Watch.importer if is_beside else None), flush=True)
+os._exit(0)  # whatever threads the program has started
 """
 
 
@@ -174,23 +177,27 @@ def _modes(app: Flask) -> _Found:
 
 
 def _keys(app: Flask) -> _Found:
-    keys = [app.secret_key, *(app.config["SECRET_KEY_FALLBACKS"] or ())]
+    keys = {"The secret key": app.secret_key}
+    for number, key in enumerate(app.config["SECRET_KEY_FALLBACKS"] or (), 1):
+        keys[f"Key {number} of SECRET_KEY_FALLBACKS"] = key
     mend = "SECRET_KEY = what python -c 'import secrets; print(secrets.token_hex())' prints."
     if not app.secret_key:
         yield (
             "secret-key-missing", "error", "There is no secret key",
             "sessions, flashes and signed cookies do not work", mend,
         )  # fmt: skip
-    for key in filter(None, keys):
+    for name, key in keys.items():
+        if not key:
+            continue
         text = key.decode("latin-1") if isinstance(key, bytes) else str(key)
         if text.lower() in _GUESSED or len(set(text)) < 6:
             yield (
-                "secret-key-guessable", "error", "The secret key can be guessed",
+                "secret-key-guessable", "error", f"{name} can be guessed",
                 "one who guesses it can make any session", mend,
             )  # fmt: skip
         elif len(text) < _KEY_LENGTH:
             yield (
-                "secret-key-short", "error", f"The secret key has {len(text)} characters only",
+                "secret-key-short", "error", f"{name} has {len(text)} characters only",
                 "it can be tried out on one cookie", mend,
             )  # fmt: skip
 
@@ -332,7 +339,7 @@ def _broken(name: str) -> tuple[str, str, str, str, str]:
 
 def _is_fork(module: str) -> bool:
     """Tell whether a module is another distribution's than the one of its name: flask-reuploaded is one."""
-    names = importlib.metadata.packages_distributions().get(module)
+    names = importlib.metadata.packages_distributions().get(module) or []
     return bool(names) and module not in {name.lower().replace("-", "_") for name in names}
 
 
@@ -381,13 +388,16 @@ def check_command(
     """
     info = ctx.ensure_object(ScriptInfo)
     place = Target(target) if target else Target(info.app_import_path, info.create_app)
+    threads = set(threading.enumerate())
     try:
-        app = load(place)
+        # What the program prints is none of the findings.
+        with contextlib.redirect_stdout(sys.stderr):
+            app = load(place)
     except LoadError as error:
         click.echo(f"Error: {error}", err=True)
         for finding in _broken_in(error):
             click.echo(str(finding), err=True)
-        sys.exit(2)
+        _end(2, threads)
     findings = check(app, interface, proxy_count)
     if place.create_app is None and (found := beside(place.path)) is not None:
         findings.append(found)
@@ -396,4 +406,14 @@ def check_command(
         click.echo(json.dumps({"findings": [dataclasses.asdict(one) for one in findings]}))
     else:
         click.echo("\n".join(map(str, findings)) or "Nothing is missing.")
-    sys.exit(1 if findings else 0)
+    _end(1 if findings else 0, threads)
+
+
+def _end(status: int, threads: set[threading.Thread]) -> t.NoReturn:
+    """End the command, also where a thread that the program has started would go on."""
+    others = set(threading.enumerate()) - threads - {threading.current_thread()}
+    if all(thread.daemon for thread in others):
+        sys.exit(status)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
