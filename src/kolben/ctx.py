@@ -618,10 +618,14 @@ def _pushes_as_ours(context: AppContext) -> bool:
     A request that makes an application context need not push it, then.
     """
     kind = type(context)
-    return (kind.push, kind.pop) == _OUR_STEPS and not {"push", "pop"} & vars(context).keys()
+    return (
+        kind.push is _our_push
+        and kind.pop is _our_pop
+        and not {"push", "pop"} & vars(context).keys()
+    )
 
 
-_OUR_STEPS = AppContext.push, AppContext.pop
+_our_push, _our_pop = AppContext.push, AppContext.pop
 
 
 @lru_cache(maxsize=64)

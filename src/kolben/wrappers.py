@@ -697,7 +697,11 @@ class Response(ResponseBase):
             cookie = f"{key}={value}" + cookie_attributes(
                 max_age, expires, path, domain, secure, httponly, samesite, partitioned
             )
-            if len(cookie) <= self.max_cookie_size and type(self.headers) is ResponseHeaders:
+            if (
+                len(cookie) <= self.max_cookie_size
+                and type(self.headers) is ResponseHeaders
+                and self.has_short_ways
+            ):
                 self.headers._list.append(("Set-Cookie", cookie))
                 return
         if ";" in key:
@@ -847,8 +851,9 @@ class Response(ResponseBase):
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> t.Iterable[bytes]:
         """Send this response as a WSGI application."""
-        answer = self.short_wsgi_response(environ) if self.has_short_ways else None
-        body, status, headers = answer or self.get_wsgi_response(environ)
+        if not self.has_short_ways:
+            return super().__call__(environ, start_response)
+        body, status, headers = self.get_wsgi_response(environ)
         start_response(status, headers)
         return body
 

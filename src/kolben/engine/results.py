@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 from inspect import iscoroutine
+from operator import is_not
 
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, default_exceptions
@@ -129,7 +130,8 @@ def _page(app: Flask, error: HTTPException, environ: WSGIEnvironment) -> t.Any:
         or Response.default_mimetype != "text/html"
         or kind.code is None
         or default_exceptions.get(kind.code) is not kind
-        or [getattr(kind, name) for name in _PAGE_STEPS] != _werkzeugs_steps
+        # By identity, as what wrapt puts around a function says that it is equal to it.
+        or any(map(is_not, [getattr(kind, name) for name in _PAGE_STEPS], _werkzeugs_steps))
     ):
         if kind.__call__ is not _werkzeugs_steps[-1]:
             return app.response_class.force_type(t.cast("t.Any", error), environ)

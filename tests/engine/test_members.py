@@ -1,0 +1,139 @@
+"""What agents put around methods is called, of Werkzeug's classes, too."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import typing as t
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import werkzeug.exceptions
+import werkzeug.sansio.request
+import werkzeug.wrappers
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+import kolben
+
+
+class Around:
+    """A function around another one that says that it is equal to it, as those of wrapt do."""
+
+    def __init__(self, inner: t.Any) -> None:
+        self.inner = inner
+        self.calls = 0
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or other == self.inner
+
+    def __hash__(self) -> int:
+        return hash(self.inner)
+
+    def __get__(self, instance: t.Any, kind: type) -> Callable[..., t.Any]:
+        return self if instance is None else partial(self, instance)
+
+    def __call__(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        self.calls += 1
+        return self.inner(*args, **kwargs)
+
+
+@pytest.fixture
+def app() -> kolben.Flask:
+    app = kolben.Flask(__name__)
+
+    @app.post("/json")
+    def read_json() -> t.Any:
+        response = kolben.jsonify(kolben.request.get_json())
+        response.set_cookie("a", "1")
+        return response
+
+    @app.post("/data")
+    def read_data() -> t.Any:
+        request = kolben.request
+        return [request.method, request.full_path, request.get_data(as_text=True), request.host]
+
+    return app
+
+
+def send(app: t.Any) -> list[tuple[str, bytes]]:
+    answers = []
+    for path, kind in (("/json", "application/json"), ("/data?q=1", "text/plain"), ("/none", "")):
+        builder = EnvironBuilder(path, method="POST", data=b'{"a": 1}', content_type=kind)
+        body, status, _ = run_wsgi_app(app, builder.get_environ())
+        answers.append((status, b"".join(body)))
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "times"),
+    [
+        (werkzeug.wrappers.Request, "__init__", 3),
+        (werkzeug.sansio.request.Request, "__init__", 3),
+        (werkzeug.wrappers.Request, "get_json", 1),
+        (werkzeug.wrappers.Request, "get_data", 2),
+        (werkzeug.wrappers.Response, "__call__", 3),
+        (werkzeug.wrappers.Response, "get_wsgi_headers", 3),
+        (werkzeug.wrappers.Response, "set_cookie", 1),
+        (kolben.Request, "get_json", 1),
+        (kolben.Response, "get_wsgi_headers", 3),
+        (werkzeug.exceptions.NotFound, "get_body", 1),
+    ],
+)
+def test_what_says_that_it_is_equal_to_a_method_is_called(
+    app: kolben.Flask, monkeypatch: pytest.MonkeyPatch, kind: t.Any, name: str, times: int
+) -> None:
+    plain = send(app)
+    around = Around(getattr(kind, name))
+    monkeypatch.setattr(kind, name, around)
+    app.before_request_funcs.setdefault(None, []).append(lambda: None)  # which makes it look again
+    assert send(app) == plain
+    assert around.calls == times
+    monkeypatch.undo()
+    app.before_request_funcs.clear()
+    assert send(app) == plain
+    assert around.calls == times
+
+
+def test_json_that_is_nested_too_deeply_is_400_through_werkzeugs_method_too(
+    app: kolben.Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner: t.Any = werkzeug.wrappers.Request.get_json
+    monkeypatch.setattr(werkzeug.wrappers.Request, "get_json", Around(inner))
+    app.add_url_rule(
+        "/silent", "silent", lambda: [kolben.request.get_json(silent=True)], methods=["POST"]
+    )
+    client = app.test_client()
+    deep = "[" * 200_000
+    assert client.post("/json", data=deep, content_type="application/json").status_code == 400
+    assert client.post("/silent", data=deep, content_type="application/json").json == [None]
+
+
+def test_what_was_put_around_werkzeugs_methods_before_kolben_was_imported_is_called() -> None:
+    program = """
+import werkzeug.wrappers
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+calls = []
+
+def put_around(kind, name):
+    inner = getattr(kind, name)
+
+    def wrapper(self, *args, **kwargs):
+        calls.append(name)
+        return inner(self, *args, **kwargs)
+
+    setattr(kind, name, wrapper)
+
+put_around(werkzeug.wrappers.Request, "get_json")
+put_around(werkzeug.wrappers.Response, "__call__")
+import kolben
+
+app = kolben.Flask("program")
+app.post("/")(lambda: kolben.request.get_json())
+builder = EnvironBuilder("/", method="POST", json={"a": 1})
+assert b"".join(run_wsgi_app(app, builder.get_environ())[0]) == b'{"a":1}\\n'
+print(*calls)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == ["get_json", "__call__"], done.stderr
