@@ -599,7 +599,7 @@ def test_no_routes():
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-@pytest.mark.parametrize("command", ["run", "routes", "shell"])
+@pytest.mark.parametrize("command", ["run", "routes", "shell", "serve", "check", "openapi"])
 def test_shells_complete_the_application(monkeypatch, tmp_path, shell, command):
     for name in "shop.py", "notes.txt", "package/__init__.py", "folder/data.txt":
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -35,7 +35,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "files ctx",
         "sessions server_sessions protection problems helpers jinja templating views websockets sse",
         # Registration, which knows no server.
-        "listing cli sansio blueprints",
+        "listing options cli sansio blueprints",
         # The way of a request.
         "engine",
         "app",

@@ -22,6 +22,7 @@ import click
 
 from .app import Flask
 from .cli import ScriptInfo
+from .listing import complete_target
 from .serving.worker import LoadError, Target, choose_interface, load, websocket_rules
 
 if t.TYPE_CHECKING:
@@ -360,7 +361,7 @@ def _modules_in(error: BaseException | None) -> set[str]:
 
 
 @click.command("check", short_help="Find what a deployment misses.")
-@click.argument("target", required=False)
+@click.argument("target", required=False, shell_complete=complete_target)
 @click.option("--json", "as_json", is_flag=True, help="Write the findings as JSON.")
 @click.option("--ignore", multiple=True, metavar="ID", help="Leave out findings of this name.")
 @click.option(

@@ -18,8 +18,10 @@ from pathlib import Path
 import click
 
 from ..helpers import get_debug_flag
+from ..listing import complete_target
 from ..loading.locate import NoAppException, require_file, split_target
 from ..logging import LOG_FORMAT
+from ..options import host_option
 from .address import explain_address
 from .worker import Facts, Serving, Target, examine
 
@@ -70,10 +72,8 @@ class _Command(click.Command):
 
 
 @click.command("serve", cls=_Command, short_help="Run a production server.")
-@click.argument("target", required=False)
-@click.option(
-    "--host", "-h", default="127.0.0.1", show_default=True, help="The address to listen on."
-)
+@click.argument("target", required=False, shell_complete=complete_target)
+@host_option
 @click.option(
     "--port",
     "-p",
