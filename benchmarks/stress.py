@@ -374,8 +374,13 @@ async def websocket(c: Connection, path: str) -> AsyncIterator[ClientConnection]
     from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
     try:
+        # A client that leaves unread what never ends would wait ten seconds for the answer to its close.
         async with connect(
-            f"ws://127.0.0.1:{c.port}{path}", open_timeout=20, proxy=None, compression=None
+            f"ws://127.0.0.1:{c.port}{path}",
+            open_timeout=20,
+            close_timeout=0.5,
+            proxy=None,
+            compression=None,
         ) as ws:
             yield ws
     except ConnectionClosed as closed:

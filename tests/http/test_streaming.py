@@ -283,6 +283,50 @@ def test_cancelled_server_task_closes_the_stream(app, body_async):
     assert log == [("closed", "/")]
 
 
+def test_a_stream_that_cleans_up_is_not_cancelled_again_by_the_end_of_the_server(app):
+    """As on hypercorn, which cancels what runs and shuts the application down at once."""
+    log = []
+    ending = asyncio.Event()
+
+    @app.get("/")
+    async def index():
+        async def pieces():
+            try:
+                yield "piece"
+                await asyncio.sleep(1000)
+            finally:
+                ending.set()
+                await asyncio.sleep(0.05)
+                log.append("ended")
+
+        return Response(pieces())
+
+    async def main():
+        started = asyncio.Event()
+        messages = asyncio.Queue()
+        answers = asyncio.Queue()
+
+        async def send(message):
+            if message.get("body"):
+                started.set()
+
+        lifespan = asyncio.create_task(app({"type": "lifespan"}, messages.get, answers.put))
+        messages.put_nowait({"type": "lifespan.startup"})
+        await answers.get()
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        serving = asyncio.create_task(app(scope, asyncio.Event().wait, send))
+        await started.wait()
+        serving.cancel()
+        await ending.wait()
+        messages.put_nowait({"type": "lifespan.shutdown"})
+        await lifespan
+        assert log == ["ended"]
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+
+    asyncio.run(main())
+
+
 # -- requests -------------------------------------------------------------------------------
 
 

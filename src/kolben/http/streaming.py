@@ -47,7 +47,8 @@ def end_streams(*, events_only: bool) -> None:
     """
     loop = _running_loop()
     for task, is_events in list(open_streams.items()):
-        if (is_events or not events_only) and task.get_loop() is loop:
+        # One that is cancelled already cleans up, and a second time would break that off.
+        if (is_events or not events_only) and task.get_loop() is loop and not task.cancelling():
             task.cancel()
 
 
