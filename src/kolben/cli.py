@@ -46,7 +46,9 @@ _NO_APP = (
 )
 
 _LATE = dict.fromkeys(("is_running_from_reloader", "run_simple"), "werkzeug.serving")
-__getattr__, __dir__ = late_names(__name__, ParameterSource="click.core", **_LATE)
+__getattr__, __dir__ = late_names(
+    __name__, ParameterSource="click.core", import_string="werkzeug.utils", **_LATE
+)
 
 # --- What a command knows ---------------------------------------------------------------------
 
