@@ -143,6 +143,41 @@ def test_the_commands_of_a_page_work(page: str, reader: Reader) -> None:
             assert says(expected, printed), printed
 
 
+VISIT = """
+import sys
+from module import app
+from kolben import session
+
+app.add_url_rule("/name", view_func=lambda: session.setdefault("name", "Ada"))
+app.testing = True
+client = app.test_client()
+if len(sys.argv) > 1:
+    client.set_cookie("session", sys.argv[1], domain="www.example.com", secure=True)
+    with client.session_transaction(base_url="https://www.example.com") as found:
+        print(found.get("name"))
+else:
+    client.get("/name", base_url="https://www.example.com")
+    print(client.get_cookie("session", domain="www.example.com").value)
+"""
+
+
+def test_replacing_the_key_logs_nobody_out(reader: Reader) -> None:
+    (program,) = [text for text in blocks("docs/going-live.md", "python") if "PROXY_COUNT" in text]
+    (reader.folder / "module.py").write_text(program)
+    (reader.folder / "visit.py").write_text(VISIT)
+    lines = [line for line in typed("docs/going-live.md") if line.startswith("export ")]
+    assert len(lines) == 2
+    reader.environment["APP_SECRET_KEY"] = "0f5c7a19e2d84b36a0c1"
+    before = reader.type("python visit.py").strip()
+    for line in lines:
+        reader.type(line)
+    assert reader.type(f"python visit.py {before}").strip() == "Ada"
+    after = reader.type("python visit.py").strip()
+    reader.type("unset APP_SECRET_KEY_FALLBACKS")
+    assert reader.type(f"python visit.py {before}").strip() == "None"
+    assert reader.type(f"python visit.py {after}").strip() == "Ada"
+
+
 OF_QUART = """
 import program0, program3, program4
 
