@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+import pydantic
 import pytest
 
 from gateways import Gateway
@@ -18,6 +19,24 @@ class OutOfStock(Problem, status=409, title="Out of stock"):
 
 class Order(Struct):
     sku: str
+
+
+class OwnOrder(Order):
+    password: str = "secret"
+
+
+class Item(pydantic.BaseModel):
+    sku: str
+
+
+class OwnItem(Item):
+    password: str = "secret"
+
+
+class Twice(Problem, status=409, title="Twice"):
+    orders: list[Order]
+    item: Item | None
+    count: int
 
 
 def api() -> API:
@@ -50,6 +69,22 @@ def test_a_problem_has_its_members(gateway: Gateway) -> None:
         '{"type":"about:blank","title":"Out of stock","status":409,"detail":"Come back tomorrow.",'
         '"sku":"A-1","left":0}'
     )
+
+
+def test_the_members_of_a_problem_are_no_more_than_annotated(gateway: Gateway) -> None:
+    api = API("api_problems")
+
+    @api.get("/", raises=[Twice])
+    def view() -> None:
+        raise Twice(orders=[OwnOrder("A")], item=OwnItem(sku="B"), count=2)
+
+    assert gateway.get(api, "/").text == (
+        '{"type":"about:blank","title":"Twice","status":409,"orders":[{"sku":"A"}],'
+        '"item":{"sku":"B"},"count":2}'
+    )
+    with pytest.raises(Twice) as caught:
+        api.client().call(view)
+    assert (caught.value.orders, caught.value.item) == ([Order("A")], Item(sku="B"))
 
 
 @pytest.mark.parametrize(

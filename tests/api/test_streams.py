@@ -193,6 +193,39 @@ def test_messages_are_typed() -> None:
     asyncio.run(talk())
 
 
+def test_a_message_has_no_member_that_its_type_lacks() -> None:
+    class Own(Said):
+        password: str = "secret"
+
+    async def one(socket: t.Any) -> None:
+        await socket.send(Own("hi"))
+        await socket.send({"text": "row", "password": "secret"})
+
+    async def two(socket: t.Any) -> None:
+        await socket.send(Halt("over"))
+        await socket.send(Own("hi"))
+
+    one.__annotations__["socket"] = Socket[Say, Said]
+    two.__annotations__["socket"] = Socket[Say, t.Any]
+    api = API("api_streams")
+    api.websocket("/one")(one)
+    api.websocket("/two")(two)
+
+    async def talk() -> list[t.Any]:
+        async with api.async_test_client().websocket("/one") as ws:
+            heard = [await ws.receive_json() for _ in range(2)]
+        async with api.async_test_client().websocket("/two") as ws:
+            return [*heard, *[await ws.receive_json() for _ in range(2)]]
+
+    said = [
+        {"text": "hi"},
+        {"text": "row"},
+        {"type": "halt", "reason": "over"},
+        {"text": "hi", "password": "secret"},
+    ]
+    assert asyncio.run(talk()) == said
+
+
 def test_streams_are_in_the_document() -> None:
     document = api().test_client().get("/openapi.json").json
     assert document["openapi"] == "3.2.0"

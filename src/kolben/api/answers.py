@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import typing as t
 from collections import abc
-from functools import cached_property, partial
+from functools import partial
 
 import msgspec
 from werkzeug.http import HTTP_STATUS_CODES
@@ -68,16 +68,18 @@ class Answer:
         #: The class whose instances can be written as they are, if nothing below has subclasses.
         self.exact = bare if _writes_itself(bare) else None
         self.exact_item = self.item if _writes_itself(self.item) else None
-        top = self.exact or self.exact_item
-        fields = () if top is None else kinds.fields_of(top)
-        if any(top in kinds.models_in(field.type) for field in fields):
-            top = None  # it has instances of itself below it
-        self.nested = [cls for m in self.models if (cls := t.get_origin(m) or m) is not top]
+        members = (unwrap(one)[0] for one in kinds.members_of(bare))
+        self._tops: set[t.Any] = set(filter(_writes_itself, members)) or {self.exact_item}
+        parts = [f for top in self._tops - {None} for f in kinds.fields_of(top)]
+        below = {one for field in parts for one in kinds.models_in(field.type)}
+        origins = [t.get_origin(one) or one for one in self.models]
+        self.nested = [one for one in origins if one not in self._tops or one in below]
         if self._is_pydantic:
             self.nested = []  # what pydantic writes is what the annotation has, whatever the class
         elif any(not _writes_itself(one) for one in self.nested):
             # A TypedDict is a dictionary like any other, with any members.
             self.exact = self.exact_item = None
+            self._tops = set()
         is_page = t.get_origin(bare) is Page
         self._page_items = Answer(status, list[t.get_args(bare)[0]]) if is_page else None  # type: ignore[misc] # a type that is made here
         self.is_page = is_page
@@ -111,12 +113,10 @@ class Answer:
     def _fits(self, value: t.Any) -> bool:
         if not self.models:
             return True
-        if self.exact is not None:
-            fits = type(value) is self.exact
-        elif self.exact_item is not None:
+        if self.exact_item is not None:
             fits = type(value) is list and [*map(type, value)].count(self.exact_item) == len(value)
         else:
-            return False
+            fits = type(value) in self._tops
         return fits and self.is_safe()
 
     def filter(self, value: t.Any) -> t.Any:
@@ -126,10 +126,7 @@ class Answer:
         :raises Misfitting: if it cannot be made one.
         """
         try:
-            # At first objects become instances, but instances of subclasses stay what they are.
-            value = msgspec.convert(value, self.type, from_attributes=True, str_keys=True)
-            plain = msgspec.to_builtins(value, str_keys=True)
-            return msgspec.convert(plain, self.type, str_keys=True)
+            return kinds.narrowed(value, self.type)
         except (msgspec.ValidationError, TypeError) as error:
             raise self._misfit(error) from None
 
@@ -150,19 +147,14 @@ class Answer:
         if place is not None:
             raise self._misfit(f"JSON has no such number - at `${place}`")
 
-    @cached_property
-    def _pydantic_adapter(self) -> t.Any:
-        pydantic: t.Any = kinds.pydantic_module()
-        return pydantic.TypeAdapter(self.type)
-
     def encoder(self) -> t.Callable[[t.Any], bytes]:
         """Return what writes a value that is of the type."""
         if self._is_pydantic:
-            return partial(self._pydantic_adapter.serializer.to_json, by_alias=True)
+            return partial(kinds.adapter_of(self.type).serializer.to_json, by_alias=True)
         return msgspec.json.Encoder().encode
 
     def _write_pydantic(self, value: t.Any, is_checked: bool = False) -> bytes:
-        adapter = self._pydantic_adapter
+        adapter = kinds.adapter_of(self.type)
         try:
             if is_checked and hasattr(value, "model_dump"):
                 value = value.model_dump(by_alias=True)
@@ -272,7 +264,7 @@ def _answer(status: int, annotation: t.Any, extra: t.Any, fail: t.Any) -> Answer
 
 def _pydantic_page(kind: t.Any) -> t.Any:
     """Return what stands for a page of pydantic's models: a model of its kind; None for other types."""
-    if t.get_origin(kind) is not Page or not any(map(kinds.is_pydantic, kinds.models_in(kind))):
+    if t.get_origin(kind) is not Page or not kinds.holds_pydantic(kind):
         return None
     (item,) = t.get_args(kind)
     fields = {"items": (list[item], ...), "next": (str | None, None)}  # type: ignore[valid-type]

@@ -208,8 +208,8 @@ def _event(text: bytes, answer: Answer) -> t.Any:
 
 
 def _decode(body: bytes, kind: t.Any) -> t.Any:
-    if any(map(kinds.is_pydantic, kinds.models_in(kind))):
-        return kinds.pydantic_module().TypeAdapter(kind).validate_json(body)
+    if kinds.holds_pydantic(kind):
+        return kinds.adapter_of(kind).validate_json(body)
     return msgspec.json.decode(body, type=kind)
 
 
@@ -224,8 +224,9 @@ def _error(operation: Operation, reply: Reply) -> HTTPException:
     for kind in operation.settings.raises:
         if kind.code == reply.status and kind.title == document.get("title"):
             hints = t.get_type_hints(kind, include_extras=True)
+            raw = msgspec.json.decode(reply.body, type=dict[str, msgspec.Raw])
             members = {
-                name: msgspec.convert(document.get(name), hints[name]) for name in kind.members
+                name: _decode(bytes(raw.get(name, b"null")), hints[name]) for name in kind.members
             }
             return kind(**members, detail=document.get("detail"))
     error = default_exceptions.get(reply.status, InternalServerError)

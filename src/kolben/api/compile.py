@@ -205,7 +205,9 @@ class Writer:
         arguments = []
         for param in self._plan.params:
             if param.where == "socket":
-                maker = self._name(sockets.maker(param.type))
+                taken, sent = self._operation.socket or (t.Any, t.Any)
+                write = sockets.write_message if sent is t.Any else Answer(200, sent).write
+                maker = self._name(sockets.maker(taken, write))
                 self._add(f"{self._value(param)} = {maker}()", depth)
             value = self._values[id(param.provider or param)]
             by_name = param.keyword_only or self._operation.passes_by_name

@@ -65,7 +65,7 @@ class JSONReader:
         self.annotation = annotation
         self.refuses_unknown = refuses_unknown
         models = kinds.models_in(annotation)
-        self._pydantic = any(map(kinds.is_pydantic, models))
+        self._pydantic = kinds.holds_pydantic(annotation)
         if self._pydantic:
             self.decode, self._faults = _pydantic_reader(annotation, models, refuses_unknown)
         else:

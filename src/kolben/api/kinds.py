@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import functools
 import inspect
 import math
 import re
@@ -113,7 +114,7 @@ def rewrap(annotation: t.Any, extra: t.Iterable[t.Any]) -> t.Any:
     :param extra: what ``Annotated`` adds to it.
     """
     extra = tuple(extra)
-    if extra and any(map(is_pydantic, models_in(annotation))):
+    if extra and holds_pydantic(annotation):
         return t.Annotated[(annotation, *extra)]  # a discriminator, which pydantic looks for
     # pydantic's Field holds constraints of its own.
     flat = [inner for one in extra for inner in (one, *getattr(one, "metadata", ()))]
@@ -492,6 +493,37 @@ def _said_by_attrs(error: BaseException) -> str | None:
             known = frame.f_locals
             return f"{known['attr'].name!r} is refused by {known['self']!r}"
     return None
+
+
+@functools.lru_cache(maxsize=1024)
+def adapter_of(annotation: t.Any) -> t.Any:
+    """Return pydantic's adapter of a type.
+
+    :param annotation: the type, which holds models of pydantic.
+    """
+    return t.cast("t.Any", pydantic_module()).TypeAdapter(annotation)
+
+
+def holds_pydantic(annotation: t.Any) -> bool:
+    """Tell whether a type holds models of pydantic, at any depth.
+
+    :param annotation: the type.
+    """
+    return any(map(is_pydantic, models_in(annotation)))
+
+
+def narrowed(value: t.Any, annotation: t.Any) -> t.Any:
+    """Return a value as one of a type, without members that the type lacks.
+
+    :param value: an instance of a subclass, a dictionary, a row, or an object of any class.
+    :param annotation: the type.
+    :raises ValidationError: if it cannot be made one.
+    """
+    if holds_pydantic(annotation):
+        return adapter_of(annotation).dump_python(value, mode="json", by_alias=True)
+    # At first objects become instances, but instances of subclasses stay what they are.
+    value = msgspec.convert(value, annotation, from_attributes=True, str_keys=True)
+    return msgspec.convert(msgspec.to_builtins(value, str_keys=True), annotation, str_keys=True)
 
 
 def choices_of(annotation: t.Any) -> list[t.Any]:

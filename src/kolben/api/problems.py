@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from functools import lru_cache
 
 import msgspec
 from werkzeug.exceptions import HTTPException, UnprocessableEntity, default_exceptions
@@ -10,7 +11,7 @@ from werkzeug.exceptions import HTTPException, UnprocessableEntity, default_exce
 from ..globals import get_current
 from ..problems import MIMETYPE, as_problem, problem_type, reason
 from ..wrappers import Response
-from .kinds import annotations_of
+from .kinds import annotations_of, models_in, narrowed
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -112,8 +113,10 @@ class Problem(_Typed, HTTPException):
             document["detail"] = self.detail
         if self.instance is not None:
             document["instance"] = self.instance
+        classes = _classes_in(kind)  # type: ignore[arg-type] # mypy hashes an instance
         for name in self.members:
-            document[name] = getattr(self, name)
+            value = getattr(self, name)
+            document[name] = narrowed(value, classes[name]) if name in classes else value
         return document
 
     def written(self) -> bytes:
@@ -158,6 +161,16 @@ def type_of(problem: Problem) -> type[Problem]:
     :param problem: the problem.
     """
     return problem.__class__
+
+
+@lru_cache(maxsize=1024)
+def _classes_in(kind: type[Problem]) -> dict[str, t.Any]:
+    """The members that hold classes with fields: of these no more is sent than they are annotated."""
+    try:
+        hints = t.get_type_hints(kind, include_extras=True)
+    except NameError:  # of a class inside a function
+        return {}
+    return {name: hints[name] for name in kind.members if models_in(hints[name]).keys() - {Fault}}
 
 
 def _members(kind: t.Any) -> dict[str, t.Any]:

@@ -115,6 +115,13 @@ class Schemas:
     # ---- msgspec ---------------------------------------------------------------------------
 
     def _schema(self, info: t.Any, refuses: bool) -> dict[str, t.Any]:
+        if (scalar := _SCALARS.get(type(info))) is not None:
+            words = {
+                word: limit
+                for name, word in _LIMITS.items()
+                if (limit := getattr(info, name, None)) is not None
+            }
+            return {**scalar, **words, **_lengths(info, "Length")}
         if isinstance(info, ins.Metadata):
             inner = self._schema(info.type, refuses)
             return {**inner, **(info.extra_json_schema or {})}
@@ -131,15 +138,8 @@ class Schemas:
         if isinstance(info, _ARRAYS):
             items = self._schema(info.item_type, refuses)
             return {"type": "array", "items": items, **_lengths(info, "Items")}
-        if isinstance(info, ins.TupleType):
-            parts = [self._schema(one, refuses) for one in info.item_types]
-            return _tuple(parts, len(parts), True)
-        limits = {
-            word: limit
-            for name, word in _LIMITS.items()
-            if (limit := getattr(info, name, None)) is not None
-        }
-        return {**_SCALARS[type(info)], **limits, **_lengths(info, "Length")}
+        parts = [self._schema(one, refuses) for one in info.item_types]
+        return _tuple(parts, len(parts), True)
 
     def _mapping(self, info: t.Any, refuses: bool) -> dict[str, t.Any]:
         values = self._schema(info.value_type, refuses)

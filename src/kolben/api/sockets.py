@@ -32,13 +32,15 @@ class Socket(t.Generic[In, Out]):
     over such messages.
 
     :param reader: reads the messages.
+    :param write: writes a message as JSON.
     """
 
-    def __init__(self, reader: JSONReader) -> None:
+    def __init__(self, reader: JSONReader, write: t.Callable[[t.Any], bytes]) -> None:
         context: t.Any = get_current()
         #: The WebSocket itself.
         self.websocket = context.websocket
         self._reader = reader
+        self._write = write
         self._skips = False
 
     def __call__(self, invalid: str = "close") -> Socket[In, Out]:
@@ -81,7 +83,7 @@ class Socket(t.Generic[In, Out]):
         :param message: the message.
         :raises WebSocketDisconnect: if the WebSocket is closed, on either side.
         """
-        await self.websocket.send(write_message(message).decode())
+        await self.websocket.send(self._write(message).decode())
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the WebSocket.
@@ -111,10 +113,11 @@ def write_message(message: t.Any) -> bytes:
     return msgspec.json.encode(message)
 
 
-def maker(annotation: t.Any) -> t.Callable[[], Socket[t.Any, t.Any]]:
+def maker(taken: t.Any, write: t.Callable[[t.Any], bytes]) -> t.Callable[[], Socket[t.Any, t.Any]]:
     """Return what makes the socket of a connection.
 
-    :param annotation: the parameter's annotation, ``Socket[In, Out]``.
+    :param taken: the type of the messages that it takes.
+    :param write: writes those that it sends.
     """
-    reader = JSONReader(t.get_args(annotation)[0])
-    return lambda: Socket(reader)
+    reader = JSONReader(taken)
+    return lambda: Socket(reader, write)
