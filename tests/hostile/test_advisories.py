@@ -276,7 +276,8 @@ def test_cve_2016_9964_a_redirect_has_one_line() -> None:
     assert (answer.header("X"), answer.status) == (None, 302)
 
 
-def test_cve_2020_28473_a_semicolon_separates_nothing() -> None:
+def test_cve_2020_28473_and_2026_53538_a_semicolon_separates_nothing() -> None:
+    """The second is python-multipart's."""
     assert eval(by_environ(Case("/read/args", query="a=1;b=2")).body) == [("a", ["1;b=2"])]
     form = Case("/read/form", method="POST", headers=URLENCODED, body=b"a=1;b=2")
     assert eval(by_environ(form).body) == [("a", ["1;b=2"])]
@@ -401,6 +402,19 @@ def test_cve_2026_42561_and_2026_34516_the_headers_of_a_part_have_a_limit() -> N
         b"--b\r\n" + b"X: y\r\n" * 90_000 + b'Content-Disposition: form-data; name="a"\r\n\r\n1\r\n'
     )
     assert upload(whole + b"--b--\r\n") == 413
+
+
+def test_cve_2026_53539_semicolons_are_read_in_linear_time() -> None:
+    for body in (b"a;" * 240_000, b";" * 499_000):
+        case = Case("/read/form", method="POST", headers=URLENCODED, body=body)
+        assert len(eval(by_environ(case).body)) == 1
+
+
+def test_cve_2026_53540_a_length_below_0_is_not_until_the_end() -> None:
+    for headers, body in ((MULTIPART, part("a", b"1") + b"--b--\r\n"), (URLENCODED, b"a=1")):
+        for length in ("-1", "-9999999999"):
+            case = Case("/read/form", method="POST", headers=headers, body=body, length=length)
+            assert by_environ(case).body in {b"[]", b""} or by_environ(case).status == 400
 
 
 # -- the list ---------------------------------------------------------------------------------
