@@ -551,6 +551,20 @@ def test_sigterm_finishes_what_is_in_flight(serve: Callable[..., Server]) -> Non
     assert answers == ["done"]
 
 
+def test_sigterm_ends_a_server_that_is_still_starting(tmp_path: Path) -> None:
+    """Not by its default action: process 1 of a container has none, and would go on."""
+    (tmp_path / "slow.py").write_text(
+        "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(30)\n"
+    )
+    command = [sys.executable, "-m", "kolben", "serve", "slow:app", "--port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        importing = int(process.stdout.readline())
+        process.terminate()
+        assert process.wait(10) == 0
+    assert eventually(lambda: not is_running(importing))
+
+
 def test_sigterm_does_not_wait_longer_than_told(serve: Callable[..., Server]) -> None:
     server = serve(PLAIN, "--workers", "1", "--grace", "0.5")
     pid = int(server.text("/pid"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import typing as t
@@ -240,6 +241,16 @@ def serve(target: Target, options: Options) -> None:
     :param options: what the command line says.
     :raises SystemExit: with status 1 or 2, after one line on standard error, when it cannot be.
     """
+    # Until there is a supervisor to obey it. As process 1 of a container it would be ignored otherwise, and the
+    # process killed after some seconds.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        _serve(target, options)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _serve(target: Target, options: Options) -> None:
     _check_tls(options)
     listener = _listen(options.host, options.port)
     facts = _examine(target)
@@ -295,6 +306,9 @@ def _examine(target: Target) -> Facts:
     except KeyboardInterrupt:
         process.kill()
         sys.exit(130)
+    except SystemExit:  # by a signal
+        process.kill()
+        raise
     near.close()
     process.join()
     return facts

@@ -261,6 +261,7 @@ def examine(target: Target, connection: Connection) -> None:
     :param target: says which application.
     :param connection: takes the facts.
     """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         app = load(target)
         warnings = _warn_of_sockets(app)
