@@ -88,7 +88,7 @@ class Limit(NamedTuple):
 
 
 LIMITS = {
-    "objects": Limit(0.05, 1000),
+    "objects": Limit(0.05, 1800),
     "bytes": Limit(20, 1024 * 1024),
     "private": Limit(50, 10 * 1024 * 1024),
 }
@@ -154,7 +154,12 @@ class Connection:
             head += f"Content-Length: {len(body)}\r\n"
         writer = await self.open()
         writer.write(f"{head}\r\n".encode() + body)
-        await writer.drain()
+        try:
+            await writer.drain()
+        except ConnectionError as error:
+            if self.answers:
+                raise Idle from error
+            raise
         return await self.read_answer()
 
     async def read_answer(self) -> tuple[int, dict[str, str], bytes]:
