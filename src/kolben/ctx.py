@@ -349,7 +349,10 @@ class RequestContext:
         interface = app.session_interface
         if app.engine_plan.short_way and interface._needs_only_cookie and self.seen_request is None:
             # PERF: without a request object and its table of cookies (2.5 µs).
-            header = self.environ.get("HTTP_COOKIE", "")
+            if self.may_lack_environ:
+                header = self.cookie_header()
+            else:
+                header = self.environ.get("HTTP_COOKIE", "")
             session = interface._open_cookie(
                 app, header and find_cookie(header, interface.get_cookie_name(app))
             )
@@ -552,6 +555,11 @@ class RequestContext:
     def has_cookies(self) -> bool:
         """Tell whether the client has sent cookies."""
         return "HTTP_COOKIE" in self.environ
+
+    def cookie_header(self) -> str:
+        """Return the ``Cookie`` header; empty where there is none."""
+        header: str = self.environ.get("HTTP_COOKIE", "")
+        return header
 
     def script_name(self) -> str:
         """Return where the application is mounted, as WSGI's ``SCRIPT_NAME`` has it."""

@@ -14,7 +14,7 @@ from io import BytesIO
 from time import time
 
 from werkzeug.datastructures import EnvironHeaders, Headers, ImmutableMultiDict
-from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.http import dump_cookie
 from werkzeug.wrappers import Request as RequestBase, Response as ResponseBase
 from werkzeug.wsgi import get_content_length, get_input_stream
@@ -51,12 +51,11 @@ from .http.input import (
     ServerInput,
     limit_body_time,
     read_fields,
-    read_on,
-    reading_errors,
 )
 from .http.multipart import SMALL_BODY, FormDataParser
 from .http.readers import without_impossible_dates
 from .http.streaming import AsyncBody, WholeBody, as_iterable
+from .http.unread import ENCODED, READ
 from .lazy import lazy, lazy_kept, put_back, replace
 from .routing.index import value_names
 
@@ -67,6 +66,8 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from werkzeug.datastructures import FileStorage, MultiDict
     from werkzeug.routing import Rule
+
+    from .asgi.context import Unread
 
 #: The rule that matched, the values of its variables (without names until they are looked at), or why
 #: none did; and what the engine knows of the rule.
@@ -90,21 +91,11 @@ def split_blueprint_path(name: str) -> list[str]:
 
 _URLENCODED = "application/x-www-form-urlencoded"
 
-# With a body of this kind, middleware may have put the decoded one in its place, whose length is not
-# declared.
-_ENCODED = "HTTP_CONTENT_ENCODING"
-
-# Bodies up to this many bytes are read in one go: some servers make room for all that is asked for.
-_AT_ONCE = 1 << 20
-
 # The most digits of the length of a form that is read in one go: a longer one is counted as it comes.
 _COUNTED_AT_ONCE = 5
 
 # PERF: as a number; counting one byte by b"&" takes 0.03 µs more.
 _AMPERSAND = ord("&")
-
-# Stands for the stream of a body that was read in one go, of which nothing is left.
-_READ: t.Any = object()
 
 
 def _declared_length(environ: WSGIEnvironment) -> int | None:
@@ -140,6 +131,9 @@ class Request(ConnectionReaders):
 
     shallow = False
 
+    #: What an ASGI server has sent, where this is made of that (:func:`unread_request`).
+    _unread: Unread
+
     _has_files = False  # which are closed with the request
 
     def __init__(
@@ -147,14 +141,15 @@ class Request(ConnectionReaders):
     ) -> None:
         # PERF: Werkzeug computes nine attributes here (3.4 µs); below each is computed when it
         # is first read, and most never are.
-        self.environ = environ
+        self._environ: WSGIEnvironment | None = environ
         # PERF: CPython writes an attribute in 0.02 µs instead of 0.08 where the class has none of
         # that name, so what is written again at matching or at reading the body is set here.
         self._routing: Routing = NOT_ROUTED
+        self._query_string: bytes | None = None
         self._json_module: t.Any = json
         self._cached_data: t.Any = None
         self._read_json: t.Any = ...
-        self._stream: t.Any = None  # a stream, or _READ
+        self._stream: t.Any = None  # a stream, or READ
         if shallow:
             self.shallow = True
         elif populate_request:
@@ -219,8 +214,9 @@ class Request(ConnectionReaders):
     @lazy
     def method(self) -> str:
         """The HTTP method, in capitals."""
-        method: str = self.environ.get("REQUEST_METHOD", "GET").upper()
-        return method
+        environ = self._environ
+        method = self._unread.method if environ is None else environ.get("REQUEST_METHOD", "GET")
+        return method.upper()
 
     @lazy
     def scheme(self) -> str:
@@ -263,7 +259,10 @@ class Request(ConnectionReaders):
     def args(self) -> MultiDict[str, str]:
         """The parameters in the URL, after the ``?`` (WHATWG URL, section 5.1)."""
         given = self._query_string
-        text = self.environ.get("QUERY_STRING", "") if given is None else given.decode("latin1")
+        if given is None:
+            text = (self._environ or self.environ).get("QUERY_STRING", "")
+        else:
+            text = given.decode("latin1")
         kind = self.parameter_storage_class
         # PERF: one call less (0.05 µs) than `parse_query`, for all but what no client sends.
         if kind is ImmutableMultiDict and text.isascii():
@@ -284,13 +283,15 @@ class Request(ConnectionReaders):
         if "_parsed_content_type" not in self.__dict__:
             # PERF: few distinct values arrive; parsing one takes 4 µs, remembering 0.1 µs.
             # The parameters are handed out as a copy, because they are a mutable dict.
-            value, parameters = parse_content_type(self.environ.get("CONTENT_TYPE", ""))
+            value, parameters = parse_content_type(
+                (self._environ or self.environ).get("CONTENT_TYPE", "")
+            )
             self._parsed_content_type = value, parameters.copy()
 
     @lazy
     def content_length(self) -> int | None:
         """The declared length of the body, in bytes; None if there is none or it is chunked."""
-        return _declared_length(self.environ)
+        return _declared_length(self._environ or self.environ)
 
     @property
     def stream(self) -> t.IO[bytes]:
@@ -300,8 +301,8 @@ class Request(ConnectionReaders):
         :raises ClientDisconnected: from reading, if the body ends before its declared length.
         """
         stream: t.IO[bytes] | None = self._stream
-        if stream is None or stream is _READ:
-            self._stream = stream = BytesIO() if stream is _READ else self._open_stream()
+        if stream is None or stream is READ:
+            self._stream = stream = BytesIO() if stream is READ else self._open_stream()
         return stream
 
     @stream.setter
@@ -315,7 +316,7 @@ class Request(ConnectionReaders):
     def _open_stream(self) -> t.IO[bytes]:
         if self.shallow:
             raise RuntimeError("A request that was made with shallow=True does not read its body.")
-        environ = self.environ
+        environ = self._environ or self.environ
         if CONNECTION in environ:
             limit_body_time(environ, environ[CONNECTION])
         maximum = self.max_content_length
@@ -325,7 +326,7 @@ class Request(ConnectionReaders):
         if length is not None and maximum is not None and length > maximum:
             raise RequestEntityTooLarge
         # Where the server ends the body, Werkzeug takes the end that it comes to for the right one.
-        least = None if _ENCODED in environ else length
+        least = None if ENCODED in environ else length
         return t.cast("t.IO[bytes]", ServerInput(environ["wsgi.input"], least, maximum))
 
     def get_data(  # type: ignore[override]
@@ -361,7 +362,9 @@ class Request(ConnectionReaders):
             value = self._read_json
             if value is not ...:
                 return value
-            if self.environ.get("CONTENT_TYPE") == "application/json":
+            environ = self._environ
+            kind = self._unread.content_type if environ is None else environ.get("CONTENT_TYPE")
+            if kind == "application/json":
                 data = self._cached_data
                 if data is None:
                     # PERF: as in `get_data`, without the call (0.06 µs).
@@ -385,57 +388,23 @@ class Request(ConnectionReaders):
                 return None
             return self.on_json_loading_failed(ValueError("It is nested too deeply."))
 
-    def _read_declared_body(self) -> bytes | None:
-        """Read a body of declared length in one go; None if it must be read with care.
-
-        PERF: 0.5 µs, where the limited stream that Werkzeug reads through takes 4 µs.
-        """
-        environ = self.environ
-        declared: str = environ.get("CONTENT_LENGTH", "")
-        if (
-            not declared.isdecimal()  # in latin-1, as headers are, no more than the ASCII digits are
-            or "HTTP_TRANSFER_ENCODING" in environ
-            or _ENCODED in environ
-            or self._stream is not None
-            or self.shallow
-        ):
-            return None
-        try:
-            length = int(declared)
-        except ValueError:  # more digits than Python converts
-            return None
-        maximum = self.max_content_length
-        if maximum is not None and length > maximum:
-            raise RequestEntityTooLarge
-        if length > _AT_ONCE:
-            return None
-        if CONNECTION in environ:
-            limit_body_time(environ, environ[CONNECTION])
-        stream = environ["wsgi.input"]
-        try:
-            data: bytes = stream.read(length)
-            if len(data) != length:
-                data = read_on(stream, data, length)
-            if environ.get("wsgi.input_terminated") and (more := stream.read(1)):
-                rest = None if maximum is None else maximum - length - 1
-                data += more + ServerInput(stream, None, rest).readall()
-        except reading_errors() as error:
-            raise ClientDisconnected from error
-        self._stream = _READ
-        return data
-
     @lazy_kept
     def form(self) -> MultiDict[str, str]:  # type: ignore[override]
         """The fields of a form in the body; empty for a body of another type."""
+        environ = self._environ
+        kind = self._unread.content_type if environ is None else environ.get("CONTENT_TYPE")
         # PERF: a URL-encoded form of declared length: 2 µs for five fields, where the form parser and
         # its stream take 9 µs.
         if (
             self.form_data_parser_class is FormDataParser
             and type(self).make_form_data_parser is _make_form_data_parser
-            and (self.environ.get("CONTENT_TYPE") == _URLENCODED or self.mimetype == _URLENCODED)
+            and (kind == _URLENCODED or self.mimetype == _URLENCODED)
         ):
             body = self._cached_data
-            if body is None and len(self.environ.get("CONTENT_LENGTH", "")) <= _COUNTED_AT_ONCE:
+            environ = self._environ  # without one, the body is a short one that is there
+            if body is None and (
+                environ is None or len(environ.get("CONTENT_LENGTH", "")) <= _COUNTED_AT_ONCE
+            ):
                 body = self._read_declared_body()
             if body is not None:
                 self.form = form = self._parse_short_form(body)
@@ -503,10 +472,11 @@ class Request(ConnectionReaders):
         PERF: an upload of 100 kB takes 20 µs less than through Werkzeug's limited stream, which
         copies what it reads. Larger ones stay on the way in a buffer's size at a time.
         """
+        environ = self._environ or self.environ
         if (
             self._cached_data is not None
             or not 0 < (self.content_length or 0) <= SMALL_BODY
-            or not self.environ.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data")
+            or not environ.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data")
         ):
             return
         body = self._read_declared_body()
@@ -557,6 +527,24 @@ class Request(ConnectionReaders):
 
 
 _make_form: t.Any = Request.__dict__["form"].compute
+
+
+def unread_request(unread: Unread, query: bytes, json_module: t.Any, routing: Routing) -> Request:
+    """Make the request of an ASGI server, whose environ is made when it is looked at.
+
+    :param unread: what the server has sent.
+    :param query: the query string.
+    :param json_module: the application's provider of JSON.
+    :param routing: what was found for its path.
+    """
+    request = Request(t.cast("t.Any", None), False, False)
+    request._unread = unread
+    request._query_string = query
+    request._json_module = json_module
+    request._routing = routing
+    return request
+
+
 _get_data: t.Any = Request.get_data
 _make_form_data_parser: t.Any = Request.make_form_data_parser
 

@@ -424,7 +424,7 @@ def test_environ_from_scope(app):
     ids=repr,
 )
 def test_malformed_scope_is_400_and_one_line_in_the_log(app, is_async, scope, caplog):
-    app.get("/")(make(is_async, lambda: "ok"))
+    app.get("/")(make(is_async, lambda: request.environ and "ok"))
     reply = Gateway("asgi").get(app, "/", scope=scope)
     assert reply.status == 400
     assert b"Traceback" not in reply.body

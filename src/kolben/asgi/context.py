@@ -10,7 +10,7 @@ from werkzeug.routing import RequestRedirect
 from ..ctx import RequestContext
 from ..lazy import lazy
 from ..websockets import LEAVE_TIMEOUT, WebSocket
-from ..wrappers import NOT_ROUTED
+from ..wrappers import NOT_ROUTED, Request, unread_request
 from .inbox import Inbox
 from .scope import Scope, logger, make_environ
 
@@ -47,7 +47,9 @@ class ASGIRequestContext(RequestContext):
         self.scope = scope
         self.body = body
         self.receive = receive
-        self.made_environ: WSGIEnvironment | None = None
+        self._own_environ: WSGIEnvironment | None = None
+        #: What the request object is read from while it has no environ.
+        self.unread: Unread | None = None
         self.seen_request = None
         self.opened_session = None
         self.own_g = None
@@ -58,37 +60,112 @@ class ASGIRequestContext(RequestContext):
     @property
     def environ(self) -> WSGIEnvironment:  # type: ignore[override] # not to be replaced here
         """The WSGI environment of the request."""
-        environ = self.made_environ
+        environ = self._own_environ
         return self._make_environ() if environ is None else environ
 
     def _make_environ(self) -> WSGIEnvironment:
-        try:
-            self.made_environ = environ = make_environ(self.scope, self.body, self.receive)
-        except Exception as error:
-            # Code that asks again, as error handlers do, gets one without what the client sent.
-            self.made_environ = make_environ(_bare(self.scope), None)
-            logger.warning("Malformed ASGI scope: %r", error)
-            raise BadRequest from None
-        return environ
+        unread = self.unread or Unread(self.scope, self.body, self.receive)
+        self._own_environ, error = unread.make_environ()
+        if self.unread is not None and self.entry_token is not None:
+            self._own_environ["werkzeug.request"] = self.seen_request
+        if error is not None:
+            raise error
+        return self._own_environ
+
+    @property
+    def made_environ(self) -> WSGIEnvironment | None:
+        """:attr:`environ`, where it was made already."""
+        environ, unread = self._own_environ, self.unread
+        return environ if unread is None or environ is not None else unread.environ
+
+    def make_request(self) -> Request:
+        """Make the request object, at the first look at it, if possible without the environ."""
+        app, scope = self.app, self.scope
+        query = scope.get("query_string", b"")
+        if (
+            self._own_environ is not None
+            or app.request_class is not Request
+            or not app.engine_plan.short_way
+            or type(query) is not bytes
+            or self._has_no_request
+        ):
+            return super().make_request()
+        self.unread = unread = Unread(scope, self.body, self.receive)
+        self.seen_request = request = unread_request(unread, query, app.json, self.routing)
+        return request
 
     # PERF: without the environ, which takes 2.5 µs to make.
 
     def has_cookies(self) -> bool:
         """Tell whether the client has sent cookies."""
-        environ = self.made_environ
+        environ = self._own_environ if self.unread is None else self.made_environ
         if environ is None:
             return any(name == b"cookie" for name, _ in self.scope["headers"])
         return "HTTP_COOKIE" in environ
 
+    def cookie_header(self) -> str:
+        """Return the ``Cookie`` header; empty where there is none."""
+        environ = self._own_environ if self.unread is None else self.made_environ
+        if environ is None:
+            sent = [value for name, value in self.scope["headers"] if name == b"cookie"]
+            if len(sent) == 1 and type(sent[0]) is bytes:
+                return sent[0].decode("latin-1")
+        return super().cookie_header()
+
     def script_name(self) -> str:
         """Return where the application is mounted."""
-        if self.made_environ is None and not self.scope.get("root_path"):
+        environ = self._own_environ if self.unread is None else self.made_environ
+        if environ is None and not self.scope.get("root_path"):
             return ""
         return super().script_name()
 
     def copy(self) -> RequestContext:
         """Return a context with the same request and session, to be pushed elsewhere."""
         return RequestContext(self.app, self.environ, request=self.request, session=self._session)
+
+
+class Unread:
+    """A request of an ASGI server as it is read while it has no environ.
+
+    PERF: an environ takes 2.5 µs to make, this 0.1.
+
+    :param scope: the ASGI scope.
+    :param body: the body; None where there is none.
+    :param receive: tells when the client leaves.
+    """
+
+    __slots__ = ("body", "content_type", "environ", "receive", "scope")
+
+    def __init__(self, scope: Scope, body: Body | None, receive: t.Any) -> None:
+        self.scope = scope
+        self.body = body
+        self.receive = receive
+        #: The environ, from when it was made on.
+        self.environ: WSGIEnvironment | None = None
+        #: The type of a body that is there as a whole, as it was sent.
+        self.content_type: str | None = None
+        if body is not None and body.whole is not None and body.content_type is not None:
+            self.content_type = body.content_type.decode("latin-1")
+
+    @property
+    def method(self) -> str:
+        """The method, as it was sent."""
+        return t.cast("str", self.scope["method"])
+
+    def make_environ(self) -> tuple[WSGIEnvironment, BadRequest | None]:
+        """Return the environ, which is made once; and, where the scope is none of a request, what is to be
+        raised then.
+        """
+        if self.environ is not None:
+            return self.environ, None
+        try:
+            self.environ = make_environ(self.scope, self.body, self.receive)
+        except Exception as error:
+            # Code that asks again, as error handlers do, gets one without what the client sent.
+            self.environ = make_environ(_bare(self.scope), None)
+            logger.warning("Malformed ASGI scope: %r", error)
+            return self.environ, BadRequest()
+        return self.environ, None
 
 
 def _bare(scope: Scope) -> Scope:

@@ -378,7 +378,7 @@ def encode_and_save(
         context.opened_session is not None
         or context.has_after_functions
         or request_finished.receivers
-        or ("HTTP_COOKIE" in environ and must_resend(app, environ))
+        or ("HTTP_COOKIE" in environ and must_resend(app, context))
         or context.holds
     ) and (saved := _save_alone(app, context, result)) is None:
         return _run_after_hooks(app, context, environ, result, _NO_HOOKS)

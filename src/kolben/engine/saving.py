@@ -8,8 +8,6 @@ from ..sessions import SecureCookieSession, vary_on_cookie
 from .lifetime import JOBS_KEY
 
 if t.TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
     from ..app import Flask
     from ..ctx import RequestContext
     from ..sessions import SecureCookieSessionInterface
@@ -26,7 +24,7 @@ def save_session(app: Flask, context: RequestContext, response: Response) -> Non
     if context.has_after_functions and JOBS_KEY in context.__dict__:
         context.__dict__[JOBS_KEY].follow(response)
     is_closed = app.engine_plan.opens_session_late and context.opened_session is None
-    if is_closed and not (context.has_cookies() and must_resend(app, context.environ)):
+    if is_closed and not (context.has_cookies() and must_resend(app, context)):
         if context.holds and app.secret_key:
             # What is streamed may open it, when it is too late to say so.
             vary_on_cookie(response)
@@ -50,17 +48,17 @@ def session_headers(app: Flask, context: RequestContext) -> list[tuple[str, str]
     return interface.session_headers(app, session)  # type: ignore[no-any-return] # as it says
 
 
-def must_resend(app: Flask, environ: WSGIEnvironment) -> bool:
+def must_resend(app: Flask, context: RequestContext) -> bool:
     """Tell whether a session that was not looked at is sent anew, to postpone its end.
 
     :param app: the application.
-    :param environ: the WSGI environment.
+    :param context: the context of the request.
     """
     config = app.config
     if not config["SESSION_REFRESH_EACH_REQUEST"]:
         return False
     name = f"{config['SESSION_COOKIE_NAME']}="
-    _, found, rest = environ.get("HTTP_COOKIE", "").partition(name)
+    _, found, rest = context.cookie_header().partition(name)
     if not found:
         return False
     interface = t.cast("SecureCookieSessionInterface", app.session_interface)

@@ -8,9 +8,10 @@ from werkzeug.wrappers import Request as RequestBase
 
 from .. import limits
 from ..globals import get_current
+from .unread import LateEnviron
 
 
-class LimitedRequest(RequestBase):
+class LimitedRequest(LateEnviron):
     """Werkzeug's request, with limits from the application's configuration."""
 
     _max_content_length: int | None = None

@@ -123,7 +123,7 @@ class IfRange(IfRangeBase):
 class HeaderReaders(LimitedRequest):
     """Readers of headers that take what cannot be understood for missing."""
 
-    _query_string: bytes | None = None
+    _query_string: bytes | None
 
     @property
     def query_string(self) -> bytes:

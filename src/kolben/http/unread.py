@@ -1,0 +1,117 @@
+"""Werkzeug's request, with an environ that need not be there before something looks at it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.wrappers import Request as RequestBase
+
+from ..globals import get_current
+from ..lazy import put_back, replace
+from .input import CONNECTION, ServerInput, limit_body_time, read_on, reading_errors
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from ..asgi.context import Unread
+
+#: With a body of this kind, middleware may have put the decoded one in its place, whose length is not
+#: declared.
+ENCODED = "HTTP_CONTENT_ENCODING"
+
+# Bodies up to this many bytes are read in one go: some servers make room for all that is asked for.
+_AT_ONCE = 1 << 20
+
+#: Stands for the stream of a body that was read in one go, of which nothing is left.
+READ: t.Any = object()
+
+
+class LateEnviron(RequestBase):
+    """A request that is made of an environ, or of what an ASGI server has sent: then the environ is made
+    at the first look at it.
+
+    PERF: where that is often, as ``self._environ or self.environ``, which spares a call (0.05 µs).
+    """
+
+    _environ: WSGIEnvironment | None
+    _unread: Unread
+    _stream: t.Any
+
+    @property
+    def environ(self) -> WSGIEnvironment:
+        """The WSGI environment of the request (PEP 3333); under ASGI, made of the scope."""
+        environ = self._environ
+        return self._make_environ() if environ is None else environ
+
+    @environ.setter
+    def environ(self, environ: WSGIEnvironment) -> None:
+        replace(self, "_environ", environ)
+
+    @environ.deleter
+    def environ(self) -> None:
+        put_back(self, "_environ")
+
+    def _make_environ(self) -> WSGIEnvironment:
+        self._environ, error = self._unread.make_environ()
+        context = get_current(None)
+        if context is not None and context.seen_request is self:  # which parts the two at its end
+            self._environ["werkzeug.request"] = self
+        if error is not None:
+            raise error
+        return self._environ
+
+    def _take_whole(self) -> bytes | None:
+        """Take the body that has come as a whole, where its length was checked; None where none has."""
+        body = self._unread.body
+        if body is None or body.whole is None or self._stream is not None or self.shallow:
+            return None
+        maximum = self.max_content_length
+        if maximum is not None and body.size > maximum:
+            raise RequestEntityTooLarge
+        self._stream = READ
+        return body.take_whole()
+
+    def _read_declared_body(self) -> bytes | None:
+        """Read a body of declared length in one go; None if it must be read with care.
+
+        PERF: 0.5 µs, where the limited stream that Werkzeug reads through takes 4 µs.
+        """
+        environ = self._environ
+        if environ is None:
+            whole = self._take_whole()
+            if whole is not None:
+                return whole
+            environ = self.environ
+        declared: str = environ.get("CONTENT_LENGTH", "")
+        if (
+            not declared.isdecimal()  # in latin-1, as headers are, no more than the ASCII digits are
+            or "HTTP_TRANSFER_ENCODING" in environ
+            or ENCODED in environ
+            or self._stream is not None
+            or self.shallow
+        ):
+            return None
+        try:
+            length = int(declared)
+        except ValueError:  # more digits than Python converts
+            return None
+        maximum = self.max_content_length
+        if maximum is not None and length > maximum:
+            raise RequestEntityTooLarge
+        if length > _AT_ONCE:
+            return None
+        if CONNECTION in environ:
+            limit_body_time(environ, environ[CONNECTION])
+        stream = environ["wsgi.input"]
+        try:
+            data: bytes = stream.read(length)
+            if len(data) != length:
+                data = read_on(stream, data, length)
+            if environ.get("wsgi.input_terminated") and (more := stream.read(1)):
+                rest = None if maximum is None else maximum - length - 1
+                data += more + ServerInput(stream, None, rest).readall()
+        except reading_errors() as error:
+            raise ClientDisconnected from error
+        self._stream = READ
+        return data
