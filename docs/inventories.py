@@ -56,6 +56,14 @@ PROJECTS: dict[str, tuple[str, dict[str, str]]] = {
     "jinja2": (JINJA, {"jinja2": "api/"}),
 }
 
+#: Builtins that Python describes among the types, not among the functions.
+TYPES = {
+    *("bytearray", "bytes", "dict", "frozenset", "list"),
+    *("memoryview", "range", "set", "str", "tuple"),
+}
+#: Public names of which Werkzeug's pages say nothing.
+UNDESCRIBED = {"werkzeug.routing.BuildError"}
+
 
 def role_of(value: object) -> str | None:
     """Say as what the Python domain knows an object; None for what it has no page for."""
@@ -69,14 +77,14 @@ def entries_of(module: str, page: str) -> list[str]:
     found = []
     for name, value in vars(importlib.import_module(module)).items():
         role = role_of(value)
-        if name.startswith("_") or role is None:
+        if name.startswith("_") or role is None or f"{module}.{name}" in UNDESCRIBED:
             continue
         full = name if module == "builtins" else f"{module}.{name}"
         place = page
         if module == "builtins":
             if role == "exception":
                 place = "library/exceptions.html"
-            elif name in {"str", "bytes", "dict", "list", "tuple", "set", "int", "float"}:
+            elif name in TYPES:
                 place = "library/stdtypes.html"
         found.append(f"{full} py:{role} 1 {place}#$ -\n")
     return found
