@@ -74,7 +74,7 @@ check: $(VENV)/.dev
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/python tools/typecheck.py
 
-# 200,000 mixed requests: nobody sees another's, and memory and descriptors stay. `make test` makes 2,000.
+# 200,000 mixed requests: no request sees another's, and memory and descriptors stay. `make test` makes 2,000.
 endurance: $(VENV)/.dev
 	@KOLBEN_ENDURANCE=200000 $(BIN)/python -m pytest -n 0 --timeout 3600 tests/test_isolation.py $(ARGS)
 

@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # they start have it, and stop for none.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.addinivalue_line("markers", "suite: runs somebody else's test suite; only in CI")
+    config.addinivalue_line("markers", "suite: runs another project's test suite; only in CI")
 
 
 def _require(names: tuple[str, ...]) -> str:

@@ -155,7 +155,7 @@ def test_an_error_without_a_handler_is_logged_and_answered_with_500(
     ],
     ids=str,
 )
-def test_errors_are_raised_again_where_somebody_wants_to_see_them(
+def test_errors_are_raised_again_where_a_program_wants_to_see_them(
     app: kolben.Flask, changes: dict[str, bool], raised: bool
 ) -> None:
     app.config.update(changes)

@@ -253,15 +253,15 @@ class TestRecording:
             "app_url_defaults",
         ],
     )
-    def test_what_can_not_be_called_is_noticed(self, name):
+    def test_what_cannot_be_called_is_noticed(self, name):
         with pytest.warns(UserWarning, match=rf"{name}\(\) needs a function, not 5"):
             getattr(Blueprint("bp", __name__), name)(5)
 
-    def test_an_error_handler_for_the_application_that_can_not_be_called_is_noticed(self):
+    def test_an_error_handler_for_the_application_that_cannot_be_called_is_noticed(self):
         with pytest.warns(UserWarning, match=r"app_errorhandler\(\) needs a function"):
             Blueprint("bp", __name__).app_errorhandler(404)(None)
 
-    def test_a_view_that_can_not_be_called_is_noticed_when_recorded(self):
+    def test_a_view_that_cannot_be_called_is_noticed_when_recorded(self):
         with pytest.warns(UserWarning, match="needs a function, not 'index'"):
             Blueprint("bp", __name__).add_url_rule("/", "index", "index")
 

@@ -309,7 +309,7 @@ def test_a_dotenv_file_alone(dotenv_files):
     assert not load_dotenv("missing", load_defaults=False)
 
 
-def test_dotenv_files_are_mentioned_when_they_can_not_be_read(dotenv_files, monkeypatch, capsys):
+def test_dotenv_files_are_mentioned_when_they_cannot_be_read(dotenv_files, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "dotenv", None)
     assert not load_dotenv()
     assert "Install python-dotenv" in capsys.readouterr().err

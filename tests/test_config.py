@@ -160,7 +160,7 @@ def test_prefixed_environment_variables_with_another_reader(
     assert config == {"A": "1", "B": "B"}
 
 
-def test_a_nested_variable_can_not_go_into_a_number(
+def test_a_nested_variable_cannot_go_into_a_number(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SITE_A__B", "1")

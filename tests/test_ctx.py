@@ -613,7 +613,7 @@ def test_an_application_that_never_ran_is_freed_without_the_garbage_collector() 
         gc.enable()
 
 
-def test_g_is_that_of_the_application_context_whoever_looks_first() -> None:
+def test_g_is_that_of_the_application_context_whichever_looks_first() -> None:
     app = kolben.Flask(__name__)
     seen = []
 

@@ -24,7 +24,7 @@ def app() -> kolben.Flask:
 
 
 @pytest.mark.parametrize("looked", [False, True])
-def test_the_environ_has_a_request_only_where_somebody_looked(
+def test_the_environ_has_a_request_only_where_a_program_looked(
     app: kolben.Flask, looked: bool
 ) -> None:
     app.add_url_rule("/", "index", lambda: kolben.request.path if looked else "/")

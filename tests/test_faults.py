@@ -241,7 +241,7 @@ def test_a_fault_is_a_500_and_nothing_more(
 def test_a_fault_in_what_listens_to_faults_reaches_the_server(
     is_async: bool, gateway: Gateway
 ) -> None:
-    """Nobody is left to answer then but the server; the context is left all the same."""
+    """Only the server is left to answer then; the context is left all the same."""
     faulty = Faulty(is_async)
     faulty.view("/bad", fail)
     _receive(faulty, kolben.got_request_exception)

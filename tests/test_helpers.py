@@ -86,12 +86,12 @@ def test_a_client_that_leaves_ends_the_stream_with_the_context_active(stream):
     assert not kolben.has_app_context()
 
 
-def test_a_stream_that_nobody_reads_is_torn_down_when_it_is_closed(stream):
+def test_a_stream_that_is_not_read_is_torn_down_when_it_is_closed(stream):
     stream.start().close()
     assert [entry[0] for entry in stream.log] == ["teardown", "app teardown"]
 
 
-def test_a_stream_that_nobody_reads_or_closes_is_torn_down_when_it_is_collected(stream):
+def test_a_stream_that_is_not_read_or_closed_is_torn_down_when_it_is_collected(stream):
     stream.start()
     gc.collect()
     assert [entry[0] for entry in stream.log] == ["teardown", "app teardown"]
@@ -245,7 +245,7 @@ def test_an_asynchronous_stream_that_fails_or_is_cancelled_is_torn_down(app):
     assert source.log == [True, asyncio.CancelledError]
 
 
-def test_an_asynchronous_stream_that_nobody_starts_is_torn_down_when_it_is_collected(app):
+def test_an_asynchronous_stream_that_is_not_started_is_torn_down_when_it_is_collected(app):
     source = AsyncStream(app)
     source.stream = None
     gc.collect()

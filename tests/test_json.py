@@ -279,7 +279,7 @@ def test_the_engine_may_use_the_body_only_of_unchanged_providers(
 
 
 class Mixin:
-    """A class that is no provider's: nobody hears when it is changed."""
+    """A class that is no provider's: no plan hears when it is changed."""
 
     ensure_ascii = True
 

@@ -132,7 +132,7 @@ class TestRoutes:
         with pytest.raises(AssertionError, match=r"functools\.partial"):
             app.add_url_rule("/b", "e", functools.partial(str, "b"))
 
-    def test_what_can_not_be_called_is_no_view(self, app):
+    def test_what_cannot_be_called_is_no_view(self, app):
         """Flask says so when it is called, and a program may never do that."""
         with pytest.warns(UserWarning, match="needs a function, not 'index'") as warned:
             app.add_url_rule("/", "index", "index")
@@ -194,7 +194,7 @@ class TestHooks:
         "method",
         [*(name for name, _ in HOOKS), "teardown_appcontext", "shell_context_processor"],
     )
-    def test_what_can_not_be_called_is_noticed(self, app, method):
+    def test_what_cannot_be_called_is_noticed(self, app, method):
         with pytest.warns(UserWarning, match=rf"{method}\(\) needs a function, not None"):
             getattr(app, method)(None)
 
@@ -237,11 +237,11 @@ class TestErrorHandlers:
             (999, ValueError, "Use a subclass of HTTPException"),
         ],
     )
-    def test_what_can_not_be_handled_is_refused(self, app, wanted, error, words):
+    def test_what_cannot_be_handled_is_refused(self, app, wanted, error, words):
         with pytest.raises(error, match=words):
             app.register_error_handler(wanted, repr)
 
-    def test_a_handler_that_can_not_be_called_is_noticed_and_none_is_no_handler(self, app):
+    def test_a_handler_that_cannot_be_called_is_noticed_and_none_is_no_handler(self, app):
         app.register_error_handler(HTTPException, lambda error: ("handled", 404))
         with pytest.warns(UserWarning, match="needs a function, not None"):
             app.register_error_handler(404, None)

@@ -119,10 +119,10 @@ def test_typed_values_come_back_as_they_were(app: Flask) -> None:
 def test_an_id_that_the_store_does_not_know_is_not_taken_over(app: Flask) -> None:
     """Session fixation: the attacker chooses the id."""
     client = app.test_client()
-    client.set_cookie("session", "chosen-by-somebody-else")
+    client.set_cookie("session", "chosen-by-an-attacker")
     id = cookie_of(client.get("/set/x"))
     assert id is not None
-    assert id != "chosen-by-somebody-else"
+    assert id != "chosen-by-an-attacker"
 
 
 def test_at_log_in_the_session_goes_on_under_a_new_id(app: Flask) -> None:
@@ -181,7 +181,7 @@ def test_a_session_that_has_ended_is_not_brought_back_by_a_slow_request(app: Fla
     assert third.get("/get").text == "None"
 
 
-def test_a_session_nobody_looks_at_sets_no_cookie_and_is_not_written(app: Flask) -> None:
+def test_a_session_no_view_looks_at_sets_no_cookie_and_is_not_written(app: Flask) -> None:
     client = app.test_client()
     assert "Set-Cookie" not in client.get("/quiet").headers
     assert "Set-Cookie" not in client.get("/get").headers

@@ -684,7 +684,7 @@ def test_a_session_lasts_from_request_to_request() -> None:
     assert client.get("/read").text == "None"
 
 
-def test_a_permanent_session_is_refreshed_also_where_nobody_looks() -> None:
+def test_a_permanent_session_is_refreshed_also_where_no_view_looks() -> None:
     app = make_app()
 
     @app.route("/login")
@@ -773,7 +773,7 @@ def answer_with_vary() -> t.Any:
 @pytest.mark.filterwarnings("ignore:The 'session' cookie is too large")
 @pytest.mark.usefixtures("frozen")
 def test_a_response_object_changes_nothing(view: t.Any, method: str) -> None:
-    """Each answer is the same where a hook wants to see the response and where nobody does."""
+    """Each answer is the same where a hook wants to see the response and where none does."""
 
     def answers(hooked: bool) -> list[t.Any]:
         app = make_app()

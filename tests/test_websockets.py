@@ -568,7 +568,7 @@ def test_what_came_while_the_handler_was_busy_is_received(app):
     run(test())
 
 
-def test_a_server_that_can_not_send_any_more_ends_the_handler(app):
+def test_a_server_that_cannot_send_any_more_ends_the_handler(app):
     torn_down = []
     app.teardown_websocket(lambda error: torn_down.append(error))
 
@@ -717,7 +717,7 @@ def test_a_handler_that_does_not_accept_refuses(app, closes):
     run(test())
 
 
-def test_servers_that_can_not_deny_with_a_response_get_a_close(app):
+def test_servers_that_cannot_deny_with_a_response_get_a_close(app):
     sent = []
 
     async def send(message):

@@ -1,4 +1,4 @@
-"""Run somebody else's pytest suite and compare its outcomes, test by test, with a reference."""
+"""Run another project's pytest suite and compare its outcomes, test by test, with a reference."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 
 
 class Stop(Exception):
-    """Somebody wants the example to end."""
+    """The user wants the example to end."""
 
 
 def main() -> int:

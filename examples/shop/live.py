@@ -19,7 +19,7 @@ from .shapes import Leave, Price, Said, Say
 from .tables import Product, Remark, engine
 
 PAUSE = 0.3  # seconds between two looks at the database
-RECENT = 20  # remarks that somebody who enters gets to see
+RECENT = 20  # remarks that a visitor who enters gets to see
 
 
 def _prices() -> dict[str, Price]:

@@ -16,7 +16,7 @@ from .shapes import Credentials, NameTaken, StaffOnly, Token, WrongPassword
 from .tables import DB, Customer
 
 LIFETIME = 24 * 60 * 60  # seconds
-# Checked where nobody has the name, so that the time taken does not tell which names there are.
+# Checked where no customer has the name, so that the time taken does not tell which names there are.
 NOBODY = generate_password_hash("nobody")
 
 

@@ -112,7 +112,7 @@ class Leave(Struct, tag="leave"):
 
 
 class Said(Struct):
-    """What somebody in the chat has said."""
+    """What a visitor has said in the chat."""
 
     id: int
     name: str
@@ -127,7 +127,7 @@ class OutOfStock(Problem, status=409, title="Out of stock"):
 
 
 class NameTaken(Problem, status=409, title="This name is taken"):
-    """Somebody else is called like that."""
+    """Another customer is called like that."""
 
 
 class WrongPassword(Problem, status=401, title="Name or password is wrong"):

@@ -127,7 +127,7 @@ def _open(url: str | None) -> Engine:
         connection.execute("pragma foreign_keys = on")
         connection.execute("pragma busy_timeout = 5000")
 
-    # Several workers may begin at once: whoever comes second finds that all is there.
+    # Several workers may begin at once: the one that comes second finds that all is there.
     with opened.begin() as connection:
         connection.exec_driver_sql("begin immediate")
         for table in Table.metadata.sorted_tables:

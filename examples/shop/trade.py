@@ -1,4 +1,4 @@
-"""What the shop does, whoever asks: the API and the pages call the same functions."""
+"""What the shop does, however it is asked: the API and the pages call the same functions."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ chapter = Blueprint("cookies", __name__)
 
 @chapter.get("/")
 def index() -> Response:
-    # The session's cookie is nobody's business, so only ours is shown.
+    # The session's cookie is not to be seen, so only ours is shown.
     return Response(f"name = {request.cookies.get('name')!r}", mimetype="text/plain")
 
 

@@ -51,7 +51,7 @@ async def one_by_one() -> str:
 @chapter.get("/plain")
 def plain() -> str:
     begin = since_start()
-    time.sleep(0.4)  # holds up its own thread, and nobody else
+    time.sleep(0.4)  # holds up its own thread, and no other
     steps = [Step("Coffee", begin, since_start())]
     return render_template("async/index.html", steps=steps, total=since_start())
 

@@ -19,7 +19,7 @@ from kolben import (
 
 chapter = Blueprint("chat", __name__)
 
-RECENT = 20  # lines that somebody who enters gets to see
+RECENT = 20  # lines that a visitor who enters gets to see
 FULL = 100_000  # bytes after which the room starts afresh
 
 
@@ -31,7 +31,7 @@ def room() -> Path:
 
 
 def tell(**line: str) -> None:
-    """Tell everybody in the room."""
+    """Tell all in the room."""
     with room().open("ab") as file:
         if file.tell() > FULL:
             file.truncate(0)

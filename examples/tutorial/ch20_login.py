@@ -108,7 +108,7 @@ def log_in() -> ResponseReturnValue:
     if user is None or not fits:
         flash("Name or password is wrong.")
         return redirect(url_for(".index"))
-    session.regenerate()  # nothing of a session that somebody else may have prepared
+    session.regenerate()  # nothing of a session that an attacker may have prepared
     session["user"] = user["id"]
     return redirect(url_for(".diary"))
 

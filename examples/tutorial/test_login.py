@@ -25,7 +25,7 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-def test_whoever_joins_is_logged_in(client: FlaskClient) -> None:
+def test_a_visitor_who_joins_is_logged_in(client: FlaskClient) -> None:
     answer = client.post("/join", data=ADA, follow_redirects=True)
     assert "The diary of Ada" in answer.text
 

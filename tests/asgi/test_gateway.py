@@ -145,7 +145,7 @@ def test_body_cut_off_is_400_and_nothing_is_left(app, is_async):
 
 @both("is_async")
 def test_client_that_leaves_is_no_error_of_the_server(app, is_async, caplog):
-    """Above all not one that asyncio reports, as an exception that nobody has looked at."""
+    """Above all not one that asyncio reports, as an exception that no code has looked at."""
 
     @app.post("/")
     @stream_body

@@ -85,7 +85,7 @@ def test_a_stream_can_ask_too(app):
     assert answers == [False] * 3
 
 
-def test_under_wsgi_nobody_knows(app):
+def test_under_wsgi_it_is_not_known(app):
     @app.get("/")
     async def view():
         return str(await request.is_disconnected())

@@ -61,7 +61,7 @@ def test_a_header_with_an_underscore_does_not_pass_for_one_with_a_hyphen(times: 
 
 
 def test_names_of_headers_are_remembered_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients choose them: whoever sends ever new ones must not fill the memory."""
+    """Clients choose them: one that sends ever new ones must not fill the memory."""
     names = module._EnvironNames()
     monkeypatch.setattr(module, "_environ_names", names)
     headers = [(b"x-%d" % number, b"%d" % number) for number in range(3 * names._MOST)]

@@ -311,7 +311,7 @@ def test_a_privileged_port_is_one_clear_line(tmp_path):
     assert_one_line_about(80, done)
 
 
-def test_a_module_that_can_not_be_imported_is_named(tmp_path):
+def test_a_module_that_cannot_be_imported_is_named(tmp_path):
     done = run("-m", "kolben", "run", "nosuchmodule:app", "--port", "0", cwd=tmp_path)
     assert done.returncode != 0
     assert "nosuchmodule" in done.stderr

@@ -143,7 +143,7 @@ def test_a_wrong_pin_and_no_pin_run_no_code(server: tuple[str, Server]) -> None:
 
 
 def test_the_right_pin_from_this_machine_opens_it(server: tuple[str, Server]) -> None:
-    """Else the tests above would hold for a debugger that nobody can use."""
+    """Else the tests above would hold for a debugger that no developer can use."""
     mode, reached = server
     secret = secret_of(reached.ask("/broken")[1])
     opened = '"auth": true' in ask_debugger(reached, secret, f"pinauth&pin={PIN}")[1]

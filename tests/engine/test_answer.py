@@ -1,4 +1,4 @@
-"""The engine: which way a request takes, and that nobody can tell from the answer."""
+"""The engine: which way a request takes, and that no client can tell from the answer."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def json(data: bytes) -> None:
 def session(data: bytes) -> None:
     answer = ask({200}, PATH_INFO="/session", HTTP_COOKIE="session=" + text(data))
     if answer["body"] != "[]":
-        raise Wrong(f"a session that nobody has signed: {answer['body']}")
+        raise Wrong(f"a session that was not signed: {answer['body']}")
 
 
 def signed_session(data: bytes) -> None:

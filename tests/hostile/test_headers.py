@@ -1,4 +1,4 @@
-"""Headers, hosts and queries that nobody should send."""
+"""Headers, hosts and queries that no client should send."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_raw_bytes_in_a_query_are_kept_by_every_way_to_read_it(way: str, query: 
 
 def test_raw_bytes_in_a_query_are_logged_on_one_line() -> None:
     for form in ("json", "common"):
-        log = logging.Logger("test")  # noqa: LOG001 (nobody else is to hear it)
+        log = logging.Logger("test")  # noqa: LOG001 (no other logger is to hear it)
         stream = io.StringIO()
         log.addHandler(logging.StreamHandler(stream))
         app = AccessLogMiddleware(application(), form, log)  # type: ignore[arg-type]

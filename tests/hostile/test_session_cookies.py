@@ -57,7 +57,7 @@ def tampered() -> list[str]:
     return flipped + cut
 
 
-#: Cookies that nobody with the key has made as they are.
+#: Cookies that no owner of the key has made as they are.
 FORGED = [
     *tampered(),
     signer("another").dumps({"user": "ada"}),

@@ -188,7 +188,7 @@ def test_raw_bytes_that_are_no_utf8_are_kept_as_percent_codes():
     assert pairs(parse_query("a=\xff&b=\xc3\xa9")) == [("a", ["%FF"]), ("b", ["é"])]
 
 
-def test_the_result_of_a_query_can_not_be_changed():
+def test_the_result_of_a_query_cannot_be_changed():
     with pytest.raises(TypeError):
         parse_query("a=1")["a"] = "2"
 

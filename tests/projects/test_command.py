@@ -50,7 +50,7 @@ def test_the_tests_of_a_new_project_pass(runner, kind):
     assert not any(path.suffix == ".tmpl" for path in left)
 
 
-def test_the_key_is_a_projects_own_and_nobody_elses_to_read(runner):
+def test_the_key_is_a_projects_own_and_its_owners_to_read(runner):
     new(runner, "one")
     new(runner, "two")
     assert Path("one/.env").read_text() != Path("two/.env").read_text()

@@ -112,7 +112,7 @@ def test_a_command_that_imports_the_program_is_not_blocked(served, monkeypatch, 
         (errno.ENOBUFS, os.strerror(errno.ENOBUFS)),
     ],
 )
-def test_an_address_that_can_not_be_used_is_one_line(monkeypatch, capsys, number, words):
+def test_an_address_that_cannot_be_used_is_one_line(monkeypatch, capsys, number, words):
     def refuse(*args):
         raise OSError(number, os.strerror(number))
 
@@ -345,7 +345,7 @@ class Server:
         return self._log.read_text(errors="replace")
 
     def get(self) -> tuple[int, str, list[tuple[str, str]]]:
-        """Status, body and headers of ``GET /``; status 0 where nobody answers."""
+        """Status, body and headers of ``GET /``; status 0 where no server answers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", "/")

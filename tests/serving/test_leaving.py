@@ -112,7 +112,7 @@ def test_what_is_registered_for_the_end_is_called_though_threads_are_busy() -> N
 
 
 def test_a_socket_that_is_left_to_the_others_accepts_nothing_here() -> None:
-    """Its descriptor stays valid: whoever still accepts from it finds no connection."""
+    """Its descriptor stays valid: what still accepts from it finds no connection."""
     near, far = Pipe()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()

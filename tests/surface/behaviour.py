@@ -1,7 +1,7 @@
 """Print what a program can do to `flask` or `kolben` from outside, as JSON: `python behaviour.py flask`.
 
 What things are called, what may be assigned and deleted, and how often each documented method is called, with
-which arguments, where somebody has put a function around it. Facts that two packages can be compared by.
+which arguments, where a program has put a function around it. Facts that two packages can be compared by.
 """
 
 from __future__ import annotations
