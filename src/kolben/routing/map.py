@@ -19,7 +19,8 @@ class Map(werkzeug.routing.Map):
     """
 
     #: An ``RLock``, for what a rule is made by may look at the map.
-    lock_class: t.Any = RLock
+    # A function, which as an attribute would be a method: gevent's takes no argument.
+    lock_class: t.Any = staticmethod(RLock)
 
     def add(self, rulefactory: RuleFactory) -> None:
         """Add a rule, or those of a factory, and bind them to this map.
