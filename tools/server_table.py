@@ -266,6 +266,15 @@ class Running:
                 received += piece
         return received
 
+    def wait_ready(self) -> None:
+        """Return when it answers: a server that has just begun to listen may reset a connection."""
+        for _ in range(20):
+            with contextlib.suppress(OSError):
+                if self.ask("/"):
+                    return
+            time.sleep(0.2)
+        raise ConnectionError("The server does not answer.")
+
     def end(self) -> None:
         """Leave nothing behind."""
         with contextlib.suppress(OSError):
@@ -398,7 +407,7 @@ def try_all(name: str) -> list[str]:
     server = SERVERS[name]
     running = Running(server)
     try:
-        running.ask("/")
+        running.wait_ready()
         headers, ours, theirs = (
             try_websocket(running) if server.is_asgi else ("no WebSockets", "", "")
         )
