@@ -429,6 +429,34 @@ def test_an_application_is_shut_down_by_force_where_the_server_still_waits(
     assert log == ["after", "exit"]
 
 
+def test_a_start_that_has_no_end_is_given_up_when_the_worker_leaves(
+    app: kolben.Flask, link: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+    monkeypatch.setattr(gateways, "exit_now", lambda: log.append("exit"))
+
+    @app.before_serving
+    async def waits() -> None:
+        log.append("begun")
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            log.append("given up")
+
+    async def test() -> None:
+        server = Server(asgi_gateway(app, link))
+        starting = asyncio.ensure_future(server.start())
+        while not log:  # noqa: ASYNC110 (a moment)
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(link.on_leave)
+        with pytest.raises(asyncio.CancelledError):
+            await server.lifespan
+        starting.cancel()
+
+    run(test())
+    assert log == ["begun", "given up", "exit"]
+
+
 def test_by_force_it_ends_at_once_where_nothing_has_begun(
     app: kolben.Flask, link: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -236,6 +236,9 @@ class _Lifespan:
         self._loop: t.Any = None
         self._force: asyncio.Event
         self._forced = False
+        self._task: t.Any = None
+        self._is_starting = True
+        self._is_given_up = False
 
     async def run(self, app: t.Any, scope: t.Any, receive: t.Any, send: t.Any) -> None:
         """Pass messages on; note the application's start and end.
@@ -249,8 +252,10 @@ class _Lifespan:
 
         self._loop = asyncio.get_running_loop()
         self._force = asyncio.Event()
+        self._task = asyncio.current_task()
 
         async def announce(message: t.Any) -> None:
+            self._is_starting = False
             if message["type"] == "lifespan.startup.failed":
                 self._link.say_failed(message.get("message") or "The application did not start.")
             if self._forced and message["type"].startswith("lifespan.shutdown."):
@@ -266,7 +271,12 @@ class _Lifespan:
                 await self._sockets.ended()
             return message
 
-        await app(scope, wait, announce)
+        try:
+            await app(scope, wait, announce)
+        except asyncio.CancelledError:
+            if self._is_given_up:
+                exit_now()
+            raise
 
     async def _message(self, receive: t.Any) -> t.Any:
         """The server's next message, or that of the end where it is late."""
@@ -285,9 +295,16 @@ class _Lifespan:
         return {"type": "lifespan.shutdown", AT_ONCE: True}
 
     def close_what_has_no_end(self) -> None:
-        """Close WebSockets and streams of events, from another thread."""
+        """Close WebSockets and streams of events, and give up a start, from another thread."""
+        self._call_on_loop(self._give_up_start)
         self._sockets.close_all()
         self._call_on_loop(partial(end_streams, events_only=True))
+
+    def _give_up_start(self) -> None:
+        """Cancel a start that is under way: no request waits for it, and the server would, for ever."""
+        if self._is_starting:
+            self._is_given_up = True
+            self._task.cancel()
 
     def cancel_requests(self) -> None:
         """Cancel what is still being answered, from another thread."""
