@@ -62,6 +62,14 @@ class Days(Struct):
     users: dict[dt.date, User]
 
 
+class Picture(Struct):
+    name: str
+
+
+class Frame(Struct):
+    part: Picture
+
+
 def ask(view: t.Any, gateway: Gateway | None = None, **config: t.Any) -> t.Any:
     api = API("api_answers")
     api.config.update(config)
@@ -192,6 +200,22 @@ def test_a_result_that_does_not_fit_is_told_in_tests(made: t.Any, named: str) ->
         ask(view, TESTING=True)
     assert named in str(caught.value)
     assert ask(view, API_CHECK_RESPONSES=True).status == 500
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        (User("ann"), r"no member 'age' - at `\$\.part`"),
+        (Row("ann", 3), r"no member 'age' - at `\$\.part`"),
+        (type("Other", (), {"name": "ann"})(), "Other is unsupported"),
+    ],
+)
+def test_an_object_of_another_class_inside_is_told_in_tests(part: t.Any, told: str) -> None:
+    def view() -> Frame:
+        return Frame(part)
+
+    with pytest.raises(TypeError, match=f"The result is no Frame, as is annotated: .*{told}"):
+        ask(view, TESTING=True)
 
 
 def test_a_status_that_is_not_annotated_is_told_in_tests() -> None:

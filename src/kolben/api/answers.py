@@ -142,10 +142,14 @@ class Answer:
         if self._page_items is not None and type(value) is Page:
             self._page_items.check(value.items)
             return
-        value = self.filter(value)
-        place = _not_finite(msgspec.to_builtins(value, str_keys=True))
-        if place is not None:
-            raise self._misfit(f"JSON has no such number - at `${place}`")
+        sent = allowed = msgspec.to_builtins(self.filter(value), str_keys=True)
+        if self._fits(value):
+            try:
+                sent = msgspec.to_builtins(value, str_keys=True)
+            except TypeError as error:
+                raise self._misfit(error) from None
+        for fault in _faults_of(sent, allowed):
+            raise self._misfit(fault)
 
     def encoder(self) -> t.Callable[[t.Any], bytes]:
         """Return what writes a value that is of the type."""
@@ -183,16 +187,18 @@ def _writes_itself(kind: t.Any) -> bool:
     )
 
 
-def _not_finite(value: t.Any, place: str = "") -> str | None:
-    """Return the place of a number that JSON cannot say; None if there is none."""
-    if isinstance(value, float):
-        return None if math.isfinite(value) else place
-    items: t.Iterable[tuple[t.Any, t.Any]] = ()
-    if isinstance(value, dict):
-        items = ((f".{key}", one) for key, one in value.items())
-    elif isinstance(value, list):
-        items = ((f"[{number}]", one) for number, one in enumerate(value))
-    return next((p for key, one in items if (p := _not_finite(one, place + key)) is not None), None)
+def _faults_of(sent: t.Any, allowed: t.Any, place: str = "$") -> t.Iterator[str]:
+    """What JSON cannot say, or the type has not: an object of another class holds other members."""
+    if isinstance(sent, float) and not math.isfinite(sent):
+        yield f"JSON has no such number - at `{place}`"
+    elif isinstance(sent, dict) and isinstance(allowed, dict):
+        for name, one in sent.items():
+            if name not in allowed:
+                yield f"its type has no member {name!r} - at `{place}`"
+            yield from _faults_of(one, allowed.get(name), f"{place}.{name}")
+    elif isinstance(sent, list) and isinstance(allowed, list):
+        for number, pair in enumerate(zip(sent, allowed, strict=False)):
+            yield from _faults_of(*pair, f"{place}[{number}]")
 
 
 def answers_of(annotation: t.Any, fail: t.Callable[[str], t.NoReturn]) -> list[Answer]:
