@@ -11,8 +11,10 @@ import argparse
 import json
 import subprocess
 import sys
+import typing as t
 from datetime import date
 from pathlib import Path
+from statistics import median
 
 import environments
 from rounds import in_turn, medians
@@ -47,19 +49,24 @@ class Worker:
         )
         self.pages: list[str] = self._read()
 
-    def _read(self) -> list[str]:
+    def _read(self) -> t.Any:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"the worker ended ({self.process.wait(PATIENCE)})")
-        found: list[str] = json.loads(line)
-        return found
+        return json.loads(line)
 
     def time(self, page: str, n: int) -> float:
         """Return the CPU time of one request in microseconds, over *n* of them."""
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"page": page, "n": n}) + "\n")
-        return float(str(self._read())) / n / 1000
+        return float(self._read()) / n / 1000
+
+    def profile(self, page: str, n: int) -> dict[str, float]:
+        """Return whose code takes which share of *n* requests."""
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"page": page, "n": n, "profile": True}) + "\n")
+        return dict(t.cast("dict[str, float]", self._read()))
 
     def close(self) -> None:
         """End the process."""
@@ -89,6 +96,37 @@ def measure(rounds: int, seconds: float) -> dict[str, dict[str, float]]:
         for worker in workers.values():
             worker.close()
     return found
+
+
+OWNERS = ("framework", "templates", "database", "extensions", "program")
+
+
+def show_profiles(rounds: int, seconds: float) -> None:
+    """Print whose code takes how many microseconds of each page, on each of the two."""
+    workers = {name: Worker(name) for name in NAMES}
+    print(f"{'':<12} {'':<7}" + "".join(f"{owner:>12}" for owner in OWNERS) + f"{'all':>8}")
+    try:
+        for page in workers["flask"].pages:
+            n = max(4, round(seconds * 1e6 / max(1, workers["flask"].time(page, 50))))
+            times: dict[str, list[dict[str, float]]] = {name: [] for name in NAMES}
+            for order in in_turn(NAMES, rounds):
+                for name in order:
+                    all_of_it = workers[name].time(page, n)
+                    shares = workers[name].profile(page, n)
+                    taken = {one: shares.get(one, 0) * all_of_it for one in OWNERS}
+                    times[name].append({**taken, "all": all_of_it})
+            found = {
+                name: {one: median(each[one] for each in times[name]) for one in (*OWNERS, "all")}
+                for name in NAMES
+            }
+            for name in NAMES:
+                cells = "".join(f"{found[name][one]:>12.0f}" for one in OWNERS)
+                print(f"{page:<12} {name:<7}{cells}{found[name]['all']:>8.0f}")
+            ratio = found["flask"]["framework"] / found["kolben"]["framework"]
+            print(f"{'':<12} {'':<7}{ratio:>11.2f}x")
+    finally:
+        for worker in workers.values():
+            worker.close()
 
 
 def rewrite_readme(found: dict[str, dict[str, float]]) -> None:
@@ -125,7 +163,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.15)
     parser.add_argument("--readme", action="store_true", help="put the figures into the README")
+    parser.add_argument("--profile", action="store_true", help="show whose code takes the time")
     options = parser.parse_args()
+    if options.profile:
+        show_profiles(options.rounds, options.seconds)
+        return 0
     found = measure(options.rounds, options.seconds)
     print(f"\n{'':<64} {'Flask µs':>9} {'Kolben µs':>9} {'saved':>6}  ratio")
     for page, times in found.items():
