@@ -7,6 +7,7 @@ import pickle
 from typing import Any
 
 import pytest
+from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 from werkzeug.routing import (
     BaseConverter,
@@ -19,6 +20,7 @@ from werkzeug.routing import (
     ValidationError,
 )
 
+import kolben
 from kolben.routing import Rule
 from rules import Doubling, index_of, route
 
@@ -209,3 +211,23 @@ def test_functions_that_build_urls_are_written_when_the_first_is_built(
     assert adapter.build("item", values, append_unknown=False) == "/shops/1/a/b"
     assert adapter.build("item", values) == "/shops/1/a/b?q=x+y"
     assert len(written) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["it's", '"quoted"', "{braces}", "back\\slash", "%7B", "ü", "a b", "__import__"]
+)
+@pytest.mark.parametrize("value", ["x", "a/b", "é", "", 3, 1.5, True, "it's {x}", Markup("<b>")])
+def test_what_is_written_for_a_rule_builds_as_werkzeug_whatever_stands_in_it(
+    text: str, value: Any
+) -> None:
+    app = kolben.Flask(__name__)
+    app.add_url_rule(f"/{text}/<name>/{text}-<values>", "two", lambda name, values: "")
+    app.add_url_rule(f"/<path:query>{text}", "path", lambda query: "")
+    app.test_client().get("/")
+    adapter = app.url_map.bind("localhost")
+    with app.test_request_context():
+        for endpoint, values in (
+            ("two", {"name": value, "values": "y", "build": value, text: [value, "z"]}),
+            ("path", {"query": value}),
+        ):
+            assert kolben.url_for(endpoint, **values) == adapter.build(endpoint, values)

@@ -102,7 +102,7 @@ def make_builders(
     return tuple(
         partial(_build_by_rule, rule)
         if rule.defaults or url_map.sort_parameters or type(rule) not in RULES
-        else _Template(rule).build
+        else _write_builder(rule)
         for rule in rules
     )
 
@@ -132,12 +132,8 @@ _PLAIN_IN_PATH = LETTERS_AND_DIGITS + "_.~-" + _PATH_SAFE
 _PLAIN_IN_QUERY = LETTERS_AND_DIGITS + "_.~-" + _QUERY_SAFE
 
 
-def _path_text(value: t.Any) -> str:
+def _path_text(text: str) -> str:
     """Do as `BaseConverter.to_url` does."""
-    text = str(value)
-    # PERF: most words and numbers; 0.05 µs.
-    if text.isalnum() and text.isascii():
-        return text
     return text if not text.strip(_PLAIN_IN_PATH) else quote(text, safe=_PATH_SAFE)
 
 
@@ -148,54 +144,54 @@ def _query_text(value: t.Any) -> str:
     return text if not text.strip(_PLAIN_IN_QUERY) else quote_plus(text, safe=_QUERY_SAFE)
 
 
-def _int_text(value: t.Any) -> str:
-    return str(value if type(value) is int else int(value))
+def _write_builder(rule: werkzeug.routing.Rule) -> Builder:
+    """Write the function that fills the path of a rule without defaults, and compile it.
+
+    PERF: one variable 0.23 µs; with a list of steps to go through 0.39. A page has tens of URLs.
+    """
+    pieces = [""]
+    names: list[str] = []
+    known: dict[str, t.Any] = {"query_of": _query, "quote_text": _path_text}
+    lines = ["def build(values):"]
+    trace = rule._trace
+    for is_variable, text in trace[trace.index((False, "|")) + 1 :]:
+        if is_variable:
+            names.append(text)
+            pieces.append("")
+        else:
+            pieces[-1] += quote(text, safe=_PATH_SAFE)
+    for at, name in enumerate(names):
+        lines += [f" v{at} = values.get({name!r})", f" if v{at} is None: return None"]
+    known["names"] = tuple(names)
+    # The query first, as in Werkzeug: of two errors, the same one is raised.
+    lines.append(f" query = query_of(values, names) if len(values) > {len(names)} else ''")
+    converters = rule._converters
+    for at, name in enumerate(names):
+        known[f"to_url{at}"] = converters[name].to_url
+        lines += _write_step(at, converters[name])
+    pieces[0] = "/" + pieces[0].lstrip("/")
+    parts = [repr(pieces[0])]
+    for at, piece in enumerate(pieces[1:]):
+        parts += [f"t{at}", repr(piece)] if piece else [f"t{at}"]
+    lines.append(f" path = ''.join(({', '.join(parts)},))")
+    if pieces[0] == "/" and names:  # a value may bring further slashes
+        lines.append(" path = '/' + path.lstrip('/')")
+    lines.append(" return path + '?' + query if query else path")
+    exec("\n".join(lines), known)  # noqa: S102 - of a rule that the program has registered
+    return t.cast("Builder", known["build"])
 
 
-class _Template:
-    """The path of a rule without defaults, with gaps for the variables."""
-
-    __slots__ = ("_names", "_opens", "_pieces", "_steps")
-
-    def __init__(self, rule: werkzeug.routing.Rule) -> None:
-        pieces = [""]
-        steps: list[tuple[int, str, Callable[[t.Any], str]]] = []
-        trace = rule._trace
-        for is_variable, text in trace[trace.index((False, "|")) + 1 :]:
-            if is_variable:
-                steps.append((len(pieces), text, _to_url(rule._converters[text])))
-                pieces += "", ""
-            else:
-                pieces[-1] += quote(text, safe=_PATH_SAFE)
-        pieces[0] = "/" + pieces[0].lstrip("/")
-        self._pieces = pieces
-        self._steps = tuple(steps)
-        self._names = tuple(name for _, name, _ in steps)
-        self._opens = pieces[0] == "/" and bool(steps)  # a value may bring further slashes
-
-    def build(self, values: dict[str, t.Any]) -> str | None:
-        """Fill the gaps; the values that are left over become the query."""
-        for name in self._names:
-            if values.get(name) is None:
-                return None
-        # The query first, as in Werkzeug: of two errors, the same one is raised.
-        query = _query(values, self._names) if len(values) > len(self._names) else ""
-        pieces = self._pieces.copy()
-        for at, name, to_url in self._steps:
-            pieces[at] = to_url(values[name])
-        path = "".join(pieces)
-        if self._opens:
-            path = "/" + path.lstrip("/")
-        return f"{path}?{query}" if query else path
-
-
-def _to_url(converter: BaseConverter) -> Callable[[t.Any], str]:
-    """Return the converter's ``to_url``, or what does the same in less time."""
+def _write_step(at: int, converter: BaseConverter) -> list[str]:
+    """Write how a variable becomes text: by its converter, or by what does the same in less time."""
     if type(converter) is IntegerConverter and not converter.fixed_digits:
-        return _int_text
+        return [f" t{at} = str(v{at} if type(v{at}) is int else int(v{at}))"]
     if type(converter).to_url is BaseConverter.to_url:
-        return _path_text
-    return converter.to_url
+        return [
+            f" t{at} = str(v{at})",
+            # PERF: most words and numbers; 0.05 µs.
+            f" if not (t{at}.isalnum() and t{at}.isascii()): t{at} = quote_text(t{at})",
+        ]
+    return [f" t{at} = to_url{at}(v{at})"]
 
 
 def _query(values: dict[str, t.Any], but: tuple[str, ...]) -> str:
@@ -204,11 +200,18 @@ def _query(values: dict[str, t.Any], but: tuple[str, ...]) -> str:
     for name, value in values.items():
         if name in but or value is None:
             continue
-        if not isinstance(name, str):
+        if type(name) is str and name.isalnum() and name.isascii():
+            key = name
+        elif isinstance(name, str):
+            key = _query_text(name)
+        else:
             # Werkzeug words the error.
             raise ValidationError
-        key = _query_text(name)
-        if isinstance(value, (list, tuple, set)):
+        kind = type(value)
+        # PERF: words and numbers, 0.1 µs less each.
+        if kind is int or (kind is str and value.isalnum() and value.isascii()):
+            pairs.append(f"{key}={value}")
+        elif isinstance(value, (list, tuple, set)):
             pairs += [f"{key}={_query_text(item)}" for item in value if item is not None]
         else:
             pairs.append(f"{key}={_query_text(value)}")
