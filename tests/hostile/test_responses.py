@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from werkzeug.datastructures import Headers
+from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Response as BaseResponse
 
 import kolben
@@ -258,6 +260,14 @@ def test_a_redirect_cannot_carry_further_headers(way: str, to: str) -> None:
     assert b"<b>" not in answer.body
 
 
+ODD_NAMES = [
+    *("a b.txt", 'a"b.txt', "a\\b.txt", 'a\\"b.txt', "a;b.txt", "a'b", "a%b", "a=b", "a,b", "*", "(a)"),
+    *("\xe9.txt", "\u20ac.txt", "\U0001f600", "\u202e.txt", "\u2028", "\xff", "\x85", "\ufeffx"),
+    *("../x", "/etc/passwd", "C:\\x", "..", " ", "UTF-8''x", "=?utf-8?q?a?=", "filename*=x"),
+    *("a" * 10_000, "\xe9" * 10_000, '"' * 10_000, "\\" * 10_000),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "name", ["a%0d%0aX:%20y", "a%00b", "%1b", "a%22;%20x=%22b", "%e2%80%a8", "%ff"]
@@ -270,6 +280,44 @@ def test_a_file_name_cannot_carry_further_headers(way: str, name: str) -> None:
     assert value.isprintable()
     assert value.startswith("attachment; filename")
     assert answer.header("X") is None
+
+
+@pytest.mark.parametrize("pathlike", [str, Path])
+@pytest.mark.parametrize("name", ["a\x1b[31m.txt", "\x7f", "a\nb.txt", "\r\nX: y"])
+def test_a_file_on_disk_may_have_any_name(
+    name: str, pathlike: Callable[[str], Any], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text("content")
+    app = kolben.Flask("program", static_folder=str(tmp_path))
+    path = pathlike(str(tmp_path / name))
+    calls: list[Callable[[], Response]] = [
+        lambda: kolben.send_file(path),
+        lambda: kolben.send_file(path, as_attachment=True),
+        lambda: kolben.send_file(path, etag="own"),
+        lambda: kolben.send_from_directory(tmp_path, pathlike(name)),
+        lambda: kolben.send_from_directory(tmp_path, pathlike(name), etag="own"),
+        lambda: kolben.send_from_directory(tmp_path, pathlike(name), download_name=name),
+        lambda: app.send_static_file(name),
+    ]
+    for number, call in enumerate(calls):
+        app.add_url_rule(f"/{number}", str(number), call)
+    for number in range(len(calls)):
+        with app.test_client().get(f"/{number}") as response:
+            assert (response.status_code, response.text) == (200, "content"), number
+            disposition = response.headers["Content-Disposition"]
+        assert disposition.isprintable()
+        read = parse_options_header(disposition)[1]["filename"]
+        assert read == "".join(c if c.isprintable() else "_" for c in name)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_is_read_as_it_was_written(name: str) -> None:
+    """By RFC 6266, as browsers read it: no quote ends it, and no path is made of it."""
+    answer = by_environ(Case("/attachment", query=f"name={quote(name)}"))
+    value = answer.header("Content-Disposition") or ""
+    assert value.isascii()
+    assert value.startswith("attachment; filename")
+    assert parse_options_header(value)[1]["filename"] == name
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
 is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 # Of the control characters, a field's value may have the tabulator only (RFC 9110, section 5.5).
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_NOT_IN_NAMES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _LINE_END = re.compile(r"[\r\n]")
 # What Werkzeug turns into a URI before it is sent, with all of that escaped.
 _URLS = frozenset({"location", "content-location"})
@@ -97,11 +98,11 @@ def split_locations(headers: t.Any) -> tuple[Headers, list[tuple[str, str]]]:
 
 
 def safe_file_name(name: str) -> str:
-    """Return a file's name with an underscore for each control character.
+    """Return a file's name with an underscore for each control character, and for each byte that is no UTF-8.
 
     :param name: the name.
     """
-    return name if name.isprintable() else _CONTROL.sub("_", name)
+    return name if name.isprintable() else _NOT_IN_NAMES.sub("_", name)
 
 
 class ResponseHeaders(Headers):
