@@ -910,3 +910,31 @@ def test_a_context_class_that_is_patched_has_its_functions_called_by_requests(
     monkeypatch.undo()
     app.test_client().get("/")
     assert calls == ["push", "pop"]
+
+
+def test_application_contexts_below_a_request_are_left_one_after_the_other(
+    app: kolben.Flask,
+) -> None:
+    torn_down = []
+    app.teardown_appcontext(lambda error: torn_down.append(error))
+    outer, inner = app.app_context(), app.app_context()
+    within = app.test_request_context("/within")
+
+    @app.route("/")
+    def view() -> str:
+        outer.push()
+        inner.push()
+        within.push()
+        with pytest.raises(AssertionError):
+            outer.pop()
+        inner.pop()
+        outer.pop()
+        assert len(torn_down) == 2
+        with pytest.raises(AssertionError):
+            outer.pop()
+        assert request.path == "/within"
+        within.pop()
+        return request.path
+
+    assert app.test_client().get("/").text == "/"
+    assert len(torn_down) == 3

@@ -671,16 +671,27 @@ def _is_below(context: AppContext | RequestContext, pushed: int, kind: str) -> b
     if pushed:
         if top is context:
             return False
-        is_app = isinstance(context, AppContext)
-        if top is not None and (top._app_context if is_app else top.request_context) is context:
+        if isinstance(context, AppContext):
+            if _innermost_app_context() is context:
+                return True
+        elif top is not None and top.request_context is context:
             pushed_with: list[t.Any] = list(context._pushed)
-            if (
-                is_app or not pushed_with[-1][1]
-            ):  # else its application context is not the one in force
+            if not pushed_with[-1][1]:  # else its application context is not the one in force
                 return True
     raise AssertionError(
         f"This {kind} cannot be popped: the current one is {top!r}, not {context!r}."
     )
+
+
+def _innermost_app_context() -> AppContext | None:
+    """Return the application context that is in force, without those that were popped below a request."""
+    for context, entry in _pushed_contexts():
+        if isinstance(context, AppContext):
+            if entry not in context._popped_below:
+                return context
+        elif entry is None or entry[1]:  # it has brought its own
+            return context._app_context
+    return None
 
 
 def _pushed_contexts() -> list[tuple[AppContext | RequestContext, t.Any]]:
