@@ -1221,3 +1221,27 @@ def test_session_is_saved_that_the_making_of_the_response_has_opened(app, gatewa
 
     for _ in range(2):
         assert "session=" in (gateway.get(app, "/").header("Set-Cookie") or "")
+
+
+def test_what_is_patched_while_a_lifespan_goes_on_counts_soon(monkeypatch):
+    monkeypatch.setattr("kolben.asgi.gateway.BETWEEN_LOOKS", 0.005)
+    app = kolben.Flask(__name__)
+    app.add_url_rule("/", "view", lambda: "text")
+
+    async def serve():
+        to_app = asyncio.Queue()
+        answers = asyncio.Queue()
+        running = asyncio.create_task(app.asgi_app({"type": "lifespan"}, to_app.get, answers.put))
+        to_app.put_nowait({"type": "lifespan.startup"})
+        assert (await answers.get())["type"] == "lifespan.startup.complete"
+        app.engine_plan.decide(app)
+        assert app.engine_plan.short_way
+        dispatch = kolben.Flask.dispatch_request
+        monkeypatch.setattr(kolben.Flask, "dispatch_request", lambda self: dispatch(self))
+        async with asyncio.timeout(10):
+            while app.engine_plan.short_way:  # noqa: ASYNC110 (nothing tells that it was looked)
+                await asyncio.sleep(0.005)
+        to_app.put_nowait({"type": "lifespan.shutdown"})
+        await running
+
+    asyncio.run(serve())

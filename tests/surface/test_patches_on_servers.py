@@ -138,9 +138,11 @@ def count_calls():
 """
 
 SERVERS = {
-    "kolben serve, WSGI": ["serve", "program", "--interface", "wsgi", "--workers", "1"],
-    "kolben serve, ASGI": ["serve", "program", "--interface", "asgi", "--workers", "1"],
-    "kolben run": ["run", "program"],
+    "kolben serve, WSGI": ["kolben", "serve", "program", "--interface", "wsgi", "--workers", "1"],
+    "kolben serve, ASGI": ["kolben", "serve", "program", "--interface", "asgi", "--workers", "1"],
+    "kolben run": ["kolben", "run", "program"],
+    "uvicorn": ["uvicorn", "program:app", "--interface", "asgi3"],
+    "hypercorn": ["hypercorn", "asgi:program:app"],
 }
 
 
@@ -160,8 +162,10 @@ def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     source = str(Path(kolben.__file__).parents[1])
+    by_address = request.param == "hypercorn"
+    where = ["--bind", f"127.0.0.1:{port}"] if by_address else ["--port", str(port)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "kolben", *SERVERS[request.param], "--port", str(port)],
+        [sys.executable, "-m", *SERVERS[request.param], *where],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": source},
         stdout=subprocess.DEVNULL,

@@ -162,8 +162,9 @@ class Plan:
 
         There would be one from a metaclass, with which programs could not give their applications one
         of their own. So those look that have the time, or that patches are probable for: test clients
-        and development servers at each request, ``kolben serve`` each second, and each application
-        when a table was changed: agents register hooks or receivers of signals, too.
+        and development servers at each request, ``kolben serve`` and the loops of ASGI servers each
+        second, and each application when a table was changed: agents register hooks or receivers of
+        signals, too.
 
         :param app: the application whose plan this is.
         """
