@@ -629,7 +629,7 @@ def test_headers_of_another_class_are_checked_when_they_are_sent() -> None:
 
 def test_names_of_headers_are_remembered_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs may make them of what clients send, which must not fill the memory."""
-    known = {"X-Known"}
+    known = {"X-Known": None}
     monkeypatch.setattr(wrappers, "ordinary_headers", known)
     monkeypatch.setattr(wrappers, "MOST_ORDINARY_HEADERS", 3)
     for number in range(5):

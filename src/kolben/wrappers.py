@@ -6,6 +6,7 @@ of text with ordinary headers takes a short way to the server; every other takes
 
 from __future__ import annotations
 
+import sys
 import typing as t
 from copy import copy
 from datetime import timedelta
@@ -787,7 +788,7 @@ class Response(ResponseBase):
             elif lower in SPECIAL_HEADERS or not is_token(name):
                 return None
             elif len(ordinary_headers) < MOST_ORDINARY_HEADERS:
-                ordinary_headers.add(name)
+                ordinary_headers[sys.intern(str(name))] = None
         if not measured:
             return None
         if environ["REQUEST_METHOD"] == "HEAD":

@@ -700,7 +700,7 @@ def test_names_and_statuses_are_remembered_to_an_end(app, monkeypatch):
     names, codes = kolben.asgi.send._HeaderNames(), kolben.asgi.send._Codes()
     monkeypatch.setattr(kolben.asgi.send, "_names", names)
     monkeypatch.setattr(kolben.asgi.send, "_codes", codes)
-    monkeypatch.setattr(kolben.wrappers, "ordinary_headers", set())  # kept from filling up, too
+    monkeypatch.setattr(kolben.wrappers, "ordinary_headers", {})  # kept from filling up, too
 
     @app.get("/<int:number>")
     async def view(number):

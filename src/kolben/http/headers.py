@@ -252,7 +252,8 @@ BODIES = frozenset(code for code in STATUS if code >= 200 and code not in {204, 
 SPECIAL_HEADERS = frozenset({"content-length", "location", "content-location"})
 
 
-ordinary_headers: set[str] = set()
+#: A dictionary, for the reason of `engine/urls.py:plain_hosts`.
+ordinary_headers: dict[str, None] = {}
 
 
 MOST_ORDINARY_HEADERS = 256
