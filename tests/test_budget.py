@@ -44,19 +44,19 @@ BUDGETS = {
 #: The same under ASGI with async views, the client's receive() and send() included. What goes to a
 #: worker thread is counted no further.
 ASGI_BUDGETS = {
-    "hello": 14,
-    "path": 15,
-    "args": 29,
-    "query": 28,
-    "many_args": 126,
-    "form": 44,
-    "long_form": 141,
-    "json": 40,
+    "hello": 15,
+    "path": 16,
+    "args": 30,
+    "query": 29,
+    "many_args": 127,
+    "form": 45,
+    "long_form": 142,
+    "json": 41,
     "redirect": 33,
-    "missing": 30,
+    "missing": 28,
     "session": 66,
     "cookie": 24,
-    "hooks": 39,
+    "hooks": 33,
 }
 
 

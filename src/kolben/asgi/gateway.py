@@ -585,7 +585,15 @@ async def _finalize(
         response = text_response(result) if is_text else app.make_response(result)
         for hook in hooks:
             response = await hook(response)
-        save_session(app, context, response)
+        # PERF: as in the twin; asking the scope for a cookie takes 0.6 µs.
+        if (
+            context.opened_session is not None
+            or context.has_after_functions
+            or "HTTP_COOKIE" in environ
+            or context.holds
+            or not app.engine_plan.opens_session_late
+        ):
+            save_session(app, context, response)
         return response
     if request_finished.receivers:
         return await in_thread(app.finalize_request, result)
@@ -616,11 +624,11 @@ async def _handle_user_exception(
         app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
     ):
         error.show_exception = True
-    is_answer = isinstance(error, HTTPException) and not app.trap_http_exception(error)
-    if is_answer and (
-        t.cast("HTTPException", error).code is None or isinstance(error, RoutingException)
-    ):
-        return error
+    is_answer = False
+    if isinstance(error, HTTPException) and not app.trap_http_exception(error):
+        is_answer = True
+        if error.code is None or isinstance(error, RoutingException):
+            return error
     names = context.blueprint_names()
     if not names and app.prefix_owners:
         names = owners_of(context, error)
@@ -629,9 +637,12 @@ async def _handle_user_exception(
         if is_answer:
             return error
         raise error
-    if (awaited := on_loop((handler,))) is not None:
+    given: t.Any = handler
+    if is_coroutine_function(given):  # PERF: without a tuple of it (0.2 µs)
+        return await given(error)
+    if (awaited := on_loop((given,))) is not None:
         return await awaited[0](error)
-    return await in_thread(while_handling, error, handler)
+    return await in_thread(while_handling, error, given)
 
 
 async def _handle_exception(

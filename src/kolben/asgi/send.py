@@ -308,7 +308,7 @@ class _Codes(dict[str, int]):
 _codes = _Codes()
 
 
-def start_message(status: str | int, headers: list[t.Any]) -> dict[str, t.Any]:
+def start_message(status: t.Any, headers: list[t.Any]) -> dict[str, t.Any]:
     """Return the message that starts a response.
 
     :param status: the status, as WSGI has it; or its number, where the headers are encoded already.
@@ -319,7 +319,7 @@ def start_message(status: str | int, headers: list[t.Any]) -> dict[str, t.Any]:
     names = _names
     return {
         "type": "http.response.start",
-        "status": _codes[t.cast("str", status)],
+        "status": _codes[status],
         "headers": [(names[name], value.encode("latin-1")) for name, value in headers],
     }
 
