@@ -73,7 +73,9 @@ def list_pages(app: t.Any, document: str, text: list[str]) -> None:
         pages = [
             page
             for page in re.findall(r"\]\(([\w/-]+)\.(?:md|rst)\)", section)
-            if page not in seen and (page == "reference/index" or not page.startswith("reference/"))
+            if page not in seen
+            # What is deeper has contents of its own.
+            and (document != "index" or "/" not in page or page.endswith("/index"))
         ]
         if pages:
             seen.update(pages)

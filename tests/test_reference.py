@@ -156,3 +156,38 @@ def test_each_option_is_described(name: str) -> None:
 def test_each_option_before_a_command_is_described() -> None:
     text = (REFERENCE / "commands.md").read_text().partition("## kolben ")[0]
     assert rows_of(text) == options_of(cli)
+
+
+def parameters_of(node: ast.AST) -> set[str] | None:
+    """What a function, or the making of a class, takes; None where others decide that."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        arguments = node.args
+        found = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        found += [arguments.vararg] if arguments.vararg else []
+        if arguments.kwarg:  # what is passed on by its name
+            return None
+        return {each.arg for each in found}
+    assert isinstance(node, ast.ClassDef)
+    for each in node.body:
+        if isinstance(each, ast.FunctionDef) and each.name == "__init__":
+            return parameters_of(each)
+    return None
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((ROOT / "src" / "kolben").rglob("*.py")),
+    ids=lambda path: str(path.relative_to(ROOT / "src")),
+)
+def test_each_parameter_that_is_described_is_taken(path: Path) -> None:
+    wrong = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            named = re.findall(
+                r"^ *:param (?:\S+ )?\*{0,2}(\w+):", ast.get_docstring(node) or "", re.MULTILINE
+            )
+            taken = parameters_of(node)
+            wrong += [
+                f"{node.name}: {name}" for name in named if taken is not None and name not in taken
+            ]
+    assert wrong == []
