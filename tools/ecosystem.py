@@ -74,6 +74,28 @@ SUITES = {
         _extension("flask-smorest"),
         _extension("apiflask", "-o", "addopts="),
         _extension("httpbin", configured=False),
+        _extension("frozen-flask", configured=False),
+        _extension("flask-jwt-extended", configured=False),
+        Suite(
+            "flask-socketio",
+            "flask-socketio",
+            "ecosystem/flask-socketio",
+            options=("test_socketio.py",),
+            configured=False,
+        ),
+        _extension("flask-marshmallow"),
+        _extension("flask-compress", configured=False),
+        _extension("flask-reuploaded"),
+        _extension("pytest-flask"),
+        Suite(
+            "sentry-sdk",
+            "sentry-sdk",
+            "ecosystem/sentry-sdk",
+            options=(
+                *(f"tests/integrations/{name}" for name in ("flask", "wsgi", "asgi")),
+                *("-o", "addopts="),
+            ),
+        ),
         Suite("webargs", "webargs", "ecosystem/webargs", options=("tests/test_flaskparser.py",)),
         Suite(
             "flask-injector",
