@@ -20,6 +20,7 @@ from werkzeug.routing import Map, Rule
 import kolben
 from kolben import tables
 from kolben.json.provider import DefaultJSONProvider
+from kolben.routing import map as routing_map
 
 REQUESTS = int(os.environ.get("KOLBEN_ENDURANCE", "400"))
 THREADS = 4
@@ -498,3 +499,8 @@ def test_a_map_of_another_class_is_read_as_it_is() -> None:
     app = Application(__name__, static_folder=None)
     app.add_url_rule("/<int:n>", "view", lambda n: str(n))
     assert ask(app, "/7").text == "7"
+
+
+def test_the_lock_of_a_map_is_made_without_an_argument() -> None:
+    # Set as a method, a function would be given the map: gevent's takes no argument, and Python 3.15's none either.
+    assert isinstance(vars(routing_map.Map)["lock_class"], staticmethod)
