@@ -25,6 +25,7 @@ from click.testing import CliRunner
 import kolben.sse
 from kolben import Blueprint, Flask, Response
 from kolben.cli import cli
+from kolben.serving import command
 from kolben.serving.worker import choose_interface
 from kolben.sse import event_stream
 from kolben.views import MethodView
@@ -720,3 +721,48 @@ def test_a_key_of_another_certificate(certificates: Path, tmp_path: Path) -> Non
     (tmp_path / "plain.py").write_text(PLAIN)
     tls = ["--tls-cert", f"{certificates}/cert.pem", "--tls-key", f"{certificates}/other.pem"]
     refused(tmp_path, ["plain:app", *tls], "does not belong to the certificate")
+
+
+@pytest.mark.parametrize(
+    ("has_gil", "interface", "told", "expected"),
+    [
+        (True, "wsgi", (None, None), (3, 8)),
+        (False, "wsgi", (None, None), (1, 24)),
+        (False, "wsgi", (None, 5), (1, 5)),
+        (False, "wsgi", (2, None), (2, 8)),
+        (False, "asgi", (None, None), (3, 40)),
+    ],
+)
+def test_without_the_gil_one_worker_has_the_threads_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+    has_gil: bool,
+    interface: str,
+    told: tuple[int | None, int | None],
+    expected: tuple[int, int],
+) -> None:
+    facts = command.Facts(interface=interface, reason="so", has_gil=has_gil)
+    started: list[tuple[int, int | None, str]] = []
+
+    def start(
+        target: object,
+        options: command.Options,
+        workers: int,
+        listener: socket.socket,
+        banner: str,
+    ) -> None:
+        listener.close()
+        started.append((workers, options.threads, banner))
+
+    monkeypatch.setattr(command, "_examine", lambda target: facts)
+    monkeypatch.setattr(command, "_start", start)
+    monkeypatch.setattr(command, "count_processors", lambda: 3)
+    options = command.Options(
+        host="127.0.0.1", port=0, server="granian", interface="auto", workers=told[0], threads=told[1],
+        access_log=None, request_id=False, reload=False, tls_cert=None, tls_key=None, proxy_count=0,
+        grace=1.0,
+    )  # fmt: skip
+    command.serve(command.Target("program:app"), options)
+    ((workers, threads, banner),) = started
+    assert (workers, threads) == expected
+    assert f"Workers: {workers}, threads in each: {threads}" in banner
+    assert ("without the GIL" in banner) is not has_gil

@@ -274,10 +274,25 @@ def _serve(target: Target, options: Options) -> None:
         threads=options.threads,
         grace=options.grace,
     )
-    workers = options.workers or count_processors()
+    workers, threads = _share_out(options, facts)
+    options = replace(options, threads=threads)
     banner = _banner(target, options, facts, workers, listener)
 
     _start(target, options, workers, listener, banner)
+
+
+def _share_out(options: Options, facts: Facts) -> tuple[int, int]:
+    """Choose how many workers there are, and how many threads in each.
+
+    Without the GIL the threads of one worker use all processors: over WSGI one worker has the threads of all.
+    """
+    threads = options.threads or DEFAULT_THREADS[facts.interface]
+    if options.workers is not None:
+        return options.workers, threads
+    processors = count_processors()
+    if facts.has_gil or facts.interface != "wsgi":
+        return processors, threads
+    return 1, options.threads or threads * processors
 
 
 def _wait_for_change() -> None:
@@ -328,7 +343,7 @@ def _start(
         options.host,
         listener.getsockname()[1],
         workers,
-        options.threads or DEFAULT_THREADS[target.interface],
+        t.cast("int", options.threads),
         _BACKLOG,
         _log_config(),
         options.tls_cert,
@@ -395,11 +410,11 @@ def _banner(
     name = target.path or "the application"
     scheme = "https" if options.tls_cert else "http"
     host = f"[{options.host}]" if ":" in options.host else options.host
-    threads = options.threads or DEFAULT_THREADS[target.interface]
+    threads = options.threads
     holds = " (each request holds one, a stream too)" if target.interface == "wsgi" else ""
     lines = [
         f" * Serving {name} over {target.interface.upper()} ({facts.reason})",
-        f" * Workers: {workers}, threads in each: {threads}{holds}",
+        f" * Workers: {workers}, threads in each: {threads}{holds}{'' if facts.has_gil else ', without the GIL'}",
         f" * Running on {scheme}://{host}:{listener.getsockname()[1]} (PID {os.getpid()})",
     ]
     lines += [f" * Warning: {warning}" for warning in facts.warnings]

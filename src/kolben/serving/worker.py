@@ -232,6 +232,8 @@ class Facts:
     debug: bool = False
     #: What does not work here, a sentence each.
     warnings: tuple[str, ...] = ()
+    #: Whether the threads of one process take turns, with what the application imports.
+    has_gil: bool = True
 
 
 def choose_interface(app: Flask) -> tuple[str, str]:
@@ -265,7 +267,14 @@ def examine(target: Target, connection: Connection) -> None:
     try:
         app = load(target)
         warnings = _warn_of_sockets(app)
-        facts = Facts(None, *choose_interface(app), debug=app.debug, warnings=warnings)
+        facts = Facts(
+            None,
+            *choose_interface(app),
+            debug=app.debug,
+            warnings=warnings,
+            # Asked afterwards: a module that is not made for threads without it turns it on.
+            has_gil=getattr(sys, "_is_gil_enabled", lambda: True)(),
+        )
     except LoadError as error:
         facts = Facts(problem=str(error))
     connection.send(facts)
