@@ -835,6 +835,22 @@ async def _run_within(context: RequestContext, coroutine: t.Awaitable[t.Any]) ->
         await in_thread(context.release, failure)
 
 
+def forget_what_is_over() -> None:
+    """Stop being in the context of a request that has ended.
+
+    A server that has stopped to read from a connection, as uvicorn does for bodies of more than 64 KiB, goes on
+    in the context variables of the request that has asked for more; and so does what comes next on it.
+    """
+    context = get_current(None)
+    if (
+        isinstance(context, RequestContext)
+        and context.entry_token is None
+        and not context._pushed
+        and not context.holds
+    ):
+        set_current(t.cast("t.Any", None))
+
+
 def has_request_context() -> bool:
     """Tell whether a request is being handled, so that :data:`kolben.request` can be used."""
     return current_request_context() is not None

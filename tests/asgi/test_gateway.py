@@ -1245,3 +1245,32 @@ def test_what_is_patched_while_a_lifespan_goes_on_counts_soon(monkeypatch):
         await running
 
     asyncio.run(serve())
+
+
+@both("is_async")
+def test_context_of_an_earlier_request_of_the_connection_is_forgotten(app, is_async):
+    """uvicorn goes on reading in the context variables of a request whose body is long."""
+
+    def view():
+        before = g.get("seen", "nothing")
+        g.seen = "something"
+        return f"{before} {len(request.get_data())}"
+
+    app.post("/")(make(is_async, view))
+    left = []
+
+    @app.post("/first")
+    async def first():
+        g.seen = "the first's"
+        left.append(contextvars.copy_context())
+        return ""
+
+    async def ask(path):
+        return await call_asgi(app.asgi_app, Asked(path, "POST", body=[b"a" * 10, b"b" * 10]))
+
+    async def test():
+        await ask("/first")
+        task = asyncio.get_running_loop().create_task(ask("/"), context=left[0])
+        return (await task).text
+
+    assert asyncio.run(test()) == "nothing 20"

@@ -26,7 +26,7 @@ from ..concurrency import (
     on_loop,
     server_loop,
 )
-from ..ctx import PRESERVE
+from ..ctx import PRESERVE, forget_what_is_over
 from ..engine import lifetime as lifespan
 from ..engine.answer import (
     answer_request,
@@ -91,6 +91,8 @@ async def serve_connection(  # noqa: C901 (the way of each request; a call for a
     :param send: takes ours.
     """
     app = entry.app
+    if get_current(None) is not None:
+        forget_what_is_over()
     if scope.get("type") != "http":
         await _serve_other(app, scope, receive, send)
         return
