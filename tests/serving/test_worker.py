@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,23 @@ def test_what_the_main_process_has_to_know_is_sent_to_it(
     examine(program(tmp_path, monkeypatch, "worker_faulty", "1 / 0"), Pipe())  # type: ignore[arg-type]
     assert sent[0] == Facts(None, "wsgi", "nothing in it awaits", debug=False)
     assert "ZeroDivisionError" in (sent[1].problem or "")
+
+
+def test_a_store_of_sessions_that_cannot_be_made_is_told_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Facts] = []
+
+    class Pipe:
+        def send(self, facts: Facts) -> None:
+            sent.append(facts)
+
+    text = "from kolben import Flask\napp = Flask(__name__)\napp.config['SESSION_STORE'] = {!r}"
+    monkeypatch.setitem(sys.modules, "cachelib", None)
+    for name, store in (("store_of_none", "somewhere"), ("store_lacks", "redis://127.0.0.1:1/0")):
+        examine(program(tmp_path, monkeypatch, name, text.format(store)), Pipe())  # type: ignore[arg-type]
+    assert "does not say where sessions are kept: 'somewhere'" in (sent[0].problem or "")
+    assert "needs 'cachelib': install it with" in (sent[1].problem or "")
 
 
 def test_an_error_is_described_by_where_it_was_raised() -> None:

@@ -266,6 +266,7 @@ def examine(target: Target, connection: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         app = load(target)
+        _try_session_store(app)
         warnings = _warn_of_sockets(app)
         facts = Facts(
             None,
@@ -278,6 +279,25 @@ def examine(target: Target, connection: Connection) -> None:
     except LoadError as error:
         facts = Facts(problem=str(error))
     connection.send(facts)
+
+
+def _try_session_store(app: Flask) -> None:
+    """Make the store of sessions once, so that a mistake ends the start and not each request.
+
+    :param app: the application; it is not the one that serves.
+    :raises LoadError: where the setting names no store, or what it needs is not installed.
+    """
+    from ..app import Flask
+
+    chosen = "session_interface" in vars(app), type(app).session_interface
+    if app.config.get("SESSION_STORE") is None or chosen != (False, Flask.session_interface):
+        return
+    from ..server_sessions import use_configured_store
+
+    try:
+        use_configured_store(app)
+    except (RuntimeError, ValueError) as error:
+        raise LoadError(str(error)) from error
 
 
 # --- Inside a worker ------------------------------------------------------------------------------
