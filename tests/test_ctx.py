@@ -938,3 +938,24 @@ def test_application_contexts_below_a_request_are_left_one_after_the_other(
 
     assert app.test_client().get("/").text == "/"
     assert len(torn_down) == 3
+
+
+def test_an_app_context_is_not_popped_below_a_request_of_another_application():
+    app, other = kolben.Flask("one"), kolben.Flask("other")
+    outer = app.app_context()
+    outer.push()
+    request = other.test_request_context()
+    request.push()
+    with pytest.raises(AssertionError, match="cannot be popped"):
+        outer.pop()
+    request.pop()
+    outer.pop()
+
+
+def test_an_app_context_is_not_popped_where_nothing_was_pushed():
+    context = kolben.Flask("one").app_context()
+    there = contextvars.copy_context()
+    there.run(context.push)
+    with pytest.raises(AssertionError, match="cannot be popped: the current one is None"):
+        context.pop()
+    there.run(context.pop)

@@ -61,6 +61,29 @@ def make_app(is_async: bool = False, **settings: Any) -> Flask:
     return app
 
 
+@pytest.mark.parametrize(
+    ("limit", "status"),
+    [
+        ({"max_form_parts": 2}, 413),
+        ({"max_form_parts": 3}, 200),
+        ({"max_form_memory_size": 2}, 413),
+        ({"max_form_memory_size": 50}, 200),
+        ({"max_form_parts": 3, "max_form_memory_size": 50}, 200),
+    ],
+)
+def test_a_view_may_limit_the_fields_of_its_request(limit: dict[str, int], status: int) -> None:
+    app = Flask(__name__)
+
+    @app.post("/")
+    def fields() -> str:
+        for name, value in limit.items():
+            setattr(request, name, value)
+        return str(len(request.form))
+
+    answer = app.test_client().post("/", data={"a": "1", "b": "2", "c": "3"})
+    assert answer.status_code == status
+
+
 # -- bodies -----------------------------------------------------------------------------------
 
 

@@ -1274,3 +1274,18 @@ def test_context_of_an_earlier_request_of_the_connection_is_forgotten(app, is_as
         return (await task).text
 
     assert asyncio.run(test()) == "nothing 20"
+
+
+def test_a_context_that_is_not_over_stays_in_force_behind_a_request_within_it(app):
+    @app.get("/")
+    async def view():
+        return g.get("seen", "nothing")
+
+    async def test():
+        with app.app_context():
+            g.seen = "something"
+            reply = await call_asgi(app.asgi_app, Asked("/"))
+            assert g.seen == "something"
+        return reply.text
+
+    assert asyncio.run(test()) == "something"

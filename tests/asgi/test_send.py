@@ -715,3 +715,13 @@ def test_names_and_statuses_are_remembered_to_an_end(app, monkeypatch):
 
     asyncio.run(ask())
     assert (len(names), len(codes)) == (names._MOST, codes._MOST)
+
+
+def test_types_are_remembered_to_an_end():
+    types = kolben.asgi.send._EncodedTypes()
+    headers = [types[f"text/x-{number}"] for number in range(kolben.asgi.send._MOST_TYPES + 5)]
+    assert headers[-1] == (
+        b"content-type",
+        f"text/x-{len(headers) - 1}; charset=utf-8".encode(),
+    )
+    assert len(types) == kolben.asgi.send._MOST_TYPES

@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
 #: comes to write after one that has begun later, would write what was over what is: a hook that was added since
 #: would be missed by the requests that come meanwhile.
 finding_out = RLock()
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
     # A child has no thread but the one that has forked: none that would let go of it.
     os.register_at_fork(after_in_child=finding_out._at_fork_reinit)  # type: ignore[attr-defined]
 
