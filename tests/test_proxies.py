@@ -163,7 +163,8 @@ def test_a_request_comes_through_as_the_checklist_says(
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         # More than the proxy lets through.
         with contextlib.suppress(httpx.WriteError):
-            assert post(17_000_000).status_code == 413
+            # A proxy that still sends when the answer has come may lose it, and answers 502 itself.
+            assert post(17_000_000).status_code in {413, 502}
         refused = client.get(
             f"https://127.0.0.1:{secure}/health",
             headers={"Host": "other.example"},

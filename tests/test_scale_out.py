@@ -262,8 +262,11 @@ def test_new_code_on_one_after_the_other_loses_no_request(site: Site) -> None:
         for name, port in zip(("kolben 1", "kolben 2"), site.backends, strict=True):
             before = Visitor().me(port)["process"]
             os.kill(site.last_process(name), signal.SIGHUP)
-            end = time.monotonic() + 30
+            again, end = time.monotonic() + 20, time.monotonic() + 60
             while Visitor().me(port)["process"] == before:
+                if time.monotonic() > again:  # on a busy machine one was not obeyed
+                    os.kill(site.last_process(name), signal.SIGHUP)
+                    again = end
                 # A POST is not asked of the other one where it was lost.
                 statuses.append(writer.ask(site.port, "/name", "name=Grace")[0])
                 assert time.monotonic() < end
