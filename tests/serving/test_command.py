@@ -25,7 +25,7 @@ from click.testing import CliRunner
 import kolben.sse
 from kolben import Blueprint, Flask, Response
 from kolben.cli import cli
-from kolben.serving import command
+from kolben.serving import command, gateways
 from kolben.serving.worker import choose_interface
 from kolben.sse import event_stream
 from kolben.views import MethodView
@@ -302,6 +302,61 @@ def test_a_body_in_pieces_does_not_wait_for_acknowledgements(
 
 
 SERVERS = ["--interface=wsgi", "--interface=asgi", "--server=uvicorn"]
+
+
+REFUSING = """
+from flask import Flask, request
+app = Flask(__name__)
+app.config["MAX_CONTENT_LENGTH"] = 1000
+
+@app.post("/plain")
+def plain():
+    return str(len(request.get_data()))
+
+@app.post("/async")
+async def awaits():
+    return str(len(request.get_data()))
+
+@app.post("/unread")
+async def unread():
+    return "no", 401
+"""
+
+
+@pytest.mark.parametrize("option", ["--interface=asgi", "--server=uvicorn"])
+def test_an_answer_before_the_end_of_the_body_reaches_a_client_that_writes_on(
+    serve: Callable[..., Server], option: str
+) -> None:
+    """As a proxy does that looks for the answer when it has sent the request."""
+    server = serve(REFUSING, "--workers", "1", option)
+    expected = {"/plain": 413, "/async": 413, "/unread": 401, "/nowhere": 404}
+    wrong: list[object] = []
+    for number in range(200):
+        path = list(expected)[number % 4]
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        try:
+            connection.request("POST", path, bytes(3_000_000))
+            status = connection.getresponse().status
+        except OSError as error:
+            wrong.append((path, error))
+        else:
+            if status != expected[path]:
+                wrong.append((path, status))
+        connection.close()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("option", ["--interface=asgi", "--server=uvicorn"])
+def test_who_sends_no_body_is_answered_at_once(serve: Callable[..., Server], option: str) -> None:
+    server = serve(REFUSING, "--workers", "1", option)
+    for expect in ("", "Expect: 100-continue\r\n"):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+            began = time.monotonic()
+            client.sendall(
+                f"POST /async HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n{expect}\r\n".encode()
+            )
+            assert client.recv(100).startswith(b"HTTP/1.1 413")
+            assert time.monotonic() - began < gateways._LINGER
 
 
 @pytest.mark.parametrize("option", SERVERS)

@@ -312,6 +312,45 @@ def test_a_worker_that_leaves_tells_its_clients_to_close_over_asgi(
     run(test())
 
 
+@pytest.mark.parametrize(
+    ("headers", "pieces", "read"),
+    [
+        ({"content-length": "3000000"}, 4, 4),
+        ({"transfer-encoding": "chunked"}, 4, 4),
+        ({"content-length": "3000000"}, 100, 6),  # no more than is allowed
+        ({"content-length": "3000000"}, -3, 3),  # no longer than is allowed
+        ({"content-length": "30"}, 4, 1),  # the system keeps that
+        ({"content-length": "3000000", "expect": "100-continue"}, 4, 1),
+    ],
+)
+def test_what_a_client_still_sends_is_read_for_a_while(
+    link: Any, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], pieces: int, read: int
+) -> None:
+    monkeypatch.setattr(gateways, "_LINGER", 0.2)
+    monkeypatch.setattr(gateways, "_LINGER_SIZE", 50)
+    answered: list[int] = []
+    taken = 0
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        answered.append(taken)
+
+    async def receive() -> dict[str, Any]:
+        nonlocal taken
+        if taken == abs(pieces):
+            if pieces < 0:  # and then it sends nothing any more
+                await asyncio.sleep(60)
+            return {"type": "http.disconnect"}
+        taken += 1
+        return {"type": "http.request", "body": bytes(10), "more_body": True}
+
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "POST", "http_version": "1.1", "headers": raw}
+    run(asgi_gateway(app, link)(scope, receive, None))
+    assert answered == [1]
+    assert taken == read
+
+
 def sockets(app: kolben.Flask) -> None:
     @app.websocket("/open")
     async def handler() -> None:
