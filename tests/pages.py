@@ -170,3 +170,21 @@ def ask(address: str, text: str) -> int:
             headers = "\n".join(f"{name.title()}: {each}" for name, each in answer.headers.items())
             assert shown in f"{headers}\n{answer.text}", (path, answer.text[:300])
     return len(rows)
+
+
+def nginx_file(folder: Path, servers: str) -> Path:
+    """Write a configuration of nginx that runs as any user, with all that it writes in one folder.
+
+    :param folder: the folder.
+    :param servers: its ``server`` blocks.
+    """
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind}; "
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    file = folder / "nginx.conf"
+    file.write_text(
+        f"daemon off; pid {folder}/pid; error_log {folder}/log; events {{}}\n"
+        f"http {{ access_log off; {temporary}\n{servers} }}"
+    )
+    return file

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from pages import ROOT, Reader
+from pages import ROOT, Reader, nginx_file
 from test_packaging import free_port
 
 FOLDER = ROOT / "examples" / "container"
@@ -66,15 +66,7 @@ def test_the_proxy_says_where_a_request_came_from(
     with reader.serving(words) as address:
         server = server.replace("http://app:8000", address)
         server = server.replace("listen 80;", f"listen 127.0.0.1:{port};")
-        temporary = "".join(
-            f"{kind}_temp_path {tmp_path}/{kind}; "
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        file = tmp_path / "nginx.conf"
-        file.write_text(
-            f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/log; events {{}}\n"
-            f"http {{ access_log off; {temporary}\n{server} }}"
-        )
+        file = nginx_file(tmp_path, server)
         program = needs_program("nginx", "/usr/sbin/nginx")
         with subprocess.Popen([program, "-c", file], stderr=subprocess.PIPE) as process:
             try:

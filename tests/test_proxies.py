@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pages import ROOT, Reader, blocks
+from pages import ROOT, Reader, blocks, nginx_file
 from test_packaging import free_port
 
 FOLDER = ROOT / "examples" / "proxies"
@@ -66,16 +66,7 @@ def nginx(program: str, folder: Path, server: str, plain: int, secure: int) -> l
     text = text.replace(f"/etc/letsencrypt/live/{HOST}", str(folder))
     text = text.replace("listen 80;", f"listen 127.0.0.1:{plain};")
     text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{secure} ssl;")
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind}; "
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    file = folder / "nginx.conf"
-    file.write_text(
-        f"daemon off; pid {folder}/pid; error_log {folder}/log; events {{}}\n"
-        f"http {{ access_log off; {temporary}\n{text} }}"
-    )
-    return [program, "-c", file]
+    return [program, "-c", nginx_file(folder, text)]
 
 
 def caddy(program: str, folder: Path, server: str, plain: int, secure: int) -> list[str | Path]:

@@ -60,37 +60,37 @@ def test_what_cannot_be_loaded_is_said_in_one_line(
     assert said.replace("*", f"{tmp_path}/") in message
 
 
+class Pipe:
+    """The main process's end of the connection."""
+
+    def __init__(self) -> None:
+        self.sent: list[Facts] = []
+
+    def send(self, facts: Facts) -> None:
+        self.sent.append(facts)
+
+
 def test_what_the_main_process_has_to_know_is_sent_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[Facts] = []
-
-    class Pipe:
-        def send(self, facts: Facts) -> None:
-            sent.append(facts)
-
+    pipe = Pipe()
     text = "from kolben import Flask\napp = Flask(__name__)"
-    examine(program(tmp_path, monkeypatch, "worker_facts", text), Pipe())  # type: ignore[arg-type]
-    examine(program(tmp_path, monkeypatch, "worker_faulty", "1 / 0"), Pipe())  # type: ignore[arg-type]
-    assert sent[0] == Facts(None, "wsgi", "nothing in it awaits", debug=False)
-    assert "ZeroDivisionError" in (sent[1].problem or "")
+    examine(program(tmp_path, monkeypatch, "worker_facts", text), pipe)  # type: ignore[arg-type]
+    examine(program(tmp_path, monkeypatch, "worker_faulty", "1 / 0"), pipe)  # type: ignore[arg-type]
+    assert pipe.sent[0] == Facts(None, "wsgi", "nothing in it awaits", debug=False)
+    assert "ZeroDivisionError" in (pipe.sent[1].problem or "")
 
 
 def test_a_store_of_sessions_that_cannot_be_made_is_told_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[Facts] = []
-
-    class Pipe:
-        def send(self, facts: Facts) -> None:
-            sent.append(facts)
-
+    pipe = Pipe()
     text = "from kolben import Flask\napp = Flask(__name__)\napp.config['SESSION_STORE'] = {!r}"
     monkeypatch.setitem(sys.modules, "cachelib", None)
     for name, store in (("store_of_none", "somewhere"), ("store_lacks", "redis://127.0.0.1:1/0")):
-        examine(program(tmp_path, monkeypatch, name, text.format(store)), Pipe())  # type: ignore[arg-type]
-    assert "does not say where sessions are kept: 'somewhere'" in (sent[0].problem or "")
-    assert "needs 'cachelib': install it with" in (sent[1].problem or "")
+        examine(program(tmp_path, monkeypatch, name, text.format(store)), pipe)  # type: ignore[arg-type]
+    assert "does not say where sessions are kept: 'somewhere'" in (pipe.sent[0].problem or "")
+    assert "needs 'cachelib': install it with" in (pipe.sent[1].problem or "")
 
 
 def test_an_error_is_described_by_where_it_was_raised() -> None:
