@@ -105,9 +105,9 @@ class DispatchingJinjaLoader(BaseLoader):
         :return: source, file name, and a function telling whether it is up to date.
         :raises jinja2.TemplateNotFound: if no loader knows it; a note names the folders.
         """
-        if self.app.config["EXPLAIN_TEMPLATE_LOADING"]:
-            return self._get_source_explained(environment, template)
-        return self._get_source_fast(environment, template)
+        explains = self.app.config["EXPLAIN_TEMPLATE_LOADING"]
+        find = self._get_source_explained if explains else self._get_source_fast
+        return find(environment, template)
 
     def _get_source_explained(self, environment: BaseEnvironment, template: str) -> Source:
         attempts: list[Attempt] = []

@@ -95,6 +95,35 @@ def _user_agent() -> str:
     return f"Werkzeug/{importlib.metadata.version('werkzeug')}"
 
 
+class FlaskCliRunner(CliRunner):
+    """click's test runner, for the commands of one application.
+
+    :param app: the application whose commands are run.
+    :param kwargs: arguments of :class:`click.testing.CliRunner`.
+    """
+
+    def __init__(self, app: Flask, **kwargs: t.Any) -> None:
+        self.app = app
+        super().__init__(**kwargs)
+
+    def invoke(  # type: ignore[override]
+        self, cli: t.Any = None, args: t.Any = None, **kwargs: t.Any
+    ) -> Result:
+        """Run a command in isolation, with the application loaded.
+
+        :param cli: the command; by default ``app.cli``.
+        :param args: the command line, as a list or text.
+        :param kwargs: arguments of :meth:`click.testing.CliRunner.invoke`; ``obj`` defaults to a
+            :class:`.ScriptInfo` that knows the application.
+        :return: exit status, output and exception.
+        """
+        kwargs.setdefault("obj", ScriptInfo(create_app=self._get_app))
+        return super().invoke(self.app.cli if cli is None else cli, args, **kwargs)
+
+    def _get_app(self) -> Flask:
+        return self.app
+
+
 class FlaskClient(Client):
     """Werkzeug's test client, aware of the application that it talks to.
 
@@ -251,35 +280,6 @@ class FlaskClient(Client):
     ) -> None:
         self.preserve_context = False
         self._context_stack.close()
-
-
-class FlaskCliRunner(CliRunner):
-    """click's test runner, for the commands of one application.
-
-    :param app: the application whose commands are run.
-    :param kwargs: arguments of :class:`click.testing.CliRunner`.
-    """
-
-    def __init__(self, app: Flask, **kwargs: t.Any) -> None:
-        self.app = app
-        super().__init__(**kwargs)
-
-    def invoke(  # type: ignore[override]
-        self, cli: t.Any = None, args: t.Any = None, **kwargs: t.Any
-    ) -> Result:
-        """Run a command in isolation, with the application loaded.
-
-        :param cli: the command; by default ``app.cli``.
-        :param args: the command line, as a list or text.
-        :param kwargs: arguments of :meth:`click.testing.CliRunner.invoke`; ``obj`` defaults to a
-            :class:`.ScriptInfo` that knows the application.
-        :return: exit status, output and exception.
-        """
-        kwargs.setdefault("obj", ScriptInfo(create_app=self._get_app))
-        return super().invoke(self.app.cli if cli is None else cli, args, **kwargs)
-
-    def _get_app(self) -> Flask:
-        return self.app
 
 
 # It is imported when it is first needed, which agents may wait for.

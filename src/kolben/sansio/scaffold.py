@@ -110,12 +110,12 @@ class Scaffold:
     ) -> None:
         #: Name of the module the object belongs to.
         self.import_name = import_name
-        self.static_folder = static_folder
-        self.static_url_path = static_url_path
-        #: Folder of templates, relative to :attr:`root_path`, or None.
-        self.template_folder = template_folder
         #: Absolute path that relative paths start from.
         self.root_path = get_root_path(import_name) if root_path is None else root_path
+        #: Folder of templates, relative to :attr:`root_path`, or None.
+        self.template_folder = template_folder
+        self.static_folder = static_folder
+        self.static_url_path = static_url_path
         self._make_tables()
 
     def _make_tables(self) -> None:
@@ -240,14 +240,14 @@ class Scaffold:
         raise NotImplementedError
 
     @setupmethod
+    def delete(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
+        """Decorate the view of DELETE requests: :meth:`route` with ``methods=["DELETE"]``."""
+        return self._method_route("DELETE", rule, options)
+
+    @setupmethod
     def get(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
         """Decorate the view of GET requests: :meth:`route` with ``methods=["GET"]``."""
         return self._method_route("GET", rule, options)
-
-    @setupmethod
-    def post(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
-        """Decorate the view of POST requests: :meth:`route` with ``methods=["POST"]``."""
-        return self._method_route("POST", rule, options)
 
     @setupmethod
     def patch(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
@@ -255,14 +255,14 @@ class Scaffold:
         return self._method_route("PATCH", rule, options)
 
     @setupmethod
+    def post(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
+        """Decorate the view of POST requests: :meth:`route` with ``methods=["POST"]``."""
+        return self._method_route("POST", rule, options)
+
+    @setupmethod
     def put(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
         """Decorate the view of PUT requests: :meth:`route` with ``methods=["PUT"]``."""
         return self._method_route("PUT", rule, options)
-
-    @setupmethod
-    def delete(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
-        """Decorate the view of DELETE requests: :meth:`route` with ``methods=["DELETE"]``."""
-        return self._method_route("DELETE", rule, options)
 
     def _method_route(
         self, method: str, rule: str, options: dict[str, t.Any]
