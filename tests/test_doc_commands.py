@@ -24,7 +24,7 @@ LEFT_OUT = {
     r"python measure.py": "needs Flask",
     r"python examples/scale-out/up.py": "tested in test_scale_out.py",
     r"python -m examples.shop.client": "talks to a server on port 5000",
-    r"python examples/tutorial/": "listens on port 5000",
+    r"python3? examples/tutorial/": "listens on port 5000",
     r"celery |kolben serve orders.py": "tested with Redis in tests/ecosystem/test_celery_example.py",
     r"alembic ": "typed in tests/ecosystem/test_migrations_example.py",
     r"kubectl ": "needs a cluster; test_kubernetes.py holds the manifest to the program",
