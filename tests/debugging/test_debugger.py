@@ -278,12 +278,15 @@ def test_a_value_that_no_url_can_hold_is_named(app, client, capsys):
     assert "The URL of 'show' cannot be made of number='x'" in page_of(client, "/", capsys)
 
 
-def test_an_endpoint_without_its_blueprint_is_found_in_it(app, client, capsys):
+@pytest.mark.parametrize("mistyped", ["item", "shop.itmes", "shpo.items", "store.itms"])
+def test_a_mistyped_endpoint_is_found_whatever_part_is_mistyped(app, client, capsys, mistyped):
     shop = kolben.Blueprint("shop", __name__, url_prefix="/shop")
     shop.add_url_rule("/", "items", lambda: "")
+    shop.add_url_rule("/about", "about_us", lambda: "")
     app.register_blueprint(shop)
-    app.add_url_rule("/", view_func=lambda: kolben.url_for("item"))
-    assert "There is no endpoint 'item'. Did you mean 'shop.items'?" in page_of(client, "/", capsys)
+    app.add_url_rule("/", view_func=lambda: kolben.url_for(mistyped))
+    hint = f"There is no endpoint {mistyped!r}. Did you mean 'shop.items'?"
+    assert hint in page_of(client, "/", capsys)
 
 
 def test_names_that_are_alike_by_their_ending_alone_are_not_suggested(app, client, capsys):

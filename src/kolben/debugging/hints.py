@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import typing as t
+from difflib import get_close_matches
 
 from jinja2 import TemplateNotFound, UndefinedError
 from werkzeug.exceptions import BadRequestKeyError
@@ -15,6 +16,7 @@ from .routes import near_names
 from .views import find_view
 
 if t.TYPE_CHECKING:
+    from collections.abc import Collection
     from types import FrameType
 
     from ..app import Flask
@@ -78,15 +80,21 @@ def _about_endpoint(error: BuildError, app: Flask) -> list[str]:
             if names
         ]
         return [f"The endpoint exists: {'; '.join(wanted)}."] if wanted else []
-    by_last_part: dict[str, list[str]] = {}
-    for name in app.view_functions:
-        by_last_part.setdefault(name.rpartition(".")[2], []).append(name)
-    near = near_names(endpoint, app.view_functions)
-    near += [name for part in near_names(endpoint, by_last_part) for name in by_last_part[part]]
-    names = list(dict.fromkeys(near))[:3]
+    names = _near_endpoints(endpoint, app.view_functions)
     if not names:
         return [f"There is no endpoint {endpoint!r}; 'kolben routes' lists those that there are."]
     return [f"There is no endpoint {endpoint!r}. Did you mean {' or '.join(map(repr, names))}?"]
+
+
+def _near_endpoints(wanted: str, endpoints: Collection[str]) -> list[str]:
+    """At most three endpoints, the likeliest first: the whole name may be mistyped, or its blueprint forgotten."""
+    by_last_part: dict[str, list[str]] = {}
+    for name in endpoints:
+        by_last_part.setdefault(name.rpartition(".")[2], []).append(name)
+    near = get_close_matches(wanted, endpoints, cutoff=0.75)
+    for part in get_close_matches(wanted.rpartition(".")[2], by_last_part):
+        near += by_last_part[part]
+    return list(dict.fromkeys(near))[:3]
 
 
 _MISSING = re.compile(
