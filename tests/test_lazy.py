@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from unittest import mock
 
 import pytest
 
-from kolben.lazy import lazy, lazy_kept, put_back, replace
+from kolben.lazy import lazy, lazy_kept, put_back, replace, uncollected
 
 
 class Thing:
@@ -71,3 +72,15 @@ def test_what_was_not_replaced_cannot_be_put_back() -> None:
     owner = Owner()
     with pytest.raises(AttributeError, match="_value"):
         del owner.value
+
+
+@pytest.mark.parametrize("was", [True, False])
+def test_the_collector_rests_while_what_is_kept_is_made_and_is_then_as_it_was(was: bool) -> None:
+    if not was:
+        gc.disable()
+    try:
+        with uncollected():
+            assert not gc.isenabled()
+        assert gc.isenabled() is was
+    finally:
+        gc.enable()

@@ -179,7 +179,7 @@ class Writer:
         late = [one for one in plan.providers if one not in guards]
         self._read([p for one in early for p in one.params], depth)
         self._provide(early, depth)
-        self._read(plan.reads(), depth, is_last=True)
+        self._read(plan.reads, depth, is_last=True)
         self._provide(late, depth)
         self._call(depth, exits)
         if exits:
@@ -420,7 +420,7 @@ class Writer:
         self._add(f"{value} = {maker}({{{made}}})", depth)
 
     def _refuse_unknown(self, depth: int) -> None:
-        leaves = self._plan.leaves()
+        leaves = self._plan.leaves
         names = frozenset(one.wire for one in leaves if one.where == "query")
         known = self._name(names)
         self._add(f"if not {known}.issuperset(__first(__c, {self._query()})):", depth)

@@ -14,7 +14,7 @@ from ..problems import MIMETYPE, reason
 from . import kinds
 from .answers import JSON, Answer
 from .problems import Fault, InvalidRequest, Problem
-from .schemas import REF, Schemas, plain
+from .schemas import REF, Schemas, free, plain
 
 if t.TYPE_CHECKING:
     from .operations import Operation
@@ -60,46 +60,36 @@ class About:
         return cls(**{name: options.pop(name) for name in cls.__slots__ if name in options})
 
 
-def build(
-    about: About,
-    operations: t.Sequence[Operation],
-    webhooks: t.Mapping[str, Operation],
-    name: str = "API",
-) -> dict[str, t.Any]:
-    """Return the document (OpenAPI 3.1.1; 3.2.0 where there are streams).
+class Document:
+    """A document in the making (OpenAPI 3.1.1; 3.2.0 where there are streams).
 
     :param about: what the API says of itself.
     :param operations: its views.
     :param webhooks: the requests that it sends to others.
     :param name: its title, if it has none.
     """
-    shown = [one for one in operations if one.documented.get("document") is not False]
-    return _Document(about, shown, webhooks, name).build()
-
-
-class _Document:
-    """A document in the making."""
 
     def __init__(
         self,
         about: About,
-        operations: t.Sequence[Operation],
+        operations: t.Iterable[Operation],
         webhooks: t.Mapping[str, Operation],
         name: str,
     ) -> None:
         self._about = about
-        self._operations = operations
+        self._operations = [o for o in operations if o.documented.get("document") is not False]
         self._webhooks = webhooks
         self._name = name
         self._responses: dict[str, t.Any] = {}
         self._schemes: dict[str, t.Any] = {}
         self._ids: set[str] = set()
         self._has_streams = False
-        callbacks = [c for one in operations for c in _callbacks(one).values()]
-        everything = [*operations, *webhooks.values(), *callbacks]
+        callbacks = [c for one in self._operations for c in _callbacks(one).values()]
+        everything = [*self._operations, *webhooks.values(), *callbacks]
         self._schemas = Schemas(_types_of(everything))
 
     def build(self) -> dict[str, t.Any]:
+        """Return the document."""
         about = self._about
         info: dict[str, t.Any] = {"title": about.title or self._name, "version": about.version}
         if about.description:
@@ -137,11 +127,11 @@ class _Document:
 
     def _components(self) -> dict[str, t.Any]:
         parts = {
-            "schemas": dict(sorted(self._schemas.components.items())),
-            "responses": dict(sorted(self._responses.items())),
-            "securitySchemes": dict(sorted(self._schemes.items())),
+            "schemas": self._schemas.components,
+            "responses": self._responses,
+            "securitySchemes": self._schemes,
         }
-        return {name: part for name, part in parts.items() if part}
+        return {name: dict(sorted(part.items())) for name, part in parts.items() if part}
 
     # ---- operations ------------------------------------------------------------------------
 
@@ -149,36 +139,27 @@ class _Document:
         said, settings = operation.documented, operation.settings
         text = inspect.getdoc(operation.view) or ""
         summary, _, description = text.partition("\n\n")
-        summary = said.get("summary") or " ".join(summary.split())
-        made: dict[str, t.Any] = {}
-        if settings.tags:
-            made["tags"] = list(settings.tags)
-        if summary:
-            made["summary"] = summary
-        if description := said.get("description") or description.strip():
-            made["description"] = description
-        made["operationId"] = self._id_of(operation, method)
         found = self._parameters(operation, rule)
-        if found:
-            made["parameters"] = list(found.values())
-        if body := self._request_body(operation):
-            made["requestBody"] = body
-        made["responses"] = self._responses_of(operation, bool(found), rule)
-        if callbacks := self._callbacks_of(operation):
-            made["callbacks"] = callbacks
-        if settings.deprecated is True:
-            made["deprecated"] = True
-        if security := self._security(operation):
-            made["security"] = security
-        if servers := _servers_of(rule):
-            made["servers"] = servers
-        return made
+        made = {
+            "tags": list(settings.tags),
+            "summary": said.get("summary") or " ".join(summary.split()),
+            "description": said.get("description") or description.strip(),
+            "operationId": self._id_of(operation, method),
+            "parameters": list(found.values()),
+            "requestBody": self._request_body(operation),
+            "responses": self._responses_of(operation, bool(found), rule),
+            "callbacks": self._callbacks_of(operation),
+            "deprecated": settings.deprecated is True,
+            "security": self._security(operation),
+            "servers": _servers_of(rule),
+        }
+        return {name: part for name, part in made.items() if part}
 
     def _parameters(self, operation: Operation, rule: t.Any) -> dict[tuple[str, str], t.Any]:
         """Return the parameters of an operation by place and name."""
         known = _converters(rule)
         found: dict[tuple[str, str], t.Any] = {}
-        for leaf in operation.plan.leaves():
+        for leaf in operation.plan.leaves:
             is_plain = leaf.where in ("query", "header", "cookie") and leaf.security is None
             if is_plain or (leaf.where == "path" and leaf.wire in known):
                 found.setdefault((leaf.where, leaf.wire), self._parameter(leaf, rule))
@@ -190,17 +171,9 @@ class _Document:
 
     def _id_of(self, operation: Operation, method: str) -> str:
         base = (operation.endpoint or operation.view.__name__).replace(".", "_")
-        if (
-            len([one for one in operation.methods if one not in ("HEAD", "OPTIONS")]) > 1
-            or operation.has_self
-        ):
+        if operation.has_self or len({*operation.methods} - {"HEAD", "OPTIONS"}) > 1:
             base = f"{base}_{method.lower()}"
-        number, name = 1, base
-        while name in self._ids:
-            number += 1
-            name = f"{base}_{number}"
-        self._ids.add(name)
-        return name
+        return free(base, self._ids)
 
     def _parameter(self, param: Param, rule: t.Any) -> dict[str, t.Any]:
         made: dict[str, t.Any] = {"name": param.wire, "in": param.where}
@@ -226,13 +199,10 @@ class _Document:
     def _request_body(self, operation: Operation) -> dict[str, t.Any] | None:
         plan, refuses = operation.plan, operation.settings.unknown == "refuse"
         if (body := plan.body) is not None:
-            kind = (
-                kinds.without_none(kinds.unwrap(body.type)[0]) if not body.required else body.type
-            )
-            schema = self._schemas.of(kind, refuses=refuses)
+            schema = self._schemas.of(_body_type(body), refuses=refuses)
             made: dict[str, t.Any] = {"content": {JSON: {"schema": schema}}}
             return {**made, "required": True} if body.required else made
-        form = plan.form()
+        form = plan.form
         if not form:
             return None
         properties = {one.wire: self._form_field(one) for one in form}
@@ -253,8 +223,7 @@ class _Document:
         return {"type": "array", "items": schema} if param.container is not None else schema
 
     def _text_schema(self, param: Param) -> dict[str, t.Any]:
-        schemas = [self._schemas.of(one) for one in _text_types(param)]
-        return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        return _any_of([self._schemas.of(one) for one in param.text_types])
 
     # ---- answers ---------------------------------------------------------------------------
 
@@ -262,10 +231,10 @@ class _Document:
         made = {str(one.status): self._answer(one) for one in operation.answers}
         made = made or {"200": {"description": "OK"}}
         plan = operation.plan
-        has_body = plan.body is not None or bool(plan.form())
+        has_body = plan.body is not None or bool(plan.form)
         possible = {
             400: plan.body is not None,
-            401: any(one.security is not None and one.required for one in plan.reads()),
+            401: any(one.security is not None and one.required for one in plan.reads),
             404: bool(_converters(rule)),
             413: has_body,
             415: has_body,
@@ -301,12 +270,12 @@ class _Document:
 
     def _error(self, status: int, classes: list[type[Problem]]) -> dict[str, t.Any]:
         """Return a shared response; one of its own where the problem has members of its own."""
-        name = "-".join(one.__name__ for one in classes) or _error_name(status)
+        own = "-".join(one.__name__ for one in classes)
+        name = own or re.sub(r"[^A-Za-z]", "", reason(status))
         if name not in self._responses:
             schemas = [self._problem(one, status) for one in classes] or [self._plain(status)]
-            schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
             title = classes[0].title if classes else reason(status)
-            content = {MIMETYPE: {"schema": schema}}
+            content = {MIMETYPE: {"schema": _any_of(schemas)}}
             self._responses[name] = {"description": title, "content": content}
         return {"$ref": _RESPONSES + name}
 
@@ -347,7 +316,7 @@ class _Document:
     def _security(self, operation: Operation) -> list[dict[str, t.Any]]:
         found: dict[str, list[str]] = {}
         is_optional = False
-        for param in operation.plan.reads():
+        for param in operation.plan.reads:
             if param.security is not None:
                 name = param.security.scheme_name
                 self._schemes[name] = param.security.scheme
@@ -391,12 +360,11 @@ def _types_of(operations: t.Iterable[Operation]) -> t.Iterator[tuple[t.Any, bool
     """All types that a document names, each with whether it is an answer's."""
     yield Fault, False
     for operation in operations:
-        for leaf in operation.plan.leaves():
+        for leaf in operation.plan.leaves:
             if leaf.where == "body":
-                yield leaf.type, False
-                yield kinds.without_none(kinds.unwrap(leaf.type)[0]), False
+                yield _body_type(leaf), False
             elif leaf.security is None and not leaf.is_upload:
-                yield from ((one, False) for one in _text_types(leaf))
+                yield from ((one, False) for one in leaf.text_types)
         for answer in operation.answers:
             if answer.media in ("json", "lines", "events"):
                 yield answer.type, True
@@ -423,15 +391,13 @@ def _callbacks(operation: Operation) -> dict[str, Operation]:
     return {expression: hooks[view] for expression, view in given.items()}
 
 
-def _text_types(param: Param) -> tuple[t.Any, ...]:
-    """Return the types that a value of text may be of: none of it is null."""
-    bare, extra = kinds.unwrap(param.type)
-    kind = kinds.rewrap(kinds.without_none(bare), extra)
-    return kinds.members_of(kind)  # msgspec knows no union of texts of several kinds
+def _body_type(body: Param) -> t.Any:
+    """Return the type of a body that is sent: where none need be, it is not null either."""
+    return body.type if body.required else kinds.without_none(kinds.unwrap(body.type)[0])
 
 
-def _error_name(status: int) -> str:
-    return re.sub(r"[^A-Za-z]", "", reason(status))
+def _any_of(schemas: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
 # -- URL rules ------------------------------------------------------------------------------
@@ -504,6 +470,4 @@ def _string_lengths(regex: str) -> dict[str, int]:
 
 def _servers_of(rule: t.Any) -> list[dict[str, t.Any]]:
     host = getattr(rule, "host", None)
-    if host:
-        return [{"url": f"//{host}"}] if "<" not in host else []
-    return []
+    return [{"url": f"//{host}"}] if host and "<" not in host else []

@@ -53,7 +53,7 @@ def findings(operations: t.Iterable[Operation]) -> Iterator[tuple[str, str, str,
 
 def _naive_datetimes(operation: Operation) -> list[str]:
     """The parameters, fields and results in which there can be a time without a zone."""
-    whole = [(param.name, param.type) for param in operation.plan.reads()]
+    whole = [(param.name, param.type) for param in operation.plan.reads]
     whole += [("its result", answer.type) for answer in operation.answers]
     fields = [
         (f"{name_of(t.get_origin(model) or model)}.{field.name}", field.type)

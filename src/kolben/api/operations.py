@@ -187,7 +187,7 @@ class Operation:
         try:
             self.answers  # noqa: B018 (found out here)
             providers = self.plan.providers
-            path = {one.name: one.default for one in self.plan.reads() if one.where == "path"}
+            path = {one.name: one.default for one in self.plan.reads if one.where == "path"}
         except NameError:
             # Names that cannot be resolved yet; the variables of the URL are known without.
             providers = None

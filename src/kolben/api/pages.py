@@ -13,8 +13,9 @@ from markupsafe import escape
 
 from ..cli import LateCommand
 from ..globals import request
+from ..lazy import uncollected
 from ..wrappers import Response
-from .document import About, build
+from .document import About, Document
 
 
 class Published:
@@ -47,14 +48,15 @@ class Published:
         operations = self.operations
         for operation in operations:
             operation.resolve()
-        return build(self._about, operations, owner.webhooks, self._app.name)
+        return Document(self._about, operations, owner.webhooks, self._app.name).build()
 
     def written(self) -> tuple[bytes, str]:
         """Return the document as it is sent, and its entity tag."""
         stamp = len(self._owner.operations), len(self._owner.webhooks)
         kept = self._kept
         if kept is None or kept[0] != stamp:
-            body = write(self.document())
+            with uncollected():
+                body = write(self.document())
             kept = self._kept = stamp, body, hashlib.sha256(body).hexdigest()[:32]
         return kept[1:]
 

@@ -33,7 +33,7 @@ _SUITABLE = {int: (int, float), float: (float,), uuid.UUID: (uuid.UUID,)}
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Param:
     """One value that is read from the request, or provided.
 
@@ -63,9 +63,12 @@ class Param:
     keyword_only: bool = False
     description: str | None = None
 
-    def leaves(self) -> t.Iterator[Param]:
-        """The parameters that are read by themselves: the fields in place of their class."""
-        yield from [self] if self.fields is None else self.fields
+    @functools.cached_property
+    def text_types(self) -> tuple[t.Any, ...]:
+        """The types that a value of text may be of: none of it is null."""
+        bare, extra = unwrap(self.type)
+        # msgspec knows no union of texts of several kinds
+        return kinds.members_of(kinds.rewrap(kinds.without_none(bare), extra))
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +97,7 @@ class Provider:
         return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Plan:
     """All that is read for one view, in the order of its parameters.
 
@@ -107,28 +110,29 @@ class Plan:
     providers: list[Provider] = field(default_factory=list)
     #: Called for what they refuse, by blueprints' ``auth``.
     guard: Provider | None = None
-    _reads: list[Param] | None = None
 
+    @functools.cached_property
     def reads(self) -> list[Param]:
         """The parameters of the view and of its providers that are read from the request."""
-        if self._reads is not None:
-            return self._reads
         everything = [*self.params, *(param for one in self.providers for param in one.params)]
-        self._reads = [one for one in everything if one.where not in ("provider", "socket")]
-        return self._reads
+        return [one for one in everything if one.where not in ("provider", "socket")]
 
+    @functools.cached_property
     def leaves(self) -> list[Param]:
         """All that is read by itself: the fields in place of their class."""
-        return [leaf for one in self.reads() for leaf in one.leaves()]
+        return [
+            leaf for one in self.reads for leaf in ([one] if one.fields is None else one.fields)
+        ]
 
     @property
     def body(self) -> Param | None:
         """What is read from a JSON body."""
-        return next((one for one in self.reads() if one.where == "body"), None)
+        return next((one for one in self.reads if one.where == "body"), None)
 
+    @property
     def form(self) -> list[Param]:
         """The fields of a form."""
-        return [leaf for leaf in self.leaves() if leaf.where == "form"]
+        return [leaf for leaf in self.leaves if leaf.where == "form"]
 
 
 def variables_of(rule: str) -> dict[str, str]:

@@ -45,6 +45,8 @@ _LIMITS = {
     "lt": "exclusiveMaximum",
     "multiple_of": "multipleOf",
     "pattern": "pattern",
+    "min_length": "min",  # of what, its type says
+    "max_length": "max",
 }
 _CLASSES = (
     ins.StructType,
@@ -65,19 +67,17 @@ class Schemas:
     def __init__(self, types: t.Iterable[tuple[t.Any, bool]]) -> None:
         #: The components that :meth:`of` has referred to.
         self.components: dict[str, t.Any] = {}
-        self._infos: dict[t.Any, t.Any] = {}
         self._names: dict[t.Any, str] = {}
         self._pydantic: dict[tuple[t.Any, bool], t.Any] = {}
         self._definitions: dict[str, t.Any] = {}
-        wanted = list(dict.fromkeys(types))
-        models = {one for one in wanted if any(map(kinds.is_pydantic, kinds.models_in(one[0])))}
-        plain = [
-            one for one, _ in wanted if (one, False) not in models and (one, True) not in models
-        ]
+        wanted = dict.fromkeys(types)
+        models = [one for one in wanted if kinds.holds_pydantic(one[0])]
+        foreign = {kind for kind, _ in models}
+        plain = list(dict.fromkeys(kind for kind, _ in wanted if kind not in foreign))
         self._infos = dict(zip(plain, ins.multi_type_info(plain), strict=True))
         self._name_all()
         if models:
-            self._read_pydantic([one for one in wanted if one in models])
+            self._read_pydantic(models)
 
     def of(self, annotation: t.Any, is_answer: bool = False, refuses: bool = False) -> t.Any:
         """Return the schema of a type, with references to the components.
@@ -98,30 +98,25 @@ class Schemas:
         stack = list(reversed(self._infos.values()))
         while stack:
             info = stack.pop()
-            if id(info) in seen:
+            if type(info) in _SCALARS or id(info) in seen:
                 continue
             seen.add(id(info))
             if isinstance(info, _CLASSES):
                 found[info.cls] = None
-            stack += reversed(list(_parts(info)))
+            stack += reversed(_parts(info))
         by_name: dict[str, list[t.Any]] = {}
         for cls in found:
             by_name.setdefault(_short_name(cls), []).append(cls)
         taken = set(by_name)
         for name, classes in by_name.items():
             for cls in classes:
-                self._names[cls] = name if len(classes) == 1 else _free(_long_name(cls), taken)
+                self._names[cls] = name if len(classes) == 1 else free(_long_name(cls), taken)
 
     # ---- msgspec ---------------------------------------------------------------------------
 
     def _schema(self, info: t.Any, refuses: bool) -> dict[str, t.Any]:
         if (scalar := _SCALARS.get(type(info))) is not None:
-            words = {
-                word: limit
-                for name, word in _LIMITS.items()
-                if (limit := getattr(info, name, None)) is not None
-            }
-            return {**scalar, **words, **_lengths(info, "Length")}
+            return {**scalar, **_limits(info, "Length")}
         if isinstance(info, ins.Metadata):
             inner = self._schema(info.type, refuses)
             return {**inner, **(info.extra_json_schema or {})}
@@ -137,7 +132,7 @@ class Schemas:
             return self._mapping(info, refuses)
         if isinstance(info, _ARRAYS):
             items = self._schema(info.item_type, refuses)
-            return {"type": "array", "items": items, **_lengths(info, "Items")}
+            return {"type": "array", "items": items, **_limits(info, "Items")}
         parts = [self._schema(one, refuses) for one in info.item_types]
         return _tuple(parts, len(parts), True)
 
@@ -150,7 +145,7 @@ class Schemas:
         key.pop("type", None)
         if key:
             schema["propertyNames"] = key
-        return {**schema, **_lengths(info, "Properties")}
+        return {**schema, **_limits(info, "Properties")}
 
     def _union(self, info: ins.UnionType, refuses: bool) -> dict[str, t.Any]:
         members = sorted(info.types, key=lambda one: isinstance(one, ins.NoneType))
@@ -231,8 +226,7 @@ class Schemas:
         for name in definitions:
             # The name that is read by people is the answer's; a request's of another shape is marked.
             plain = name.removesuffix("-Output").replace("-Input", "Input")
-            renamed[name] = _free(_ILLEGAL.sub("_", plain).strip("_"), taken)
-            taken.add(renamed[name])
+            renamed[name] = free(_ILLEGAL.sub("_", plain).strip("_"), taken)
         self._definitions = {renamed[name]: one for name, one in definitions.items()}
         self._renamed = renamed
 
@@ -264,14 +258,12 @@ class Schemas:
         return REF + name
 
 
-def _parts(info: t.Any) -> t.Iterator[t.Any]:
+def _parts(info: t.Any) -> list[t.Any]:
     """The types that a type is made of."""
-    for name in ("type", "item_type", "key_type", "value_type"):
-        if (part := getattr(info, name, None)) is not None:
-            yield part
-    yield from getattr(info, "types", ()) or getattr(info, "item_types", ())
-    for field in getattr(info, "fields", ()):
-        yield field.type
+    found = [getattr(info, name, None) for name in ("type", "item_type", "key_type", "value_type")]
+    found += getattr(info, "types", ()) or getattr(info, "item_types", ())
+    found += [field.type for field in getattr(info, "fields", ())]
+    return [part for part in found if part is not None]
 
 
 def _enum(values: t.Iterable[t.Any]) -> dict[str, t.Any]:
@@ -288,9 +280,13 @@ def _tuple(items: list[t.Any], least: int, is_closed: bool) -> dict[str, t.Any]:
     return {**schema, "maxItems": len(items)} if is_closed else schema
 
 
-def _lengths(info: t.Any, what: str) -> dict[str, int]:
-    pairs = {"min": getattr(info, "min_length", None), "max": getattr(info, "max_length", None)}
-    return {f"{end}{what}": length for end, length in pairs.items() if length is not None}
+def _limits(info: t.Any, what: str) -> dict[str, t.Any]:
+    """The words for the constraints of a type; those for a length end in *what* it counts."""
+    found = {}
+    for name in info.__struct_fields__:
+        if (word := _LIMITS.get(name)) and (limit := getattr(info, name)) is not None:
+            found[word + what if name.endswith("length") else word] = limit
+    return found
 
 
 def _default(field: t.Any) -> t.Any:
@@ -340,7 +336,12 @@ def _long_name(cls: t.Any) -> str:
     return f"{_ILLEGAL.sub('_', module.rpartition('.')[2])}.{_short_name(cls)}"
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free(name: str, taken: set[str]) -> str:
+    """Return a name that is not taken yet; it is from now on.
+
+    :param name: the name; a number is put behind it where it is taken.
+    :param taken: the names.
+    """
     number, free = 1, name
     while free in taken:
         number += 1

@@ -266,12 +266,12 @@ class Reading:
         :param readers: what reads the JSON body.
         :param data: the body, if it was read already.
         """
-        reads = self._plan.reads()
+        reads = self._plan.reads
         for param in reads:
             if param.security is None and param.where != "body":
                 self._read(param)
         if unknown == "refuse":
-            self._find_unknown(self._plan.leaves())
+            self._find_unknown(self._plan.leaves)
         for param, reader in readers.items():
             self._read_json(param, reader, data)
         found = self._found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import typing as t
 from functools import partial
@@ -14,6 +13,7 @@ from ..concurrency import awaitable, is_coroutine_function, never_blocks, on_loo
 from ..ctx import hook_scopes
 from ..globals import get_current
 from ..http.streaming import streams_body
+from ..lazy import uncollected
 from ..limits import has_limits, limit_time
 from ..routing.index import RouteIndex, value_names
 from ..signals import request_finished, request_started
@@ -175,15 +175,8 @@ def by_position(view: t.Callable[..., t.Any], names: tuple[str, ...]) -> t.Calla
 
 def index_routes(app: Flask) -> RouteIndex[Route]:
     """Prepare the application's URL map for :func:`answer_request`."""
-    # PERF: nothing that is made here is garbage: without the collector's walks over all of it, 10,000
-    # routes take 0.22 s instead of 0.51.
-    is_collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         index = RouteIndex(app.url_map, Route, partial(Route, is_careful=True))
-    finally:
-        if is_collecting:
-            gc.enable()
     # A server passes the path as bytes in latin-1 disguise (PEP 3333), which `answer_request` looks up
     # as it is: for ASCII that is the path itself, and other paths must not be hit by accident.
     for path in [path for path in index.exact if not path.isascii()]:
