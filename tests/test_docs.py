@@ -516,6 +516,18 @@ def test_each_make_target_is_there(page: str) -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
+FROM_PYPI = re.compile(r'pip install "?kolben')
+
+
+@pytest.mark.parametrize("page", [page for page in TEXTS if FROM_PYPI.search(TEXTS[page])])
+def test_a_page_that_installs_says_from_where(page: str) -> None:
+    """Kolben is not on PyPI; the command's own help, which that page is made of, has no links."""
+    assert page in (
+        "docs/index.md",
+        "docs/reference/commands.md",
+    ) or "index.md#installing" in prose(page)
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_each_extra_is_there(page: str) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
