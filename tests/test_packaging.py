@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -58,6 +59,54 @@ def test_source_distribution_holds_what_builds_and_tests_it(
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE", "README.md", "Makefile", "tests/conftest.py"} <= names
     assert not [name for name in names if name.startswith((".venv", ".cache", "dist/"))]
+
+
+def urls_of_build(source: Path, out: Path, environ: dict[str, str]) -> dict[str, str]:
+    """The project URLs that the metadata of a build has."""
+    program = "import sys; from hatchling.build import *; print(prepare_metadata_for_build_wheel(sys.argv[1]))"
+    unset = {name: text for name, text in os.environ.items() if name != "KOLBEN_REPOSITORY_URL"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, out],
+        capture_output=True,
+        text=True,
+        cwd=source,
+        env=unset | environ,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = (out / done.stdout.strip() / "METADATA").read_text().partition("\n\n")[0].splitlines()
+    return dict(line.removeprefix("Project-URL: ").split(", ") for line in lines if "-URL:" in line)
+
+
+@pytest.mark.parametrize(
+    ("origin", "home"),
+    [
+        ("https://forge.example/them/kolben.git", "https://forge.example/them/kolben"),
+        ("git@forge.example:them/kolben.git", "https://forge.example/them/kolben"),
+        ("ssh://git@forge.example/them/kolben", "https://forge.example/them/kolben"),
+        ("https://user:secret@forge.example/them/kolben/", "https://forge.example/them/kolben"),
+        ("/srv/kolben", None),
+        ("file:///srv/kolben.git", None),
+        (None, None),
+    ],
+)
+def test_project_urls_are_those_of_the_repository_that_is_built(
+    origin: str | None, home: str | None, distributions: dict[str, Path], tmp_path: Path
+) -> None:
+    with tarfile.open(distributions["sdist"]) as archive:
+        archive.extractall(tmp_path)
+    source = tmp_path / "kolben-0.1.0"
+    (source / "PKG-INFO").unlink()
+    run("git", "init", "-q", source)
+    if origin is not None:
+        run("git", "-C", source, "remote", "add", "origin", origin)
+    urls = urls_of_build(source, tmp_path, {})
+    assert urls.get("Source") == home
+    assert set(urls) == (
+        {"Source", "Documentation", "Changelog", "Security", "Issues"} if home else set()
+    )
+    assert "secret" not in str(urls)
+    named = urls_of_build(source, tmp_path, {"KOLBEN_REPOSITORY_URL": "https://home.example/k/"})
+    assert named["Changelog"] == "https://home.example/k/blob/main/CHANGELOG.md"
 
 
 def answer(url: str, process: subprocess.Popen[str]) -> str:
