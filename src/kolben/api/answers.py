@@ -98,7 +98,6 @@ class Answer:
     def write(self, value: t.Any) -> bytes:
         """Return the value as JSON.
 
-        :param value: what the view returned.
         :raises Misfitting: if it is not of the type and cannot be made one.
         """
         if self._is_pydantic:
@@ -133,7 +132,6 @@ class Answer:
     def check(self, value: t.Any) -> None:
         """Refuse a value that the document does not allow: in debug mode and in tests.
 
-        :param value: what the view returned.
         :raises Misfitting: if it is not of the type.
         """
         if self._is_pydantic:
@@ -204,8 +202,6 @@ def _faults_of(sent: t.Any, allowed: t.Any, place: str = "$") -> t.Iterator[str]
 def answers_of(annotation: t.Any, fail: t.Callable[[str], t.NoReturn]) -> list[Answer]:
     """Return the answers that the annotation of a result names.
 
-    :param annotation: the annotation.
-    :param fail: raises an error about it.
     :raises NameError: if a part of it cannot be resolved yet.
     """
     bare, extra = unwrap(annotation)
@@ -285,20 +281,8 @@ _ADVICE = "Annotate a class with fields, or return a Response."
 STATUS_LINES = {code: f"{code} {name.upper()}" for code, name in HTTP_STATUS_CODES.items()}
 
 
-def payload(body: bytes, status: int = 200) -> t.Any:
-    """Return JSON as the engine takes it.
-
-    :param body: the JSON.
-    :param status: the status of the answer.
-    """
-    return Payload((body, JSON_HEADER, STATUS_LINES[status]))
-
-
 class Finisher:
-    """Makes the answer of what a view returned.
-
-    :param answers: the answers that it may give.
-    """
+    """Makes the answer of what a view returned."""
 
     #: The tables' mark, while results are not checked.
     mark: object = None
@@ -310,7 +294,6 @@ class Finisher:
     def finish(self, result: t.Any) -> t.Any:
         """Return what the engine takes.
 
-        :param result: what the view returned.
         :raises Misfitting: if its annotation does not say so, where that is checked.
         """
         value, status, headers = result, None, None
@@ -340,7 +323,7 @@ class Finisher:
             headers = {**dict(headers or {}), "Link": made}
         if headers:
             return Response(body, status or answer.status, headers, mimetype=JSON)
-        return payload(body, status or answer.status)
+        return Payload((body, JSON_HEADER, STATUS_LINES[status or answer.status]))
 
     def _checks(self) -> bool:
         """Tell whether results are checked: as is configured, or else in debug mode and in tests."""

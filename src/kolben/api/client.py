@@ -32,15 +32,9 @@ R = t.TypeVar("R")
 
 
 class Reply(t.NamedTuple):
-    """What came back.
-
-    :param status: the status.
-    :param headers: the headers, named in small letters.
-    :param body: the body.
-    """
+    """What came back."""
 
     status: int
-    headers: dict[str, str]
     body: bytes
 
 
@@ -54,10 +48,7 @@ class Caller:
         self.headers = dict(headers or {})
 
     def send(self, builder: EnvironBuilder) -> Reply:
-        """Send a request.
-
-        :param builder: the request.
-        """
+        """Send a request."""
         raise NotImplementedError
 
     def _operation(self, view: t.Any) -> Operation:
@@ -253,8 +244,7 @@ class Client(Caller):
 
     def send(self, builder: EnvironBuilder) -> Reply:  # noqa: D102 (as in the base class)
         response = self._client.open(builder.get_environ())
-        headers = {name.lower(): value for name, value in response.headers}
-        return Reply(response.status_code, headers, response.get_data())
+        return Reply(response.status_code, response.get_data())
 
 
 class Remote(Caller):
@@ -290,5 +280,4 @@ class Remote(Caller):
         except HTTPError as error:
             response = error
         with response:
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return Reply(response.status, headers, response.read())
+            return Reply(response.status, response.read())

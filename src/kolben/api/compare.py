@@ -83,10 +83,8 @@ class _Comparison:
         label = f"{name}: the body"
         if old is None or new is None:
             if old is not new:
-                self._add(
-                    new is None or bool(new.get("required")),
-                    f"{label} is {'new' if new else 'gone'}",
-                )
+                is_breaking = new is None or bool(new.get("required"))
+                self._add(is_breaking, f"{label} is {'new' if new else 'gone'}")
             return
         if new.get("required") and not old.get("required"):
             self._add(True, f"{label} is required now")
@@ -100,19 +98,15 @@ class _Comparison:
             elif status not in old:
                 self._add(status < "4", f"{label} is new")
             else:
-                before, after = (
-                    self._resolve(self._old, old[status]),
-                    self._resolve(self._new, new[status]),
-                )
-                self._content(label, before.get("content", {}), after.get("content", {}), False)
+                before = self._resolve(self._old, old[status]).get("content", {})
+                after = self._resolve(self._new, new[status]).get("content", {})
+                self._content(label, before, after, is_sent=False)
 
     def _content(self, label: str, old: t.Any, new: t.Any, is_sent: bool) -> None:
         for media in sorted({*old, *new}):
             if media not in new or media not in old:
-                is_gone = media not in new
-                self._add(
-                    is_gone or not old, f"{label} {'is no longer' if is_gone else 'may be'} {media}"
-                )
+                verb = "may be" if media in new else "is no longer"
+                self._add(media not in new or not old, f"{label} {verb} {media}")
                 continue
             for part in ("schema", "itemSchema", "x-itemSchema"):
                 if part in old[media] and part in new[media]:
@@ -158,9 +152,8 @@ class _Comparison:
                 continue
             if before is None or after is None:
                 is_less = before is None
-                self._add(
-                    is_less == is_sent, f"{label} {'has' if is_less else 'has no'} {word} now"
-                )
+                verb = "has" if is_less else "has no"
+                self._add(is_less == is_sent, f"{label} {verb} {word} now")
                 continue
             listed = [one if isinstance(one, list) else [one] for one in (before, after)]
             names = [{json.dumps(value): value for value in one} for one in listed]
@@ -190,13 +183,11 @@ class _Comparison:
         for name in sorted({*before, *after}):
             inner = f"{label}.{name}" if "." in label else f"{label}, .{name}"
             if name not in after:
-                self._add(
-                    not is_sent or new.get("additionalProperties") is False, f"{inner} is gone"
-                )
+                is_breaking = not is_sent or new.get("additionalProperties") is False
+                self._add(is_breaking, f"{inner} is gone")
             elif name not in before:
-                self._add(
-                    is_sent and name in needs, f"{inner} is new{' and required' * (name in needs)}"
-                )
+                is_needed = name in needs
+                self._add(is_sent and is_needed, f"{inner} is new{' and required' * is_needed}")
             else:
                 if name in needs - needed:
                     self._add(is_sent, f"{inner} is required now")
@@ -207,10 +198,8 @@ class _Comparison:
         if isinstance(wide, dict) and isinstance(narrow, dict):
             self._schema(f"{label}{{}}", wide, narrow, is_sent)
         elif (wide is False) != (narrow is False):
-            self._add(
-                (narrow is False) == is_sent,
-                f"{label} takes {'no' if narrow is False else ''} others",
-            )
+            is_closed = narrow is False
+            self._add(is_closed == is_sent, f"{label} takes {'no ' * is_closed}others")
 
 
 def _operations(document: t.Any) -> dict[str, t.Any]:

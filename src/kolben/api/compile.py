@@ -45,11 +45,8 @@ _lock = threading.Lock()
 def _stub_code(names: tuple[str, ...], is_async: bool) -> t.Any:
     """Return the code of a function that has itself compiled and calls itself again."""
     arguments = ", ".join(names)
-    passed = "".join(f", {name}" for name in names)
     begin, wait = ("async ", "await ") if is_async else ("", "")
     source = f"{begin}def compiled({arguments}):\n return {wait}__start()({arguments})"
-    if not passed:
-        source = f"{begin}def compiled():\n return {wait}__start()()"
     namespace: dict[str, t.Any] = {}
     exec(compile(source, "<kolben.api>", "exec"), namespace)  # noqa: S102 (of names alone)
     return namespace["compiled"].__code__
@@ -80,7 +77,6 @@ def stub(operation: Operation, never_blocks_at_all: bool) -> t.Any:
 def start(operation: Operation) -> t.Any:
     """Compile a view: its registered function becomes the one that was written for it.
 
-    :param operation: what is known of the view.
     :return: that function.
     """
     function = operation.function
@@ -103,10 +99,7 @@ def start(operation: Operation) -> t.Any:
 
 
 def reset(operation: Operation) -> None:
-    """Have a view compiled anew: what provides has changed.
-
-    :param operation: what is known of the view.
-    """
+    """Have a view compiled anew: what provides has changed."""
     with _lock:
         operation.function.__code__ = _stub_code(operation.arguments, operation.is_async)
         operation.is_compiled = False
@@ -116,10 +109,7 @@ def reset(operation: Operation) -> None:
 
 
 class Writer:
-    """Writes the function for one view.
-
-    :param operation: what is known of the view.
-    """
+    """Writes the function for one view."""
 
     def __init__(self, operation: Operation) -> None:
         self._operation = operation
@@ -129,7 +119,7 @@ class Writer:
         self._count = 0
         self._values: dict[int, str] = {}  # of parameters and providers
         self._opened: set[str] = set()
-        self._exits = False
+        self._exits = any(one.yields for one in self._plan.providers)
         self.readers: dict[Param, JSONReader] = {}
         self.names: dict[str, t.Any] = {
             "__current": get_current,
@@ -166,11 +156,10 @@ class Writer:
         plan, operation = self._plan, self._operation
         path = operation.arguments
         begin = "async def" if self._is_async else "def"
-        self._exits = exits = any(one.yields for one in plan.providers)
         self._add(f"{begin} compiled({', '.join(path)}):", 0)
         top = len(self._lines)
         depth = 1
-        if exits:
+        if self._exits:
             self._add("__exits = []")
             self._add("try:")
             depth = 2
@@ -181,8 +170,8 @@ class Writer:
         self._provide(early, depth)
         self._read(plan.reads, depth, is_last=True)
         self._provide(late, depth)
-        self._call(depth, exits)
-        if exits:
+        self._call(depth)
+        if self._exits:
             wait = "await " if self._is_async else ""
             self._add("except __BaseException as __error:")
             self._add(f"{wait}__unwind(__exits, __error)", 2)
@@ -200,7 +189,7 @@ class Writer:
             needed |= self._needed_by([p.provider for p in one.params if p.provider is not None])
         return needed
 
-    def _call(self, depth: int, exits: bool) -> None:
+    def _call(self, depth: int) -> None:
         """Call the view, and make the answer of what it returns."""
         arguments = []
         for param in self._plan.params:
@@ -220,28 +209,23 @@ class Writer:
             passed = "".join(f", {one}" for one in arguments)
             call = f"await __hop(__view{passed})"
         self._add(f"__result = {call}", depth)
-        give = "__answer =" if exits else "return"
+        give = "__answer =" if self._exits else "return"
         if self._operation.socket is not None:
             self._add(f"{give} __result", depth)
             return
         if (stream := self._operation.stream) is not None:
             make = self._name(streams.maker(stream))
-            self._add(f"{give} {make}(__result{', __exits' if exits else ''})", depth)
+            self._add(f"{give} {make}(__result{', __exits' if self._exits else ''})", depth)
             return
         finisher = Finisher(self._operation.answers)
         finish = self._name(finisher.finish)
-        fast = self._fast(finisher)
-        if fast is None:
-            self._add(f"{give} {finish}(__result)", depth)
-            return
-        condition, encoded = fast
-        self._add(f"{give} {encoded} if {condition} else {finish}(__result)", depth)
+        self._add(f"{give} {self._fast(finisher)}{finish}(__result)", depth)
 
-    def _fast(self, finisher: Finisher) -> tuple[str, str] | None:
-        """Return when a result can be written as it is, and how; None if that is never so."""
+    def _fast(self, finisher: Finisher) -> str:
+        """Return how a result is written that can be written as it is; nothing if that is never so."""
         answer: Answer | None = next((o for o in self._operation.answers if o.status == 200), None)
         if answer is None or answer.media != "json" or not (answer.exact or answer.exact_item):
-            return None
+            return ""
         encode = self._name(answer.encoder())
         mark = f"{self._name(finisher)}.mark is __tables.mark"
         if answer.exact is not None:
@@ -257,7 +241,7 @@ class Writer:
             condition += f" and not {self._name(answer.nested[0].__subclasses__)}()"
         elif answer.nested:
             condition += f" and {self._name(answer.is_safe)}()"
-        return condition, f"__Payload(({encode}(__result), __JSON, '200 OK'))"
+        return f"__Payload(({encode}(__result), __JSON, '200 OK')) if {condition} else "
 
     # ---- reading ---------------------------------------------------------------------------
 
@@ -278,12 +262,12 @@ class Writer:
         if not read:
             return
         path = ", ".join(f"{name!r}: {name}" for name in self._operation.arguments)
-        if any(one.where == "body" for one in left):
+        data = "__data" if any(one.where == "body" for one in left) else "None"
+        if data != "None":
             self._add("__data = None", depth)
         self._add("try:", depth)
         self._lines += read
         self._add("except __Misfits as __error:", depth)
-        data = "__data" if any(one.where == "body" for one in left) else "None"
         call = f"{self._name(self._refuse)}(__c, __error, {{{path}}}, {data}, {not self._exits})"
         self._add(f"return {call}", depth + 1)
 
@@ -298,11 +282,8 @@ class Writer:
         reading = sources.Reading(self._plan, context, path)
         found = reading.explain(error, self._operation.settings.unknown, self.readers, data)
         app = context.app
-        if (
-            may_return
-            and isinstance(found, InvalidRequest)
-            and app.engine_plan.handles_errors_itself
-        ):
+        returns = may_return and app.engine_plan.handles_errors_itself
+        if returns and isinstance(found, InvalidRequest):
             names = context.blueprint_names()
             handler = app._find_error_handler(found, names)
             is_ours = hasattr(handler, "__problems__") and takes_all(app, names) is None

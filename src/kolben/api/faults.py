@@ -35,10 +35,7 @@ class Found:
         self.count = 0
 
     def add(self, fault: Fault) -> None:
-        """Keep a fault, or only count it where there are too many.
-
-        :param fault: the fault.
-        """
+        """Keep a fault, or only count it where there are too many."""
         self.count += 1
         if len(self.faults) < MOST_FAULTS:
             self.faults.append(fault)
@@ -55,11 +52,7 @@ class Found:
 
 
 class JSONReader:
-    """Reads values of one type.
-
-    :param annotation: the type.
-    :param refuses_unknown: whether a member that no class has is a fault.
-    """
+    """Reads values of one type."""
 
     def __init__(self, annotation: t.Any, refuses_unknown: bool = False) -> None:
         self.annotation = annotation
@@ -88,8 +81,6 @@ class JSONReader:
     def explain(self, data: bytes, found: Found) -> None:
         """Tell all that is wrong with a document.
 
-        :param data: the document, as it was sent.
-        :param found: takes the faults.
         :raises MalformedBody: if it is not JSON at all, or nested too deeply.
         """
         value = parse(data)
@@ -111,7 +102,6 @@ class JSONReader:
 def parse(data: bytes) -> t.Any:
     """Return what a document says.
 
-    :param data: the document.
     :raises MalformedBody: if it is not JSON.
     """
     try:
@@ -140,11 +130,7 @@ def _malformed(detail: str) -> MalformedBody:
 
 
 def walker(annotation: t.Any, refuses_unknown: bool = False) -> Walk:
-    """Return what walks over values of a type.
-
-    :param annotation: the type.
-    :param refuses_unknown: whether a member that no class has is a fault.
-    """
+    """Return what walks over values of a type."""
     return _Builder(refuses_unknown).make(ins.type_info(annotation))
 
 
@@ -182,10 +168,7 @@ def _scalar(info: t.Any) -> t.Any:
 
 
 def escape(name: str) -> str:
-    """Write a name as a part of a pointer (RFC 6901, section 3).
-
-    :param name: the name.
-    """
+    """Write a name as a part of a pointer (RFC 6901, section 3)."""
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
@@ -468,10 +451,7 @@ _ECHOES = {
 
 
 def pydantic_message(error: t.Mapping[str, t.Any]) -> str:
-    """Return what pydantic has said, without what was sent.
-
-    :param error: one of its errors.
-    """
+    """Return what pydantic has said, without what was sent."""
     said: str = error["msg"]
     if said.startswith(_EMAIL):
         return _EMAIL  # what follows may name characters of it

@@ -54,8 +54,6 @@ def unwrap(annotation: t.Any) -> tuple[t.Any, tuple[t.Any, ...]]:
     """Take an annotation apart: the type, and what ``Annotated`` adds to it, outermost last.
 
     Aliases (PEP 695) and new types are looked through.
-
-    :param annotation: the annotation.
     """
     extra: tuple[t.Any, ...] = ()
     while True:
@@ -74,10 +72,7 @@ def unwrap(annotation: t.Any) -> tuple[t.Any, tuple[t.Any, ...]]:
 
 
 def annotations_of(cls: type) -> dict[str, t.Any]:
-    """Return a class's own annotations, of which some may not be resolved yet.
-
-    :param cls: the class.
-    """
+    """Return a class's own annotations, of which some may not be resolved yet."""
     if sys.version_info >= (3, 14):
         import annotationlib
 
@@ -86,20 +81,14 @@ def annotations_of(cls: type) -> dict[str, t.Any]:
 
 
 def members_of(annotation: t.Any) -> tuple[t.Any, ...]:
-    """Return the members of a union, or the type alone.
-
-    :param annotation: a type without ``Annotated``.
-    """
+    """Return the members of a union, or the type alone."""
     if t.get_origin(annotation) in (t.Union, types.UnionType):
         return t.get_args(annotation)
     return (annotation,)
 
 
 def without_none(annotation: t.Any) -> t.Any:
-    """Return ``X`` of ``X | None``.
-
-    :param annotation: a type.
-    """
+    """Return ``X`` of ``X | None``."""
     members = members_of(annotation)
     rest = tuple(one for one in members if one is not _NONE)
     if len(rest) == len(members) or not rest:
@@ -108,11 +97,7 @@ def without_none(annotation: t.Any) -> t.Any:
 
 
 def rewrap(annotation: t.Any, extra: t.Iterable[t.Any]) -> t.Any:
-    """Put back what says something about the type itself: no marker of ours.
-
-    :param annotation: the type.
-    :param extra: what ``Annotated`` adds to it.
-    """
+    """Put back what says something about the type itself: no marker of ours."""
     extra = tuple(extra)
     if extra and holds_pydantic(annotation):
         return t.Annotated[(annotation, *extra)]  # a discriminator, which pydantic looks for
@@ -135,18 +120,12 @@ def _as_meta(extra: t.Any) -> t.Any:
 
 
 def is_pydantic(kind: t.Any) -> bool:
-    """Tell whether a class is a model of pydantic's.
-
-    :param kind: anything.
-    """
+    """Tell whether a class is a model of pydantic's."""
     return hasattr(t.get_origin(kind) or kind, "__pydantic_validator__")
 
 
 def is_model(kind: t.Any) -> bool:
-    """Tell whether a type is a class with fields.
-
-    :param kind: a type without ``Annotated``.
-    """
+    """Tell whether a type is a class with fields."""
     kind = t.get_origin(kind) or kind
     if not isinstance(kind, type):
         return False
@@ -191,10 +170,7 @@ def models_in(annotation: t.Any, seen: dict[t.Any, None] | None = None) -> dict[
 
 
 def name_of(annotation: t.Any) -> str:
-    """Return a type's name as a program has it.
-
-    :param annotation: the type.
-    """
+    """Return a type's name as a program has it."""
     kind = unwrap(annotation)[0]
     if isinstance(kind, type) and not t.get_args(kind):
         return kind.__name__
@@ -227,7 +203,6 @@ class Field:
 def fields_of(kind: t.Any) -> list[Field]:
     """Return the fields of a class, of any kind.
 
-    :param kind: the class, possibly with its parameters.
     :raises NameError: if an annotation cannot be resolved yet.
     """
     cls: t.Any = t.get_origin(kind) or kind
@@ -244,30 +219,26 @@ def fields_of(kind: t.Any) -> list[Field]:
             _typed_dict_field(name, hint, name in cls.__required_keys__)
             for name, hint in hints.items()
         ]
-    absent: t.Any = NODEFAULT
     found: list[tuple[str, str, t.Any, t.Any]]
     if dataclasses.is_dataclass(cls):
-        absent = dataclasses.MISSING
         fields = [one for one in dataclasses.fields(cls) if one.init]
         found = [(f.name, f.name, f.default, f.default_factory) for f in fields]
     elif hasattr(cls, "__attrs_attrs__"):
         attributes = [one for one in cls.__attrs_attrs__ if one.init]
-        found = [(a.alias, a.name, a.default, _factory_of(a.default)) for a in attributes]
+        found = [
+            (a.alias, a.name, a.default, getattr(a.default, "factory", None)) for a in attributes
+        ]
     else:
-        defaults = cls._field_defaults
-        found = [(name, name, defaults.get(name, absent), absent) for name in cls._fields]
+        given = cls._field_defaults
+        found = [(name, name, given.get(name, NODEFAULT), None) for name in cls._fields]
     made = []
     for name, wire, default, factory in found:
-        factory = NODEFAULT if factory is absent else factory
-        has_none = factory is not NODEFAULT or default is absent or repr(default) == "NOTHING"
-        default = NODEFAULT if has_none else default
-        required = has_none and factory is NODEFAULT
+        factory = NODEFAULT if factory is None or factory is dataclasses.MISSING else factory
+        is_absent = default is dataclasses.MISSING or repr(default) == "NOTHING"
+        default = NODEFAULT if is_absent or factory is not NODEFAULT else default
+        required = default is factory
         made.append(Field(name, wire, hints[wire], default, factory, required))
     return made
-
-
-def _factory_of(default: t.Any) -> t.Any:
-    return getattr(default, "factory", NODEFAULT)  # of attrs.Factory
 
 
 def _typed_dict_field(name: str, hint: t.Any, required: bool) -> Field:
@@ -304,8 +275,6 @@ def quick(info: t.Any) -> t.Callable[[t.Any], t.Any] | None:
     """Return what sees at once that a value fits, for the usual types; None for the others.
 
     PERF: 0.1 µs, where msgspec takes 0.7 for a type that is no class; it is asked what does not fit.
-
-    :param info: what msgspec says of the type.
     """
     kind = _QUICK.get(type(info))
     if kind is None or getattr(info, "multiple_of", None) is not None:
@@ -343,7 +312,6 @@ _QUICK: dict[t.Any, type] = {
 def read_int(text: str) -> int:
     """Read an integer: decimal digits, with a sign if it is negative.
 
-    :param text: the text.
     :raises Misfit: if it is none.
     """
     digits = text[1:] if text[:1] == "-" else text
@@ -355,7 +323,6 @@ def read_int(text: str) -> int:
 def read_float(text: str) -> float:
     """Read a finite number, as JSON writes it.
 
-    :param text: the text.
     :raises Misfit: if it is none.
     """
     if _NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
@@ -366,7 +333,6 @@ def read_float(text: str) -> float:
 def read_bool(text: str) -> bool:
     """Read ``true``, ``false``, ``1`` or ``0``.
 
-    :param text: the text.
     :raises Misfit: if it is neither.
     """
     try:
@@ -378,7 +344,6 @@ def read_bool(text: str) -> bool:
 def text_reader(annotation: t.Any) -> t.Callable[[str], t.Any] | None:
     """Return what reads a value of a type from text; None where the text is the value.
 
-    :param annotation: the type, with what ``Annotated`` adds to it.
     :raises TypeError: if no text can hold such a value.
     """
     bare, extra = unwrap(annotation)
@@ -469,11 +434,7 @@ def check(value: t.Any, annotation: t.Any, strict: bool = True) -> t.Any:
 
 
 def say(error: BaseException, annotation: t.Any = None) -> str:
-    """Return what a class or msgspec has said, without the place and without the value.
-
-    :param error: what was raised.
-    :param annotation: the type that was expected.
-    """
+    """Return what a class or msgspec has said, without the place and without the value."""
     message = str(error)
     if message.endswith("`") and " - at `" in message:
         message = message.rpartition(" - at `")[0]
@@ -497,18 +458,12 @@ def _said_by_attrs(error: BaseException) -> str | None:
 
 @functools.lru_cache(maxsize=1024)
 def adapter_of(annotation: t.Any) -> t.Any:
-    """Return pydantic's adapter of a type.
-
-    :param annotation: the type, which holds models of pydantic.
-    """
+    """Return pydantic's adapter of a type."""
     return t.cast("t.Any", pydantic_module()).TypeAdapter(annotation)
 
 
 def holds_pydantic(annotation: t.Any) -> bool:
-    """Tell whether a type holds models of pydantic, at any depth.
-
-    :param annotation: the type.
-    """
+    """Tell whether a type holds models of pydantic, at any depth."""
     return any(map(is_pydantic, models_in(annotation)))
 
 
@@ -527,10 +482,7 @@ def narrowed(value: t.Any, annotation: t.Any) -> t.Any:
 
 
 def choices_of(annotation: t.Any) -> list[t.Any]:
-    """Return the values that a type allows, of an enum or of literals.
-
-    :param annotation: the type.
-    """
+    """Return the values that a type allows, of an enum or of literals."""
     found: list[t.Any] = []
     for member in members_of(unwrap(annotation)[0]):
         if t.get_origin(member) is t.Literal:
@@ -541,10 +493,7 @@ def choices_of(annotation: t.Any) -> list[t.Any]:
 
 
 def is_scalar(annotation: t.Any) -> bool:
-    """Tell whether text can hold a value of a type.
-
-    :param annotation: the type.
-    """
+    """Tell whether text can hold a value of a type."""
     try:
         text_reader(annotation)
     except TypeError:
@@ -553,10 +502,7 @@ def is_scalar(annotation: t.Any) -> bool:
 
 
 def container_of(annotation: t.Any) -> tuple[t.Any, t.Any] | None:
-    """Return the container and the type of its items, of ``list[int]`` and its like; or None.
-
-    :param annotation: a type without ``Annotated``.
-    """
+    """Return the container and the type of its items, of ``list[int]`` and its like; or None."""
     origin = t.get_origin(annotation) or annotation
     if origin not in CONTAINERS:
         return None
@@ -567,10 +513,7 @@ def container_of(annotation: t.Any) -> tuple[t.Any, t.Any] | None:
 
 
 def is_upload(annotation: t.Any) -> bool:
-    """Tell whether a type is a file that is uploaded, or a list of such.
-
-    :param annotation: a type without ``Annotated``.
-    """
+    """Tell whether a type is a file that is uploaded, or a list of such."""
     bare = without_none(annotation)
     container = container_of(bare)
     bare = unwrap(container[1])[0] if container else bare
@@ -578,10 +521,7 @@ def is_upload(annotation: t.Any) -> bool:
 
 
 def has_upload(kind: t.Any) -> bool:
-    """Tell whether a class has a field that is a file.
-
-    :param kind: a class with fields.
-    """
+    """Tell whether a class has a field that is a file."""
     return any(is_upload(unwrap(field.type)[0]) for field in fields_of(kind))
 
 

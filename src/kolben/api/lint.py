@@ -23,10 +23,7 @@ _OWN_STATUSES = frozenset({400, 401, 413, 415, 422})
 
 
 def findings(operations: t.Iterable[Operation]) -> Iterator[tuple[str, str, str, str, str]]:
-    """Find what typed views leave out: id, level, what is missing, why that matters, what mends it.
-
-    :param operations: the views, whose annotations can be resolved.
-    """
+    """Find what typed views leave out: id, level, what is missing, why that matters, what mends it."""
     for operation in operations:
         place = place_of(operation.view)
         if "return" not in getattr(innermost(operation.view), "__annotations__", {}):

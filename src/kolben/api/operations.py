@@ -52,10 +52,7 @@ class Settings:
     security: t.Any = _unset
 
     def within(self, outer: Settings) -> Settings:
-        """Return what holds where these settings are inside others: the nearest, and all groups.
-
-        :param outer: those of the blueprint or application around.
-        """
+        """Return what holds where these settings are inside others: the nearest, and all groups."""
         nearest = {
             name: getattr(outer, name)
             for name in ("auth", "unknown", "deprecated", "security")
@@ -230,10 +227,7 @@ class Operation:
 
 
 def operations_of(view: t.Any) -> list[Operation]:
-    """Return the operations that a view is registered as, in applications that are in use still.
-
-    :param view: the view.
-    """
+    """Return the operations that a view is registered as, in applications that are in use still."""
     known = getattr(view, "__operations__", ())
     return [one for ref in known if (one := ref()) is not None]
 
@@ -247,20 +241,13 @@ def _remember(operation: Operation) -> None:
 
 
 def with_defaults(rule: str, *defaults: t.Mapping[str, t.Any] | None) -> str:
-    """Return a rule with the values that it gives without being in the URL: Werkzeug's ``defaults``.
-
-    :param rule: the URL rule.
-    :param defaults: the values, by name.
-    """
+    """Return a rule with the values that it gives without being in the URL: Werkzeug's ``defaults``."""
     names = {name for given in defaults for name in given or ()} - variables_of(rule).keys()
     return " ".join([rule, *(f"<given:{name}>" for name in sorted(names))])
 
 
 def is_typed(view: t.Any) -> bool:
-    """Tell whether a view's annotations ask for anything.
-
-    :param view: the view.
-    """
+    """Tell whether a view's annotations ask for anything."""
     if not inspect.isroutine(innermost(view)):
         return False
     try:

@@ -97,10 +97,7 @@ def _part(name: str) -> bytes:
 
 
 def send_part(name: str) -> Response:
-    """Answer a request for a file of the page.
-
-    :param name: its name.
-    """
+    """Answer a request for a file of the page."""
     kind = "text/css" if name.endswith("css") else "text/javascript"
     headers = {"Cache-Control": "max-age=3600", "X-Content-Type-Options": "nosniff"}
     return Response(_part(name), headers=headers, mimetype=kind)

@@ -136,18 +136,12 @@ class Plan:
 
 
 def variables_of(rule: str) -> dict[str, str]:
-    """Return the variables of a URL rule, each with the name of its converter.
-
-    :param rule: the rule.
-    """
+    """Return the variables of a URL rule, each with the name of its converter."""
     return {name: kind or "" for kind, name in _VARIABLE.findall(rule)}
 
 
 def place_of(function: t.Callable[..., t.Any]) -> str:
-    """Say where a function is: ``shop.py:14 add(): ``.
-
-    :param function: the function.
-    """
+    """Say where a function is: ``shop.py:14 add(): ``."""
     code = getattr(innermost(function), "__code__", None)
     name = getattr(function, "__name__", repr(function))
     if code is None:
@@ -162,10 +156,7 @@ def place_of(function: t.Callable[..., t.Any]) -> str:
 
 
 def innermost(function: t.Any) -> t.Any:
-    """Return the function that is written, of one with wrappers, a partial, or a callable object.
-
-    :param function: what is called.
-    """
+    """Return the function that is written, of one with wrappers, a partial, or a callable object."""
     function = inspect.unwrap(function)
     if isinstance(function, functools.partial):
         return innermost(function.func)
@@ -174,10 +165,7 @@ def innermost(function: t.Any) -> t.Any:
 
 
 def signature_of(function: t.Callable[..., t.Any]) -> inspect.Signature:
-    """Return a function's signature, without looking at annotations that cannot be resolved yet.
-
-    :param function: the function.
-    """
+    """Return a function's signature, without looking at annotations that cannot be resolved yet."""
     partial = inspect.unwrap(function, stop=lambda one: isinstance(one, functools.partial))
     if isinstance(partial, functools.partial):
         inner = signature_of(partial.func)
@@ -194,8 +182,6 @@ def signature_of(function: t.Callable[..., t.Any]) -> inspect.Signature:
 def hints_of(function: t.Any, names: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     """Return a function's annotations, resolved.
 
-    :param function: the function.
-    :param names: the local names of where it was registered.
     :raises NameError: if one cannot be resolved yet.
     """
     local = None if names is None else dict(names)

@@ -124,29 +124,17 @@ class Problem(_Typed, HTTPException):
         return _encode(self.to_dict())
 
     def get_body(self, environ: WSGIEnvironment | None = None, scope: t.Any = None) -> str:
-        """Return the body of its response.
-
-        :param environ: not used.
-        :param scope: not used.
-        """
+        """Return the body of its response."""
         return self.written().decode()
 
     def get_headers(
         self, environ: WSGIEnvironment | None = None, scope: t.Any = None
     ) -> list[tuple[str, str]]:
-        """Return the headers of its response.
-
-        :param environ: not used.
-        :param scope: not used.
-        """
+        """Return the headers of its response."""
         return [("Content-Type", MIMETYPE)]
 
     def get_response(self, environ: t.Any = None, scope: t.Any = None) -> t.Any:
-        """Return its response.
-
-        :param environ: not used.
-        :param scope: not used.
-        """
+        """Return its response."""
         if self.response is not None:
             return self.response
         response = Response(self.written(), self.code, mimetype=MIMETYPE)
@@ -156,10 +144,7 @@ class Problem(_Typed, HTTPException):
 
 
 def type_of(problem: Problem) -> type[Problem]:
-    """Return a problem's class, for which ``type`` is a member of its own.
-
-    :param problem: the problem.
-    """
+    """Return a problem's class, for which ``type`` is a member of its own."""
     return problem.__class__
 
 
@@ -231,11 +216,7 @@ class Unauthorized(Problem, status=401):
         self.challenge = challenge
 
     def get_headers(self, environ: t.Any = None, scope: t.Any = None) -> list[tuple[str, str]]:
-        """Return the headers, the challenge among them.
-
-        :param environ: not used.
-        :param scope: not used.
-        """
+        """Return the headers, the challenge among them."""
         headers = super().get_headers(environ, scope)
         if self.challenge is not None:
             headers.append(("WWW-Authenticate", self.challenge))
@@ -243,10 +224,7 @@ class Unauthorized(Problem, status=401):
 
 
 def answer_error(error: HTTPException) -> t.Any:
-    """Answer an HTTP error with a problem, except on the views of plain blueprints.
-
-    :param error: the error.
-    """
+    """Answer an HTTP error with a problem, except on the views of plain blueprints."""
     context: t.Any = get_current()
     app, names = context.app, context.blueprint_names()
     if names and not any(hasattr(app.blueprints.get(name), "webhooks") for name in names):

@@ -297,10 +297,7 @@ def _default(field: t.Any) -> t.Any:
 
 
 def plain(value: t.Any) -> t.Any:
-    """Return a default as JSON has it; ``NODEFAULT`` for what JSON cannot say.
-
-    :param value: the default.
-    """
+    """Return a default as JSON has it; ``NODEFAULT`` for what JSON cannot say."""
     try:
         return msgspec.to_builtins(value, str_keys=True, order="deterministic")
     except TypeError:

@@ -80,7 +80,6 @@ class Socket(t.Generic[In, Out]):
     async def send(self, message: Out) -> None:
         """Send a message as JSON.
 
-        :param message: the message.
         :raises WebSocketDisconnect: if the WebSocket is closed, on either side.
         """
         await self.websocket.send(self._write(message).decode())
@@ -104,10 +103,7 @@ class Socket(t.Generic[In, Out]):
 
 
 def write_message(message: t.Any) -> bytes:
-    """Return a message as JSON.
-
-    :param message: the message.
-    """
+    """Return a message as JSON."""
     if kinds.is_pydantic(type(message)):
         return t.cast("bytes", message.__pydantic_serializer__.to_json(message, by_alias=True))
     return msgspec.json.encode(message)

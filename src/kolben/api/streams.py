@@ -38,10 +38,7 @@ class Event(msgspec.Struct, t.Generic[T]):
 
 
 def maker(answer: Answer) -> t.Callable[..., t.Any]:
-    """Return what makes the response of a view that yields.
-
-    :param answer: what the view's annotation says.
-    """
+    """Return what makes the response of a view that yields."""
 
     def make(source: t.Any, exits: list[t.Any] | None = None) -> t.Any:
         is_async = hasattr(source, "__anext__")
@@ -193,11 +190,7 @@ async def _leave_async(generator: t.Any, error: BaseException | None) -> None:
 
 
 async def hop(function: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
-    """Call a plain function from a coroutine: under ASGI in a worker thread.
-
-    :param function: the function.
-    :param args: its arguments.
-    """
+    """Call a plain function from a coroutine: under ASGI in a worker thread."""
     if type(get_current(None)) is RequestContext:
         return function(*args)  # a WSGI server's thread, whose loop no other request waits for
     return await in_thread(function, *args)
