@@ -336,7 +336,7 @@ def test_no_cookie_no_key() -> None:
     assert open_cookie(app, FLASK_COOKIES["plain"][1]) is None
 
 
-@pytest.mark.parametrize(
+WAYS_TO_SIGN = pytest.mark.parametrize(
     "change",
     [
         {"salt": "other"},
@@ -347,6 +347,9 @@ def test_no_cookie_no_key() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
+
+
+@WAYS_TO_SIGN
 def test_a_subclass_signs_its_own_way(change: dict[str, t.Any]) -> None:
     app = make_app()
     mine = type("Mine", (SecureCookieSessionInterface,), change)()
@@ -355,6 +358,38 @@ def test_a_subclass_signs_its_own_way(change: dict[str, t.Any]) -> None:
     assert open_cookie(app, cookie, mine) == {"a": [1]}
     if "serializer" not in change:
         assert open_cookie(app, cookie) == {}
+
+
+@WAYS_TO_SIGN
+def test_what_is_put_on_the_class_signs_while_it_is_there(
+    change: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app()
+
+    @app.get("/")
+    def view() -> str:
+        kolben.session["a"] = 1
+        return ""
+
+    def sign() -> str:
+        header = app.test_client().get("/").headers["Set-Cookie"]
+        return header.partition(";")[0].partition("=")[2]
+
+    def loads(cookie: str) -> t.Any:
+        signer = SecureCookieSessionInterface().get_signing_serializer(app)
+        assert signer is not None
+        return signer.loads(cookie)
+
+    stock = sign()
+    for name, value in change.items():
+        monkeypatch.setattr(SecureCookieSessionInterface, name, value)
+    changed = sign()
+    assert loads(changed) == {"a": 1}
+    if "serializer" not in change:
+        with pytest.raises(BadSignature):
+            loads(stock)
+    monkeypatch.undo()
+    assert loads(sign()) == {"a": 1}
 
 
 def test_attributes_set_on_the_interface_count_at_once() -> None:

@@ -359,7 +359,7 @@ class SecureCookieSessionInterface(SessionInterface):
         return self.get_cookie_name(app), self._cookie_settings(app)
 
     def _has_plain_settings(self, app: Flask) -> bool:
-        """Tell whether what the cookie is sent with follows from the configuration alone."""
+        """Tell whether what the cookie is signed and sent with follows from the configuration alone."""
         app_class: t.Any = type(app)
         return (
             type(self) is SecureCookieSessionInterface
@@ -367,7 +367,7 @@ class SecureCookieSessionInterface(SessionInterface):
             and _keeps_settings_in_config(app_class)
             and all(
                 getattr(SecureCookieSessionInterface, name) is ours
-                for name, ours in _SETTING_METHODS.items()
+                for name, ours in _STOCK_MEMBERS.items()
             )
         )
 
@@ -573,10 +573,12 @@ def _keeps_settings_in_config(app_class: type) -> bool:
 
 _OPEN_SESSION = SecureCookieSessionInterface.open_session
 _SAVE_SESSION = SecureCookieSessionInterface.save_session
-_SETTING_METHODS = {
+# What says how the cookie is signed and sent; programs may replace it on the class, too.
+_STOCK_MEMBERS = {
     name: getattr(SecureCookieSessionInterface, name)
     for name in dir(SecureCookieSessionInterface)
     if name.startswith("get_cookie_")
+    or name in {"salt", "digest_method", "key_derivation", "serializer", "get_signing_serializer"}
 }
 _GET_SIGNING_SERIALIZER = SecureCookieSessionInterface.get_signing_serializer
 
