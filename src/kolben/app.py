@@ -51,6 +51,7 @@ from .helpers import (
     get_load_dotenv as get_load_dotenv,
     send_from_directory,
 )
+from .json.depth import refusal_of
 from .lazy import late_names, lazy
 from .limits import limit_time
 from .logging import printable, shown_error
@@ -731,8 +732,20 @@ class Flask(ServedApp):
         (``PROPAGATE_EXCEPTIONS``). A handler for 500 gets an :class:`InternalServerError` with
         the error as its ``original_exception``.
 
+        A :exc:`RecursionError` of a request with JSON that is nested deeply is the client's error: 400.
+
         :param e: the error.
         """
+        if isinstance(e, RecursionError):
+            refusal = refusal_of(find_request_context().request)
+            if refusal is not None:
+                self._log_refusal(e)
+                try:
+                    return self.finalize_request(
+                        self.handle_http_exception(refusal), from_error_handler=True
+                    )
+                except Exception as raised:  # by the program's handler for 400
+                    e = raised
         got_request_exception.send(self, _async_wrapper=self.ensure_sync, exception=e)
         chosen = self.config["PROPAGATE_EXCEPTIONS"]
         propagates = self.testing or self.debug if chosen is None else chosen
@@ -756,6 +769,18 @@ class Flask(ServedApp):
         shown = exc_info if exc_info[1] is None else shown_error(exc_info[1])
         path, method = printable(request.path), printable(request.method)
         self.logger.error("Exception on %s [%s]", path, method, exc_info=shown)
+
+    def _log_refusal(self, error: Exception) -> None:
+        # With the place, for a program that recurses without end; without the traceback, which has 1,000 lines.
+        request = find_request_context().request
+        place = shown_error(error)[2]
+        self.logger.warning(
+            "%s [%s] was nested too deeply for %s, line %s, and is answered with 400",
+            printable(request.path),
+            printable(request.method),
+            place.tb_frame.f_code.co_filename,
+            place.tb_lineno,
+        )
 
     # ---- the end of a request ------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from werkzeug.routing import MapAdapter, WebsocketMismatch
 from .concurrency import TURN, ended
 from .globals import current_request_context
 from .http.headers import ResponseHeaders
+from .json.depth import DEEP, is_nested
 from .wrappers import Request
 
 if t.TYPE_CHECKING:
@@ -278,7 +279,10 @@ class WebSocket(Request):
         """
         data = await self.receive()
         try:
-            return self.json_module.loads(data)
+            value = self.json_module.loads(data)
+            if not self._has_read_nested and len(data) > 2 * DEEP:
+                self._has_read_nested = is_nested(data)
+            return value
         except (ValueError, RecursionError) as error:
             raise InvalidMessage("The message is not JSON.") from error
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import asyncio
+import copy
+from collections.abc import Callable
+from typing import Any, Literal
+from urllib.parse import quote
 
 import pytest
 from pydantic import BaseModel
 
 import kolben
-from hostile.ways import WAYS, Case, Served, by_environ
+from hostile.ways import WAYS, Case, Served, by_environ, by_scope
 from kolben.api import API, Struct
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -77,6 +81,194 @@ def test_json_over_a_socket(served: Served) -> None:
     for case in CASES[::2]:
         assert served.ask(case).status in {400, 413}, (case.body[:20], served.said())
     assert served.ask(Case("/")).status == 200
+
+
+def copied(value: object) -> object:
+    return copy.deepcopy(value)
+
+
+#: What a program does with JSON that it has read.
+USES: dict[str, Callable[[], Any]] = {
+    "echo": lambda: kolben.request.get_json(),
+    "in an object": lambda: {"got": [kolben.request.get_json()]},
+    "jsonify": lambda: kolben.jsonify(got=kolben.request.json),
+    "not kept": lambda: {"got": copied(kolben.request.get_json(cache=False))},
+    "forced": lambda: {"got": copied(kolben.request.get_json(force=True))},
+    "as data": lambda: {"got": copied(kolben.json.loads(kolben.request.data))},
+    "copied": lambda: {"got": copied(kolben.request.get_json())},
+    "compared": lambda: str(kolben.request.get_json() == copied(kolben.request.get_json())),
+    "as text": lambda: repr(kolben.request.get_json()),
+    "in a session": lambda: str(kolben.session.update(got=kolben.request.get_json())),
+    "in a template": lambda: kolben.render_template_string(
+        "{{ got | tojson }}", got=kolben.request.get_json()
+    ),
+}
+DEPTHS = [50, 300, 480, 500, 900, *range(940, 995, 6), 5000, 9900, 20_000]
+
+
+def program(use: str, **config: Any) -> kolben.Flask:
+    app = kolben.Flask("program")
+    app.secret_key = "a secret"
+    app.config.update(config)
+    view = USES[use]
+
+    async def later() -> Any:
+        return view()
+
+    app.add_url_rule("/plain", "plain", lambda: view(), methods=["POST"])
+    app.add_url_rule("/async", "async", later, methods=["POST"])
+    return app
+
+
+@pytest.mark.parametrize(
+    ("use", "config"),
+    [*((use, {}) for use in USES), ("echo", {"DEBUG": True}), ("copied", {"TESTING": True})],
+    ids=str,
+)
+def test_what_is_read_of_json_and_is_too_deep_for_its_use_is_400(
+    use: str, config: dict[str, bool]
+) -> None:
+    app = program(use, **config)
+    kind = [("Content-Type", "application/json")]
+    for begin, end in (("[", "]"), ('{"a":', "}")):
+        seen = {}
+        for depth in DEPTHS:
+            body = (begin * depth + "1" + end * depth).encode()
+            for path, ask in (("/plain", by_environ), ("/async", by_environ), ("/plain", by_scope)):
+                case = Case(path, method="POST", headers=kind, body=body)
+                seen[depth, path, ask.__name__] = ask(case, app=app).status
+        assert set(seen.values()) == {200, 400}
+        assert {status for (depth, *_), status in seen.items() if depth <= 300} == {200}
+
+
+def test_what_can_be_written_again_is_written() -> None:
+    app = program("echo")
+    deepest = {}
+    for begin, end in (("[", "]"), ('{"a":', "}")):
+        for depth in DEPTHS:
+            body = (begin * depth + "1" + end * depth).encode()
+            headers = [("Content-Type", "application/json")]
+            answer = by_environ(Case("/plain", method="POST", headers=headers, body=body), app)
+            if answer.status == 200:
+                assert answer.body.strip() == body
+                deepest[begin] = depth
+    assert min(deepest.values()) >= 940
+
+
+DEEP_TEXT = "[" * 700 + "]" * 700
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("/", query=f"v={DEEP_TEXT}"),
+        Case("/", query=f'b="&v={quote(DEEP_TEXT)}'),
+        Case("/" + DEEP_TEXT),
+        Case("/", headers=[("X-Filter", DEEP_TEXT)]),
+        Case("/", headers=[("Cookie", f'v="{DEEP_TEXT}"')]),
+        Case(
+            "/",
+            method="POST",
+            headers=[("Content-Type", "application/x-www-form-urlencoded")],
+            body=f"v={DEEP_TEXT}".encode(),
+        ),
+    ],
+    ids=["query", "quoted query", "path", "header", "cookie", "form"],
+)
+@pytest.mark.parametrize("way", [by_environ, by_scope])
+def test_json_that_comes_otherwise_than_as_a_body_is_400_too(way: Any, case: Case) -> None:
+    app = kolben.Flask("program")
+
+    @app.route("/", methods=["GET", "POST"])
+    @app.route("/<text>")
+    def view(text: str = "") -> Any:
+        request = kolben.request
+        texts = [text, request.headers.get("X-Filter", ""), *request.cookies.values()]
+        texts += request.values.values()
+        return str(copied(kolben.json.loads(max(texts, key=len))))
+
+    assert way(case, app=app).status == 400
+
+
+def test_a_program_that_recurses_without_end_is_500(caplog: pytest.LogCaptureFixture) -> None:
+    app = kolben.Flask("program")
+
+    @app.post("/")
+    def view() -> Any:
+        data = kolben.request.get_json(cache="cache" in kolben.request.args)
+        data["self"] = data
+        return data
+
+    for query in ("", "cache"):
+        for body in (b"{}", b'{"a": [{"b": "[[[["}]}', b'{"a":' * 40 + b"1" + b"}" * 40):
+            headers = [("Content-Type", "application/json")]
+            case = Case("/", query=query, method="POST", headers=headers, body=body)
+            assert by_environ(case, app).status == 500
+            assert "RecursionError" in caplog.text or "Circular" in caplog.text
+            caplog.clear()
+
+
+def test_its_400_is_handled_and_logged_as_such(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING")
+    app = program("copied", PROBLEM_DETAILS=True)
+    seen: list[Any] = []
+    headers = [("Content-Type", "application/json")]
+    case = Case("/plain", method="POST", headers=headers, body=b"[" * 700 + b"]" * 700)
+    answer = by_environ(case, app)
+    assert (answer.status, answer.header("Content-Type")) == (400, "application/problem+json")
+    assert caplog.text.startswith("WARNING")
+    assert "/plain [POST] was nested too deeply for" in caplog.text
+    assert "test_json.py, line" in caplog.text
+
+    handlers: list[tuple[Any, Any, int]] = [
+        (400, lambda error: (f"ours: {error.description}", 418), 418),
+        (RecursionError, lambda error: ("theirs", 419), 419),
+        (400, lambda error: 1 / 0, 500),
+    ]
+    for what, handler, status in handlers:
+        app = program("copied")
+        app.register_error_handler(what, handler)
+        watched = kolben.got_request_exception.connected_to
+        with watched(lambda _, exception: seen.append(exception), app):
+            assert by_environ(case, app).status == status
+    assert [type(one) for one in seen] == [ZeroDivisionError]
+    caplog.clear()
+
+
+def test_a_websocket_is_closed_for_it_as_for_a_bad_message(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = kolben.Flask("program")
+
+    @app.websocket("/echo")
+    async def echo() -> None:
+        while True:
+            await kolben.websocket.send_json(copied(await kolben.websocket.receive_json()))
+
+    @app.websocket("/faulty")
+    async def faulty() -> None:
+        value = await kolben.websocket.receive_json()
+        value.append(value)
+        await kolben.websocket.send_json(value)
+
+    async def talk() -> None:
+        async with app.async_test_client() as client:
+            async with client.websocket("/echo") as ws:
+                await ws.send_json([1])
+                assert await ws.receive_json() == [1]
+                await ws.send("[" * 700 + "]" * 700)
+                with pytest.raises(kolben.WebSocketDisconnect) as caught:
+                    await ws.receive()
+                assert caught.value.code == 1008
+            async with client.websocket("/faulty") as ws:
+                await ws.send_json(["[" * 200])
+                with pytest.raises(kolben.WebSocketDisconnect) as caught:
+                    await ws.receive()
+                assert caught.value.code == 1011
+
+    asyncio.run(talk())
+    assert "/faulty" in caplog.text
+    caplog.clear()
 
 
 class Nest(Struct):
