@@ -22,6 +22,8 @@ from test_packaging import free_port
 
 FOLDER = ROOT / "examples" / "proxies"
 HOST = "www.example.com"
+# What a client says that it wants the certificate of.
+NAMED = {"sni_hostname": HOST}
 VIEW = """
 
 from kolben import request, session, url_for
@@ -83,18 +85,20 @@ def caddy(program: str, folder: Path, server: str, plain: int, secure: int) -> l
 
 
 @contextlib.contextmanager
-def running(command: list[str | Path], folder: Path, port: int) -> Iterator[None]:
+def running(command: list[str | Path], folder: Path, secure: int) -> Iterator[None]:
+    """Run a proxy until it has its certificate, which Caddy makes after it has begun to listen."""
     variables = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "HOME": str(folder)}
     log = folder / "proxy.log"
     with log.open("wb") as file:
         process = subprocess.Popen(command, env=os.environ | variables, stdout=file, stderr=file)
     try:
-        for _ in range(400):
-            assert process.poll() is None, log.read_text()
-            with contextlib.suppress(httpx.HTTPError):
-                httpx.get(f"http://127.0.0.1:{port}/", headers={"Host": HOST})
-                break
-            time.sleep(0.05)
+        with httpx.Client(verify=False, headers={"Host": HOST}) as client:
+            for _ in range(400):
+                assert process.poll() is None, log.read_text()
+                with contextlib.suppress(httpx.HTTPError):
+                    client.get(f"https://127.0.0.1:{secure}/health", extensions=NAMED)
+                    break
+                time.sleep(0.05)
         yield
     finally:
         process.terminate()
@@ -126,7 +130,7 @@ def test_a_request_comes_through_as_the_checklist_says(
     plain, secure = free_port(), free_port()
     with (
         reader.serving("kolben serve module:app --workers 1") as server,
-        running(proxy(needs_program(*places), tmp_path, server, plain, secure), tmp_path, plain),
+        running(proxy(needs_program(*places), tmp_path, server, plain, secure), tmp_path, secure),
         httpx.Client(verify=False, timeout=30, headers={"Host": HOST}) as client,
     ):
         sent_on = client.get(f"http://127.0.0.1:{plain}/health")
@@ -138,7 +142,7 @@ def test_a_request_comes_through_as_the_checklist_says(
                 f"https://127.0.0.1:{secure}/where",
                 content=bytes(size),
                 headers=headers,
-                extensions={"sni_hostname": HOST},
+                extensions=NAMED,
             )
 
         lies = {
@@ -159,6 +163,6 @@ def test_a_request_comes_through_as_the_checklist_says(
         refused = client.get(
             f"https://127.0.0.1:{secure}/health",
             headers={"Host": "other.example"},
-            extensions={"sni_hostname": HOST},
+            extensions=NAMED,
         )
         assert refused.status_code in {400, 421} or not refused.content
