@@ -21,9 +21,11 @@ SITES = {
     "github.com",
     "jcristharif.com",
     "jinja.palletsprojects.com",
+    "learn.microsoft.com",
     "pradyunsg.me",
     "pre-commit.com",
     "werkzeug.palletsprojects.com",
+    "www.python.org",
     "www.sphinx-doc.org",
 }
 #: Where a reader's own program listens.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pages import ROOT
+from pages import ROOT, TEXTS, prose
 
 
 @pytest.fixture
@@ -51,3 +52,13 @@ def test_a_link_that_leads_nowhere_is_told(
 
 def test_a_folder_without_links_is_no_manual(links: Any, tmp_path: Path) -> None:
     assert links.main([str(tmp_path)]) == 1
+
+
+ADDRESS = re.compile(r"\]\((\w+:[^)\s]+)\)|<(\w+://[^>\s]+)>")
+
+
+@pytest.mark.parametrize("page", [page for page in TEXTS if page.startswith("docs/")])
+def test_each_link_of_a_page_to_another_site_is_well_written(page: str, links: Any) -> None:
+    """What the build finds in the site is found here without one."""
+    addresses = [inline or bare for inline, bare in ADDRESS.findall(prose(page))]
+    assert [each for each in addresses if not links.leads_outside_well(each)] == []

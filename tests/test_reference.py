@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 import importlib
-import inspect
-import json
+import pkgutil
 import re
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import click
 import pytest
 
 import kolben
+import kolben.typing
 from kolben.api.command import openapi_command
 from kolben.cli import cli
 
@@ -31,39 +31,97 @@ def resolve(name: str) -> Any:
     return getattr(importlib.import_module(module), last)
 
 
-def names_of(module: str, wanted: Any = None) -> list[str]:
-    """The names that a module shows, modules and `annotations` left out."""
-    found = importlib.import_module(module)
+#: Modules of the top floor that serve the others, and are imported by no program.
+INNER = {
+    "json.depth",
+    *(
+        "checking",
+        "concurrency",
+        "debugging",
+        "files",
+        "greenlets",
+        "jinja",
+        "lazy",
+        "listing",
+        "options",
+    ),
+    *("problems", "projects", "signing", "tables", "threads"),
+    *("asgi", "engine", "http", "loading", "routing", "serving"),
+}
+#: What the other modules have for each other.
+INNER_NAMES = {
+    "app": {"answer_request"},
+    "cli": {"LateCommand"},
+    "ctx": {
+        "announce_popped",
+        "forget_what_is_over",
+        "hook_scopes",
+        "raise_failures",
+        "send_to_all",
+    },
+    "globals": {"current_request_context", "find_app", "find_request_context"},
+    "json": {"dumps_compact"},
+    "json.provider": {"tagged_json"},
+    "limits": {"has_limits", "limit_of", "limit_time"},
+    "logging": {"printable", "shown_error"},
+    "protection": {"add_headers", "protect", "refuse_foreign_origins"},
+    "sansio.app": {"check_blueprint", "naming_decorator"},
+    "sansio.scaffold": {
+        *(
+            "check_view",
+            "notice_bare_decorator",
+            "notice_uncallable",
+            "registering",
+            "require_callable",
+        ),
+    },
+    "server_sessions": {"UnavailableSession", "use_configured_store"},
+    "sessions": {"vary_on_cookie"},
+    "templating": {"add_processed_names"},
+    "websockets": {"WebSocketView", "explain_mismatch", "is_origin_allowed", "urlsplit_netloc"},
+    "wrappers": {"split_blueprint_path", "text_response", "unread_request"},
+}
+
+
+def modules_of(package: types.ModuleType) -> list[str]:
+    """The modules of a package that programs import, and those within them."""
+    found = []
+    for entry in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        name = entry.name.removeprefix("kolben.")
+        if "._" not in entry.name and name not in INNER and package is not kolben.api:
+            found.append(entry.name)
+            if entry.ispkg:
+                found += modules_of(importlib.import_module(entry.name))
+    return found
+
+
+def own_names(module: str) -> list[str]:
+    """The classes and functions that a module defines under names without an underscore."""
+    found = vars(importlib.import_module(module))
+    inner = INNER_NAMES.get(module.removeprefix("kolben."), set())
     return [
         f"{module}.{name}"
-        for name, value in vars(found).items()
+        for name, value in found.items()
         if not name.startswith("_")
-        and name != "annotations"
-        and not isinstance(value, types.ModuleType)
-        and (wanted is None or wanted(name, value))
+        and name not in inner
+        and getattr(value, "__module__", None) == module
+        and not isinstance(value, TypeVar | ParamSpec)
     ]
 
 
-def is_ours(value: Any) -> bool:
-    place = str(getattr(value, "__module__", ""))
-    return place.startswith("kolben") and (inspect.isclass(value) or inspect.isfunction(value))
-
-
 def public_names() -> list[str]:
-    """Kolben's and its API's, those of Flask's modules, and what the index lists as additions."""
-    flask = json.loads((ROOT / "tests" / "surface" / "flask-3.1.3.json").read_text())["modules"]
-    found = names_of("kolben") + names_of("kolben.api")
-    for module, theirs in flask.items():
-        own = module.replace("{package}", "kolben")
-        found += names_of(own, lambda name, value, theirs=theirs: name in theirs and is_ours(value))
-    table = (
-        (ROOT / "docs" / "index.md").read_text().partition("## Names that Flask does not have")[2]
-    )
-    for place, names in re.findall(
-        r"^\| `(kolben\.[a-z.]\w[\w.]*)` \| (`.*?) \|", table, re.MULTILINE
-    ):
-        found += [f"{place}.{name}" for name in re.findall(r"`(\w+)`", names)]
-    return found + names_of("kolben.async_testing", lambda name, value: is_ours(value))
+    """All that `kolben` and `kolben.api` show, and what the modules that programs import define."""
+    found = [
+        f"{module}.{name}"
+        for module in ("kolben", "kolben.api")
+        for name, value in vars(importlib.import_module(module)).items()
+        if not name.startswith("_")
+        and name != "annotations"
+        and not isinstance(value, types.ModuleType)
+    ]
+    aliases = [name for name in vars(kolben.typing) if re.fullmatch(r"[A-Z]\w+", name)]
+    found += [f"kolben.typing.{name}" for name in aliases]
+    return [*found, *(name for module in modules_of(kolben) for name in own_names(module))]
 
 
 def test_each_public_name_is_described() -> None:
@@ -73,27 +131,47 @@ def test_each_public_name_is_described() -> None:
     assert missing == []
 
 
+def test_what_is_left_out_is_there() -> None:
+    for module in INNER:
+        importlib.import_module(f"kolben.{module}")
+    for module, names in INNER_NAMES.items():
+        assert names <= vars(importlib.import_module(f"kolben.{module}")).keys()
+
+
 def test_no_name_is_described_twice() -> None:
     assert sorted(DESCRIBED) == sorted(set(DESCRIBED))
 
 
+def strings_of_source() -> set[str]:
+    """The words in capitals that the package has as strings: settings, variables, keys of an environ."""
+    return {
+        node.value
+        for path in (ROOT / "src" / "kolben").rglob("*.py")
+        if "skeletons" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+_?", node.value)
+    }
+
+
+#: Variables of the environment that users may set, beside those of options.
+VARIABLES = {
+    *("FLASK_DEBUG", "FLASK_SKIP_DOTENV", "WEB_CONCURRENCY", "FORCE_COLOR", "GLIBC_TUNABLES"),
+    *("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"),
+}
+#: What else is written in capitals: an environ's keys, names of other modules, and what processes tell each other.
+NO_SETTINGS = re.compile(
+    r"HTTP_\w+|CONTENT_(TYPE|LENGTH)|PATH_INFO|QUERY_STRING|REMOTE_(ADDR|PORT)|REQUEST_METHOD|SCRIPT_NAME"
+    r"|SERVER_(PORT|PROTOCOL|SOFTWARE)|WERKZEUG_\w+|FLASK_RUN_FROM_CLI|KOLBEN_EXEC"
+    r"|AF_UNIX|O_BINARY|KEY_VALUES_MISMATCH|MOST_SEGMENTS|NOT_FOUND"
+)
+
+
 def settings_of_source() -> set[str]:
-    """What the package itself asks a configuration for, beside what it starts with."""
-    found = set(kolben.Flask.default_config)
-    for path in (ROOT / "src" / "kolben").rglob("*.py"):
-        if "skeletons" in path.parts:
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-                of, key, method = node.func.value, node.args[0], node.func.attr
-                named = method == "get" and ast.unparse(of).endswith("config")
-            elif isinstance(node, ast.Subscript):
-                named, key = ast.unparse(node.value).endswith("config"), node.slice
-            else:
-                continue
-            if named and isinstance(key, ast.Constant) and isinstance(key.value, str):
-                found.add(key.value)
-    return found
+    """What the package may ask a configuration for, in whichever way: a new string has to be told apart."""
+    named = {name for name in strings_of_source() if not NO_SETTINGS.fullmatch(name)}
+    return (named - VARIABLES) | set(kolben.Flask.default_config)
 
 
 ROW = re.compile(r"^\| `([A-Z_]+)`( \*)? \| (.*?) \|", re.MULTILINE)
@@ -121,6 +199,7 @@ def test_the_defaults_are_those_of_the_application() -> None:
 
 
 COMMANDS = {**cli.commands, "openapi": openapi_command}
+BEFORE = (REFERENCE / "commands.md").read_text().partition("## kolben ")[0]
 SECTIONS = dict(
     re.findall(
         r"^## kolben (\w+)\n(.*?)(?=^## |\Z)",
@@ -154,8 +233,57 @@ def test_each_option_is_described(name: str) -> None:
 
 
 def test_each_option_before_a_command_is_described() -> None:
-    text = (REFERENCE / "commands.md").read_text().partition("## kolben ")[0]
-    assert rows_of(text) == options_of(cli)
+    assert rows_of(BEFORE) == options_of(cli)
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.replace("\b", "").split())
+
+
+def description(option: click.Option) -> str:
+    """What the page says of an option: its help, its choices, its default, its variable."""
+    said = one_line(option.help or "")
+    if isinstance(option.type, click.Choice):
+        said += f" One of {', '.join(f'`{choice}`' for choice in option.type.choices)}."
+    if isinstance(option.default, int | float | str) and not option.is_flag:
+        said += f" Default: {option.default}."
+    elif isinstance(option.show_default, str):
+        said += f" [default: {option.show_default}]"
+    if option.envvar:
+        said += f" In the environment: `{option.envvar}`."
+    return said
+
+
+@pytest.mark.parametrize("name", ["", *sorted(COMMANDS)])
+def test_what_is_said_of_an_option_is_what_its_help_says(name: str) -> None:
+    command = COMMANDS[name] if name else cli
+    text = SECTIONS[name] if name else BEFORE
+    rows = re.findall(r"^\| (`-.*?) \| (.*) \|$", text, re.MULTILINE)
+    said = {names.split()[0].strip("`"): one_line(words) for names, words in rows}
+    assert said == {
+        option.opts[0]: description(option)
+        for option in command.get_params(click.Context(command))
+        if isinstance(option, click.Option) and "--help" not in option.opts
+    }
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_what_is_said_of_a_command_is_what_its_help_says(name: str) -> None:
+    text = one_line(re.sub(r"^```.*$", "", SECTIONS[name], flags=re.MULTILINE))
+    paragraphs = (COMMANDS[name].help or "").split("\n\n")
+    assert [each for each in map(one_line, paragraphs) if each not in text] == []
+    usage = COMMANDS[name].collect_usage_pieces(click.Context(COMMANDS[name]))
+    assert f"`kolben {name} {' '.join(usage)}`" in text
+
+
+def test_each_variable_of_the_environment_is_described() -> None:
+    text = (REFERENCE / "commands.md").read_text().partition("## Variables of the environment")[2]
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    described = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    of_options = {"FLASK_APP", "PORT"}
+    others = {"PYTHONSTARTUP", "_KOLBEN_COMPLETE"}
+    assert described == VARIABLES | of_options | others
+    assert strings_of_source() >= VARIABLES
 
 
 def parameters_of(node: ast.AST) -> set[str] | None:

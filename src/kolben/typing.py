@@ -56,34 +56,46 @@ ResponseClass = t.TypeVar("ResponseClass", bound="Response")
 #: The key of the tables of hooks: the name of a blueprint, or None for the application.
 AppOrBlueprintKey = str | None
 
+#: Registered with ``after_request``: takes a response and returns one.
 AfterRequestCallable = (
     t.Callable[[ResponseClass], ResponseClass]
     | t.Callable[[ResponseClass], t.Awaitable[ResponseClass]]
 )
+#: What Flask 2.2 had for ``before_first_request``; nothing takes one any more.
 BeforeFirstRequestCallable = t.Callable[[], None] | t.Callable[[], t.Awaitable[None]]
+#: Registered with ``before_request``: what it returns, other than None, is the answer.
 BeforeRequestCallable = (
     t.Callable[[], ResponseReturnValue | None]
     | t.Callable[[], t.Awaitable[ResponseReturnValue | None]]
 )
+#: Gives names to ``kolben shell``.
 ShellContextProcessorCallable = t.Callable[[], dict[str, t.Any]]
+#: Registered with ``teardown_request`` or ``teardown_appcontext``: takes the error that has ended it, or None.
 TeardownCallable = (
     t.Callable[[BaseException | None], None] | t.Callable[[BaseException | None], t.Awaitable[None]]
 )
+#: Gives names to templates.
 TemplateContextProcessorCallable = (
     t.Callable[[], dict[str, t.Any]] | t.Callable[[], t.Awaitable[dict[str, t.Any]]]
 )
+#: A filter of templates: takes what stands before the bar, then its arguments.
 TemplateFilterCallable = t.Callable[..., t.Any]
+#: A function that templates can call.
 TemplateGlobalCallable = t.Callable[..., t.Any]
+#: A test of templates, as in ``{% if number is prime %}``.
 TemplateTestCallable = t.Callable[..., bool]
+#: Registered with ``url_defaults``: takes the endpoint and the values, to which it may add some.
 URLDefaultCallable = t.Callable[[str, dict[str, t.Any]], None]
+#: Registered with ``url_value_preprocessor``: takes the endpoint and the values of the URL; None and None for a 404.
 URLValuePreprocessorCallable = t.Callable[[str | None, dict[str, t.Any] | None], None]
 
-#: The parameter is ``Any``: one handler may be registered for several exceptions, each time for
+#: Registered with ``errorhandler``. The parameter is ``Any``: one handler may be registered for several exceptions, each time for
 #: a class that is narrower than what the type system could prove.
 ErrorHandlerCallable = (
     t.Callable[[t.Any], ResponseReturnValue] | t.Callable[[t.Any], t.Awaitable[ResponseReturnValue]]
 )
 
+#: A view.
 RouteCallable = (
     t.Callable[..., ResponseReturnValue] | t.Callable[..., t.Awaitable[ResponseReturnValue]]
 )
