@@ -153,6 +153,18 @@ def test_the_status_is_annotated(gateway: Gateway) -> None:
     assert ask(view, gateway).status == 201
 
 
+def test_either_of_several_statuses_is_annotated(gateway: Gateway) -> None:
+    def view() -> tuple[User, t.Literal[200, 201]]:
+        return User("ann"), 201
+
+    assert ask(view, gateway).status == 201
+    api = API("statuses")
+    api.get("/")(view)
+    document = api.test_client().get("/openapi.json").json
+    assert [*document["paths"]["/"]["get"]["responses"]] == ["200", "201"]
+    assert api.client().call(view) == (User("ann"), 201)
+
+
 def test_none_is_204(gateway: Gateway) -> None:
     def view() -> None: ...
 

@@ -110,6 +110,17 @@ def test_a_status_that_is_not_said() -> None:
     )
 
 
+def test_types_are_named_as_they_are_written() -> None:
+    def register(api: API) -> None:
+        @api.get("/")
+        def view() -> tuple[dict[str, list[Order]] | None, int, dict[str, str]]: ...
+
+    assert refused(register) == (
+        "tuple[dict[str, list[Order]] | None, int, dict[str, str]] does not say which status:"
+        " tuple[dict[str, list[Order]] | None, Literal[201]]."
+    )
+
+
 def test_a_result_without_a_schema() -> None:
     def register(api: API) -> None:
         @api.get("/")

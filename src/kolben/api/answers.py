@@ -208,7 +208,7 @@ def answers_of(annotation: t.Any, fail: t.Callable[[str], t.NoReturn]) -> list[A
     members = kinds.members_of(bare)
     tuples = [one for one in members if t.get_origin(unwrap(one)[0]) is tuple]
     others = [one for one in members if one not in tuples]
-    found = [_with_status(one, fail) for one in (unwrap(one)[0] for one in tuples)]
+    found = [answer for one in tuples for answer in _with_status(unwrap(one)[0], fail)]
     plain = [one for one in others if not _is_response(unwrap(one)[0])]
     if len(plain) < len(others):
         found.append(Answer(200, t.Any, "any"))
@@ -225,19 +225,16 @@ def _is_response(kind: t.Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, ResponseBase)
 
 
-def _with_status(annotation: t.Any, fail: t.Callable[[str], t.NoReturn]) -> Answer:
+def _with_status(annotation: t.Any, fail: t.Callable[[str], t.NoReturn]) -> list[Answer]:
     arguments = t.get_args(annotation)
-    status = t.get_args(unwrap(arguments[1])[0]) if len(arguments) in (2, 3) else ()
-    if not status or t.get_origin(unwrap(arguments[1])[0]) is not t.Literal:
+    statuses = t.get_args(unwrap(arguments[1])[0]) if len(arguments) in (2, 3) else ()
+    if not statuses or t.get_origin(unwrap(arguments[1])[0]) is not t.Literal:
         body = name_of(arguments[0]) if arguments else "T"
-        fail(f"{_tuple_name(arguments)} does not say which status: tuple[{body}, Literal[201]].")
-    answer = _answer(int(status[0]), arguments[0], (), fail)
-    answer.is_tuple = True
-    return answer
-
-
-def _tuple_name(arguments: tuple[t.Any, ...]) -> str:
-    return f"tuple[{', '.join('...' if one is ... else name_of(one) for one in arguments)}]"
+        fail(f"{name_of(annotation)} does not say which status: tuple[{body}, Literal[201]].")
+    answers = [_answer(int(status), arguments[0], (), fail) for status in statuses]
+    for answer in answers:
+        answer.is_tuple = True
+    return answers
 
 
 def _answer(status: int, annotation: t.Any, extra: t.Any, fail: t.Any) -> Answer:

@@ -123,7 +123,7 @@ class _Parts:
                 self._put(param, values[param.name])
 
     def _put(self, param: Param, value: t.Any) -> None:
-        if param.fields is not None:
+        if param.fields is not None and value is not None:
             take = value.get if isinstance(value, dict) else partial(getattr, value)
             for one in param.fields:
                 self._put(one, take(one.name))

@@ -381,24 +381,30 @@ class Writer:
         return f"__copy({name})"
 
     def _read_fields(self, param: Param, depth: int) -> None:
-        """Read a class field by field, and make its instance."""
+        """Read a class field by field, and make its instance; where it may be None, if any is sent."""
         passed = []
         fields = param.fields or []
         absent = self._name(NODEFAULT)
         is_plain = isinstance(param.model, type) and all(
             one.required or one.default is not NODEFAULT for one in fields
         )
+        result, opened = self._value(param), set(self._opened)
+        if param.default is None:
+            self._add(f"{result} = None", depth)
+            self._add(f"if __sources.is_sent(__c, {self._name(param)}):", depth)
+            depth += 1
         for one in fields:
-            value = self._read_text(one, depth, None if is_plain or one.required else absent)
-            passed.append((one.name, value))
-        value = self._value(param)
+            is_given = is_plain or one.required or one.is_of_default
+            passed.append((one.name, self._read_text(one, depth, None if is_given else absent)))
+        if param.default is None:
+            self._opened = opened  # these names are set in this block alone
         if is_plain and not hasattr(param.model, "__pydantic_validator__"):
             arguments = ", ".join(f"{name}={one}" for name, one in passed)
-            self._add(f"{value} = {self._name(param.model)}({arguments})", depth)
+            self._add(f"{result} = {self._name(param.model)}({arguments})", depth)
             return
         made = ", ".join(f"{name!r}: {one}" for name, one in passed)
         maker = self._name(_model_maker(param))
-        self._add(f"{value} = {maker}({{{made}}})", depth)
+        self._add(f"{result} = {maker}({{{made}}})", depth)
 
     def _refuse_unknown(self, depth: int) -> None:
         leaves = self._plan.leaves

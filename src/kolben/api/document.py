@@ -179,7 +179,7 @@ class Document:
         made: dict[str, t.Any] = {"name": param.wire, "in": param.where}
         if param.description:
             made["description"] = param.description
-        if param.required or param.where == "path":
+        if (param.required and param.group is None) or param.where == "path":
             made["required"] = True
         if param.where == "path":
             converter = _converters(rule).get(param.name)
@@ -207,8 +207,11 @@ class Document:
             return None
         properties = {one.wire: self._form_field(one) for one in form}
         schema = {"type": "object", "properties": properties}
-        if required := [one.wire for one in form if one.required]:
+        if required := [one.wire for one in form if one.required and one.group is None]:
             schema["required"] = required
+        groups = {one.wire: [o.wire for o in one.group if o.required] for one in form if one.group}
+        if any(groups.values()):
+            schema["dependentRequired"] = groups
         if refuses:
             schema["additionalProperties"] = False
         content = {"multipart/form-data": {"schema": schema}}

@@ -172,9 +172,15 @@ def models_in(annotation: t.Any, seen: dict[t.Any, None] | None = None) -> dict[
 def name_of(annotation: t.Any) -> str:
     """Return a type's name as a program has it."""
     kind = unwrap(annotation)[0]
-    if isinstance(kind, type) and not t.get_args(kind):
-        return kind.__name__
-    return str(kind).replace("typing.", "").replace("NoneType", "None")
+    members, arguments = members_of(kind), t.get_args(kind)
+    if kind is ... or kind is _NONE:
+        return "..." if kind is ... else "None"
+    if len(members) > 1:
+        return " | ".join(map(name_of, members))
+    if isinstance(origin := t.get_origin(kind) or kind, type):
+        held = ", ".join(map(name_of, arguments))
+        return f"{origin.__name__}[{held}]" if held else origin.__name__
+    return str(kind).replace("typing.", "")
 
 
 # -- classes with fields --------------------------------------------------------------------
@@ -187,8 +193,7 @@ class Field:
     :param name: its name in Python.
     :param wire: its name in JSON.
     :param type: its annotation.
-    :param default: its default; ``NODEFAULT`` if there is none.
-    :param factory: makes its default; ``NODEFAULT`` if nothing does.
+    :param default: its default; ``NODEFAULT`` if there is none, or if it is made each time.
     :param required: whether it must be sent.
     """
 
@@ -196,7 +201,6 @@ class Field:
     wire: str
     type: t.Any
     default: t.Any = NODEFAULT
-    factory: t.Any = NODEFAULT
     required: bool = True
 
 
@@ -208,7 +212,7 @@ def fields_of(kind: t.Any) -> list[Field]:
     cls: t.Any = t.get_origin(kind) or kind
     if issubclass(cls, msgspec.Struct):
         return [
-            Field(f.name, f.encode_name, f.type, f.default, f.default_factory, f.required)
+            Field(f.name, f.encode_name, f.type, f.default, f.required)
             for f in msgspec.structs.fields(kind)
         ]
     if is_pydantic(cls):
@@ -233,11 +237,10 @@ def fields_of(kind: t.Any) -> list[Field]:
         found = [(name, name, given.get(name, NODEFAULT), None) for name in cls._fields]
     made = []
     for name, wire, default, factory in found:
-        factory = NODEFAULT if factory is None or factory is dataclasses.MISSING else factory
+        is_made = factory is not None and factory is not dataclasses.MISSING
         is_absent = default is dataclasses.MISSING or repr(default) == "NOTHING"
-        default = NODEFAULT if is_absent or factory is not NODEFAULT else default
-        required = default is factory
-        made.append(Field(name, wire, hints[wire], default, factory, required))
+        default = NODEFAULT if is_absent or is_made else default
+        made.append(Field(name, wire, hints[wire], default, default is NODEFAULT and not is_made))
     return made
 
 
@@ -257,8 +260,7 @@ def _pydantic_fields(cls: t.Any) -> list[Field]:
             name,
             info.validation_alias if isinstance(info.validation_alias, str) else name,
             t.Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation,
-            factory=info.default_factory if info.default_factory is not None else NODEFAULT,
-            default=NODEFAULT if info.is_required() else info.default,
+            default=NODEFAULT if info.is_required() or info.default_factory else info.default,
             required=info.is_required(),
         )
         for name, info in cls.model_fields.items()

@@ -49,7 +49,8 @@ class Param:
     type: t.Any
     required: bool = True
     default: t.Any = NODEFAULT
-    factory: t.Any = NODEFAULT
+    #: Whether this default is a member of the one that its class has as a parameter.
+    is_of_default: bool = False
     #: Reads it from text; None where the text is the value.
     reader: t.Callable[[t.Any], t.Any] | None = None
     #: The container of a parameter that may be repeated.
@@ -57,6 +58,8 @@ class Param:
     #: The fields of a class that is read field by field, with that class.
     fields: list[Param] | None = None
     model: t.Any = None
+    #: The fields that it belongs to, of a class that may be None: they come together, or none does.
+    group: list[Param] | None = None
     provider: Provider | None = None
     security: Security | None = None
     is_upload: bool = False
@@ -330,14 +333,14 @@ class Planner:
             self._bodies.append(param)
         if param.where == "header" and param.wire == param.name:
             param.wire = param.wire.replace("_", "-")
-        if kinds.is_model(kind):
-            self._read_fields(param, kind)
-            return
         if kind is not bare and param.required:
             self._fail(
                 f"{param.name!r} may be None but has no default, and a {param.where} cannot say"
                 f" null: write {param.name}: {name_of(bare)} = None."
             )
+        if kinds.is_model(kind):
+            self._read_fields(param, kind)
+            return
         if kinds.is_upload(bare):
             param.is_upload = True
             container = kinds.container_of(kind)
@@ -365,9 +368,13 @@ class Planner:
             wire = next((e.wire for e in extra if isinstance(e, Name)), one.wire)
             where = next((e.where for e in extra if isinstance(e, In)), param.where)
             inner = Param(one.name, where, wire, kinds.rewrap(bare, extra), one.required)
-            inner.default, inner.factory = one.default, one.factory
+            inner.default = one.default
+            given = _member(param.default, one.name)
+            if given is not NODEFAULT:  # what is not sent is as in the instance that is the default
+                inner.required, inner.default, inner.is_of_default = False, given, True
             if kinds.is_model(kinds.without_none(bare)) or inner.where == "body":
                 self._refuse_nested(inner, bare, where)
+            inner.group = param.fields if param.default is None else None
             bodies = len(self._bodies)
             self._complete(inner, bare, extra)
             del self._bodies[bodies:]
@@ -420,6 +427,12 @@ class Planner:
             )
             self._providers[function] = provider
         return provider
+
+
+def _member(default: t.Any, name: str) -> t.Any:
+    if isinstance(default, dict):
+        return default.get(name, NODEFAULT)
+    return getattr(default, name, NODEFAULT)
 
 
 def _provides(extra: t.Any) -> bool:

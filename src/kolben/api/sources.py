@@ -189,6 +189,24 @@ def environ_key(header: str) -> str:
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
+def texts_of(context: RequestContext, param: Param) -> t.Sequence[t.Any]:
+    """Return all that was sent for a parameter that is none of the URL's."""
+    if param.where == "query":
+        return t.cast("list[str]", all_values(context, query_text(context)).getlist(param.wire))
+    if param.where == "form":
+        request = form_of(context)
+        return (request.files if param.is_upload else request.form).getlist(param.wire)
+    text = _text_of(context, param)
+    if text is not None and param.container is not None:
+        return [one.strip() for one in text.split(",")]
+    return () if text is None else (text,)
+
+
+def is_sent(context: RequestContext, param: Param) -> bool:
+    """Tell whether any field was sent of a class that is read field by field."""
+    return any(texts_of(context, one) for one in param.fields or ())
+
+
 # -- one value ------------------------------------------------------------------------------
 
 
@@ -291,7 +309,13 @@ class Reading:
     def _read_fields(self, param: Param) -> None:
         before = self._found.count
         fields = param.fields or []
-        values = {one.name: self._read(one) for one in fields if self._texts(one) or one.required}
+        if param.default is None and not is_sent(self._context, param):
+            return
+        values = {
+            one.name: self._read(one)
+            for one in fields
+            if one.required or one.is_of_default or self._texts(one)
+        }
         if self._found.count > before:
             return
         try:
@@ -311,18 +335,9 @@ class Reading:
                 self._found.add(Fault(where, pydantic_message(one), known.wire if known else None))
 
     def _texts(self, param: Param) -> t.Sequence[t.Any]:
-        context, wire = self._context, param.wire
         if param.where == "path":
             return (self._path[param.name],) if param.name in self._path else ()
-        if param.where == "query":
-            return t.cast("list[str]", all_values(context, query_text(context)).getlist(wire))
-        if param.where == "form":
-            request = form_of(context)
-            return (request.files if param.is_upload else request.form).getlist(wire)
-        text = _text_of(context, param)
-        if text is not None and param.container is not None:
-            return [one.strip() for one in text.split(",")]
-        return () if text is None else (text,)
+        return texts_of(self._context, param)
 
     def _find_unknown(self, leaves: list[Param]) -> None:
         context = self._context
