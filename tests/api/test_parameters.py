@@ -18,7 +18,20 @@ from werkzeug.datastructures import FileStorage
 
 from gateways import Gateway
 from kolben import request
-from kolben.api import API, Body, Cookie, Form, Header, Meta, Name, Query, Struct
+from kolben.api import (
+    API,
+    APIKey,
+    Basic,
+    Bearer,
+    Body,
+    Cookie,
+    Form,
+    Header,
+    Meta,
+    Name,
+    Query,
+    Struct,
+)
 
 Size = t.Annotated[int, Meta(ge=1, le=100)]
 
@@ -493,3 +506,66 @@ def test_a_class_that_may_be_none_needs_a_default() -> None:
 
     with pytest.raises(TypeError, match=r"write at: Point \| None = None\.$"):
         API("refused").get("/")(near)
+
+
+def asked() -> Item:
+    return Item("asked")
+
+
+def test_what_marks_a_member_of_a_union_marks_all_of_it(gateway: Gateway) -> None:
+    api = API("marked")
+
+    class Fields(Struct):
+        trace: Header[str] | None = None
+
+    @api.get("/")
+    def view(
+        token: Bearer | None = None,
+        who: Basic | None = None,
+        agent: Header[str] | None = None,
+        n: t.Annotated[int, Name("n-n")] | None = None,
+        item: t.Annotated[Item, asked] | None = None,
+        fields: Query[Fields] | None = None,
+    ) -> t.Any:
+        name = None if who is None else who.username
+        return [token, name, agent, n, item and item.name, fields and fields.trace]
+
+    @api.post("/")
+    def post(body: Body[int] | None = None) -> t.Any:
+        return [body]
+
+    assert json.loads(gateway.get(api, "/").text) == [None, None, None, None, "asked", None]
+    headers = [("authorization", "Bearer b"), ("agent", "a"), ("trace", "t")]
+    reply = gateway.get(api, "/?n-n=3&token=x&agent=x", headers=headers)
+    assert json.loads(reply.text) == ["b", None, "a", 3, "asked", "t"]
+    reply = gateway.get(api, "/", headers=[("authorization", "Basic YTpi")])
+    assert json.loads(reply.text) == [None, "a", None, None, "asked", None]
+    assert faults(gateway.get(api, "/?n-n=x")) == [("query", "n-n")]
+    json_type = [("content-type", "application/json")]
+    assert json.loads(gateway.post(api, "/", b"4", headers=json_type).text) == [4]
+    document = api.test_client().get("/openapi.json").json
+    found = [(p["in"], p["name"]) for p in document["paths"]["/"]["get"]["parameters"]]
+    assert found == [("header", "agent"), ("query", "n-n"), ("header", "trace")]
+
+
+def test_a_parameter_is_marked_for_one_place() -> None:
+    def view(x: Query[int] | Header[str]) -> None: ...
+
+    with pytest.raises(TypeError, match=r"'x' is marked twice, and is read from one place"):
+        API("twice").get("/")(view)
+
+
+def test_the_document_says_which_credentials_may_be_left_out() -> None:
+    api = API("credentials")
+    Key = t.Annotated[str, APIKey("X-Key")]
+
+    @api.get("/both")
+    def both(key: Key, token: Bearer | None = None) -> None: ...
+
+    @api.get("/either")
+    def either(key: Key | None = None, token: Bearer | None = None) -> None: ...
+
+    paths = api.test_client().get("/openapi.json").json["paths"]
+    key, token = {"key-header-x-key": []}, {"bearer": []}
+    assert paths["/both"]["get"]["security"] == [{**key, **token}, key]
+    assert paths["/either"]["get"]["security"] == [key, token, {}]

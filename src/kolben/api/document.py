@@ -318,13 +318,13 @@ class Document:
 
     def _security(self, operation: Operation) -> list[dict[str, t.Any]]:
         found: dict[str, list[str]] = {}
-        is_optional = False
+        optional: dict[str, list[str]] = {}
         for param in operation.plan.reads:
             if param.security is not None:
                 name = param.security.scheme_name
                 self._schemes[name] = param.security.scheme
-                found[name] = list(param.security.scopes)
-                is_optional = is_optional or not param.required
+                into = found if param.required else optional
+                into[name] = list(param.security.scopes)
         named = operation.settings.security
         if isinstance(named, str):
             scheme = next(
@@ -337,9 +337,10 @@ class Document:
                 )
             self._schemes[named] = scheme
             found[named] = []
-        if not found:
-            return []
-        return [found, {}] if is_optional else [found]
+        choices = [
+            {**found, name: scopes} for name, scopes in optional.items() if name not in found
+        ]
+        return [*choices, found] if found or choices else []
 
     def _callbacks_of(self, operation: Operation) -> dict[str, t.Any]:
         return {

@@ -252,7 +252,7 @@ class Planner:
 
     def _param(self, name: str, annotation: t.Any, default: t.Any) -> Param:
         """Find where a value comes from: the first that fits."""
-        bare, extra = unwrap(annotation)
+        bare, extra = self._apart(name, annotation)
         wire = next((one.wire for one in extra if isinstance(one, Name)), name)
         marked = next((one.where for one in reversed(extra) if isinstance(one, In)), None)
         param = Param(name, marked or "", wire, kinds.rewrap(bare, extra), default is NODEFAULT)
@@ -261,7 +261,7 @@ class Planner:
         if name in self._variables and marked is None:
             return self._path_param(param, bare, extra)
         security = next((one for one in extra if isinstance(one, Security)), None)
-        if security is not None or bare is Basic:
+        if security is not None or kinds.without_none(bare) is Basic:
             param.security = security or BASIC
             param.where, param.wire = param.security.where, param.security.wire
             return param
@@ -276,6 +276,18 @@ class Planner:
             param.where = self._find(param, bare)
         self._complete(param, bare, extra)
         return param
+
+    def _apart(self, name: str, annotation: t.Any) -> tuple[t.Any, tuple[t.Any, ...]]:
+        """Take an annotation apart; what marks a member of a union marks all: ``Header[str] | None``."""
+        bare, extra = unwrap(annotation)
+        members = [(one, *unwrap(one)) for one in kinds.members_of(bare)]
+        marks = {mark: None for _, _, inner in members for mark in inner if _is_mark(mark)}
+        if len(members) == 1 or not marks:
+            return bare, extra
+        if len([one for one in marks if not isinstance(one, Name)]) > 1:
+            self._fail(f"{name!r} is marked twice, and is read from one place: mark the union.")
+        plain = [kinds.rewrap(inner, more) if more else one for one, inner, more in members]
+        return t.Union[tuple(plain)], (*extra, *marks)  # noqa: UP007 (made of a tuple)
 
     def _path_param(self, param: Param, bare: t.Any, extra: t.Any) -> Param:
         converter = self._variables[param.name]
@@ -364,7 +376,7 @@ class Planner:
     def _read_fields(self, param: Param, kind: t.Any) -> None:
         param.model, param.fields = kind, []
         for one in kinds.fields_of(kind):
-            bare, extra = unwrap(one.type)
+            bare, extra = self._apart(one.name, one.type)
             wire = next((e.wire for e in extra if isinstance(e, Name)), one.wire)
             where = next((e.where for e in extra if isinstance(e, In)), param.where)
             inner = Param(one.name, where, wire, kinds.rewrap(bare, extra), one.required)
@@ -433,6 +445,10 @@ def _member(default: t.Any, name: str) -> t.Any:
     if isinstance(default, dict):
         return default.get(name, NODEFAULT)
     return getattr(default, name, NODEFAULT)
+
+
+def _is_mark(extra: t.Any) -> bool:
+    return isinstance(extra, (In, Name, Security)) or _provides(extra)
 
 
 def _provides(extra: t.Any) -> bool:
