@@ -1,12 +1,13 @@
 """Functions that provide values: called once, and gone on with when the answer is complete."""
 
+import asyncio
 import threading
 import typing as t
 
 import pytest
 
 from gateways import Gateway
-from kolben import Flask, nonblocking
+from kolben import Flask, nonblocking, websocket
 from kolben.api import (
     API,
     APIBlueprint,
@@ -19,6 +20,8 @@ from kolben.api import (
     Struct,
     given,
 )
+from kolben.async_testing import WebSocketDenied
+from kolben.views import MethodView, View
 
 seen: list[str] = []
 
@@ -284,3 +287,98 @@ def test_a_blueprint_asks_who_for_all_of_its_views() -> None:
     assert "security" not in paths["/v1/public/ping"]["get"]
     with api.replacing({current_user: lambda: "bob"}):
         assert client.get("/v1/me").json == {"name": "bob"}
+
+
+def token_of(token: Bearer) -> str:
+    return token
+
+
+class Things(MethodView):
+    def get(self, n):  # type: ignore[no-untyped-def]
+        return f"get {n}"
+
+    def post(self, **values):  # type: ignore[no-untyped-def]
+        return f"post {values}"
+
+
+class Whole(View):
+    init_every_request = False
+
+    def dispatch_request(self):  # type: ignore[no-untyped-def]
+        return "whole"
+
+
+def guarded() -> Flask:
+    app = Flask("guarded")
+    blueprint = APIBlueprint("b", __name__, auth=token_of)
+
+    @blueprint.get("/named/<int:n>")
+    def named(n, page=1):  # type: ignore[no-untyped-def]
+        return f"{n} {page}"
+
+    @blueprint.get("/all/<int:n>/<name>")
+    def everything(**values):  # type: ignore[no-untyped-def]
+        return str(sorted(values.items()))
+
+    @blueprint.get("/coroutine")
+    async def coroutine():  # type: ignore[no-untyped-def]
+        return {"a": 1}, 201, {"X-A": "b"}
+
+    @blueprint.get("/open", auth=None)
+    def opened():  # type: ignore[no-untyped-def]
+        return "open"
+
+    blueprint.add_url_rule("/things/<int:n>", view_func=Things.as_view("things"))
+    blueprint.add_url_rule("/whole", view_func=Whole.as_view("whole"))
+    app.register_blueprint(blueprint)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/named/3?page=7", "3 1"),
+        ("/all/3/x", "[('n', 3), ('name', 'x')]"),
+        ("/coroutine", '{"a":1}\n'),
+        ("/things/4", "get 4"),
+        ("/whole", "whole"),
+    ],
+)
+def test_a_blueprint_asks_who_for_its_untyped_views_too(
+    gateway: Gateway, path: str, text: str
+) -> None:
+    assert gateway.get(guarded(), path).status == 401
+    assert gateway.get(guarded(), path, headers=[("authorization", "Bearer t")]).text == text
+    assert gateway.get(guarded(), "/open").text == "open"
+
+
+def test_untyped_views_behind_a_guard_are_not_in_the_document() -> None:
+    client = guarded().test_client()
+    assert client.post("/things/4").status_code == 401
+    reply = client.post("/things/4", headers={"Authorization": "Bearer t"})
+    assert reply.text == "post {'n': 4}"
+    assert client.get("/openapi.json").json["paths"] == {}
+    assert client.get("/docs").status_code == 200
+
+
+def test_a_websocket_that_is_not_typed_asks_who_too() -> None:
+    app = Flask("sockets")
+    blueprint = APIBlueprint("b", __name__, auth=token_of)
+
+    @blueprint.websocket("/<int:n>")
+    async def handler(n):  # type: ignore[no-untyped-def]
+        await websocket.send(f"{n}")
+
+    app.register_blueprint(blueprint)
+
+    async def run() -> str | bytes:
+        client = app.async_test_client()
+        with pytest.raises(WebSocketDenied) as denied:
+            async with client.websocket("/3"):
+                pass
+        assert denied.value.response.status_code == 401
+        headers = {"Authorization": "Bearer t"}
+        async with client.websocket("/3", headers=headers) as ws:
+            return await ws.receive()
+
+    assert asyncio.run(run()) == "3"

@@ -26,7 +26,8 @@ def findings(operations: t.Iterable[Operation]) -> Iterator[tuple[str, str, str,
     """Find what typed views leave out: id, level, what is missing, why that matters, what mends it."""
     for operation in operations:
         place = place_of(operation.view)
-        if "return" not in getattr(innermost(operation.view), "__annotations__", {}):
+        is_shown = operation.documented.get("document") is not False
+        if is_shown and "return" not in getattr(innermost(operation.view), "__annotations__", {}):
             yield (
                 "api-untyped-result", "warning", f"{place}what it returns is not annotated",
                 "the document does not say, and whatever is returned is sent",

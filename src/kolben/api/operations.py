@@ -21,7 +21,7 @@ from .answers import Answer, answers_of
 from .document import About
 from .kinds import NODEFAULT
 from .pages import serve_document
-from .plan import Plan, Planner, innermost, place_of, signature_of, variables_of
+from .plan import Plan, Planner, is_typed, place_of, signature_of, variables_of
 from .problems import Problem, answer_error
 
 if t.TYPE_CHECKING:
@@ -246,22 +246,6 @@ def with_defaults(rule: str, *defaults: t.Mapping[str, t.Any] | None) -> str:
     return " ".join([rule, *(f"<given:{name}>" for name in sorted(names))])
 
 
-def is_typed(view: t.Any) -> bool:
-    """Tell whether a view's annotations ask for anything."""
-    if not inspect.isroutine(innermost(view)):
-        return False
-    try:
-        signature = signature_of(view)
-    except ValueError:  # of a builtin
-        return False
-    parameters = signature.parameters.values()
-    if any(one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) for one in parameters):
-        return False
-    return any(one.annotation is not one.empty for one in parameters) or (
-        signature.return_annotation is not inspect.Signature.empty
-    )
-
-
 def _names_around(view: t.Any) -> dict[str, t.Any] | None:
     """Return the local names of where a view is registered, if it is defined inside a function."""
     if "<locals>" not in getattr(view, "__qualname__", ""):
@@ -392,22 +376,25 @@ def type_view(
     :param view: the view.
     :param options: the options of the registration; those that are ours are taken out.
     """
+    is_guarded = _is_guarded(owners, options)
     view_class = getattr(view, "view_class", None)
     if view_class is not None:
-        _type_class(owners, app, rule, endpoint, view, options)
+        _type_class(owners, app, rule, endpoint, view, options, is_guarded)
         return view
     if isinstance(view, WebSocketView):
-        if not is_typed(view.handler):
+        if not (is_typed(view.handler) or is_guarded):
             return view
         operation = make_operation(owners, view.handler, rule, ("GET",), options)
         _enter(operation, app, endpoint)
         return WebSocketView(operation.function, view.origins)
     if not is_typed(view) and not options.get("document"):
-        settings_of(options)
-        options.pop("draft", None)
-        for name in _DOCUMENTED:
-            options.pop(name, None)
-        return view
+        if not is_guarded:
+            settings_of(options)
+            options.pop("draft", None)
+            for name in _DOCUMENTED:
+                options.pop(name, None)
+            return view
+        options["document"] = False
     rule = with_defaults(rule, options.get("defaults"))
     methods = options.get("methods") or getattr(view, "methods", None) or ("GET",)
     present = getattr(app.view_functions.get(endpoint), "__operation__", None)
@@ -416,6 +403,12 @@ def type_view(
         return _add_rule(present, operation)
     _enter(operation, app, endpoint)
     return operation.function
+
+
+def _is_guarded(owners: tuple[t.Any, ...], options: t.Mapping[str, t.Any]) -> bool:
+    """Tell whether a view asks who is there: what a blueprint says holds for its untyped views, too."""
+    given = [options.get("auth", _unset), *(one.settings.auth for one in reversed(owners))]
+    return next((one for one in given if one is not _unset), None) is not None
 
 
 def _add_rule(present: Operation, added: Operation) -> t.Any:
@@ -440,7 +433,13 @@ def _enter(operation: Operation, app: t.Any, endpoint: str) -> None:
 
 
 def _type_class(
-    owners: tuple[t.Any, ...], app: t.Any, rule: str, endpoint: str, view: t.Any, options: t.Any
+    owners: tuple[t.Any, ...],
+    app: t.Any,
+    rule: str,
+    endpoint: str,
+    view: t.Any,
+    options: t.Any,
+    is_guarded: bool,
 ) -> None:
     """Type each method of a class of views."""
     cls = view.view_class
@@ -451,8 +450,11 @@ def _type_class(
     typed = {}
     for name, methods in names.items():
         method = getattr(cls, name, None)
-        if method is not None and is_typed(method) and not hasattr(method, "__operation__"):
-            operation = make_operation(owners, method, rule, methods, dict(ours), has_self=True)
+        if method is None or hasattr(method, "__operation__"):
+            continue
+        if (typed_ := is_typed(method)) or is_guarded:
+            said = ours if typed_ else {"document": False, **ours}
+            operation = make_operation(owners, method, rule, methods, dict(said), has_self=True)
             _enter(operation, app, endpoint)
             typed[name] = operation.function
     if not typed:

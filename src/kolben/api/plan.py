@@ -191,6 +191,22 @@ def hints_of(function: t.Any, names: t.Mapping[str, t.Any] | None) -> dict[str, 
     return t.get_type_hints(innermost(function), localns=local, include_extras=True)
 
 
+def is_typed(view: t.Any) -> bool:
+    """Tell whether a view's annotations ask for anything."""
+    if not inspect.isroutine(innermost(view)):
+        return False
+    try:
+        signature = signature_of(view)
+    except ValueError:  # of a builtin
+        return False
+    parameters = signature.parameters.values()
+    if any(one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) for one in parameters):
+        return False
+    return any(one.annotation is not one.empty for one in parameters) or (
+        signature.return_annotation is not inspect.Signature.empty
+    )
+
+
 class Planner:
     """Makes the plan of one view.
 
@@ -226,9 +242,10 @@ class Planner:
         :raises TypeError: if the signature cannot be served.
         :raises NameError: if an annotation cannot be resolved yet.
         """
-        hints = hints_of(self._view, self._names)
+        typed = is_typed(self._view)
+        hints = hints_of(self._view, self._names) if typed else {}
         first = None if guard is None else self._provider(guard)
-        params = self._params(self._view, hints, has_self)
+        params = self._params(self._view, hints, has_self, typed)
         self._check_bodies()
         result = hints.get("return", t.Any)
         return Plan(params, result, list(self._providers.values()), first)
@@ -236,10 +253,24 @@ class Planner:
     def _fail(self, text: str) -> t.NoReturn:
         raise TypeError(place_of(self._view) + text)
 
-    def _params(self, function: t.Any, hints: dict[str, t.Any], has_self: bool) -> list[Param]:
+    def _params(
+        self, function: t.Any, hints: dict[str, t.Any], has_self: bool = False, typed: bool = True
+    ) -> list[Param]:
         found = []
-        for number, one in enumerate(signature_of(function).parameters.values()):
+        parameters = signature_of(function).parameters
+        for number, one in enumerate(parameters.values()):
             if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
+                # An untyped view behind a guard takes what it does without: the variables of the URL.
+                left = (
+                    self._variables.keys() - parameters.keys()
+                    if one.kind is one.VAR_KEYWORD
+                    else ()
+                )
+                found += [
+                    Param(name, "path", name, t.Any, keyword_only=True) for name in sorted(left)
+                ]
+                continue
+            if not typed and one.name not in self._variables and not (has_self and number == 0):
                 continue
             if has_self and number == 0:
                 found.append(Param(one.name, "path", one.name, t.Any))
@@ -430,7 +461,7 @@ class Planner:
         provider = self._providers.get(function)
         if provider is None:
             self._path.append(function)
-            params = self._params(actual, hints_of(actual, self._names), False)
+            params = self._params(actual, hints_of(actual, self._names))
             self._path.pop()
             provider = Provider(actual, params)
             provider.is_guard = any(
