@@ -990,3 +990,79 @@ def test_the_limit_can_be_moved_and_taken_away() -> None:
     for limit in (20_000, 0):
         reply = _writing(4000, DEBUG=True, MAX_COOKIE_SIZE=limit).test_client().get("/")
         assert len(reply.headers["Set-Cookie"]) > 4093
+
+
+def session_app() -> kolben.Flask:
+    """An application whose views do not all look at the session."""
+    app = kolben.Flask(__name__)
+    app.secret_key = "test key"
+
+    @app.get("/keep")
+    def keep() -> str:
+        kolben.session.permanent = True
+        return "kept"
+
+    app.add_url_rule("/text", "text", lambda: "text")
+    app.add_url_rule("/json", "json", lambda: {"a": 1})
+    app.add_url_rule("/odd", "odd", lambda: ("text", 299))
+    return app
+
+
+@pytest.mark.parametrize("path", ["/text", "/json", "/odd", "/missing"])
+@pytest.mark.parametrize("hook", [False, True])
+def test_a_method_replaced_on_the_interface_that_all_have_is_called_as_on_flask(
+    monkeypatch: pytest.MonkeyPatch, path: str, hook: bool
+) -> None:
+    app = session_app()
+    if hook:
+        app.after_request(lambda response: response)
+    client = app.test_client()
+    client.get(path)
+    interface: t.Any = kolben.Flask.session_interface
+    calls: list[str] = []
+    for name in ("open_session", "get_cookie_name"):
+
+        def replacement(*args: t.Any, name: str = name) -> t.Any:
+            calls.append(name)
+            return getattr(type(interface), name)(interface, *args)
+
+        monkeypatch.setattr(interface, name, replacement)
+    client.get(path)
+    # Once to open the session, and once for the cookie that it is saved in.
+    assert calls == ["open_session", "get_cookie_name", "get_cookie_name"]
+    monkeypatch.undo()
+    calls.clear()
+    client.get(path)
+    assert calls == []
+
+
+def test_a_cookies_name_replaced_on_the_interface_is_the_one_that_is_sent_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = session_app()
+    monkeypatch.setattr(kolben.Flask.session_interface, "get_cookie_name", lambda app: "other")
+    client = app.test_client()
+    assert client.get("/keep").headers["Set-Cookie"].startswith("other=")
+    assert client.get("/json").headers["Set-Cookie"].startswith("other=")
+
+
+@pytest.mark.parametrize("cookie", [None, "forged", "good"])
+def test_a_serializer_of_ones_own_is_asked_for_once_to_open_a_session(cookie: str | None) -> None:
+    app = session_app()
+    made = []
+
+    class Interface(SecureCookieSessionInterface):
+        def get_signing_serializer(self, app: t.Any) -> t.Any:
+            made.append(1)
+            return super().get_signing_serializer(app)
+
+    app.session_interface = Interface()
+    client = app.test_client()
+    if cookie == "good":
+        client.get("/keep")
+        app.config["SESSION_REFRESH_EACH_REQUEST"] = False
+    elif cookie:
+        client.set_cookie("session", cookie)
+    made.clear()
+    client.get("/text")
+    assert len(made) == 1

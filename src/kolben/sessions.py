@@ -283,6 +283,10 @@ class SecureCookieSessionInterface(SessionInterface):
         object.__setattr__(self, name, value)
         tables.touch()  # what was prepared holds no longer
 
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        tables.touch()
+
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
         """Return the itsdangerous serializer that signs with ``SECRET_KEY`` and also accepts
         ``SECRET_KEY_FALLBACKS``; None without a secret key.
@@ -313,7 +317,9 @@ class SecureCookieSessionInterface(SessionInterface):
     def _open_cookie(self, app: Flask, cookie: str | None) -> SecureCookieSession | None:
         prepared = self._prepare(app)
         mac = prepared.mac
-        if mac is None and self.get_signing_serializer(app) is None:
+        # A program's own is called once for each session, as it may count or be slow.
+        signer = self.get_signing_serializer(app) if mac is None else None
+        if signer is None and mac is None:
             return None
         if not cookie:
             return self.session_class()
@@ -321,7 +327,8 @@ class SecureCookieSessionInterface(SessionInterface):
             content = signing.read(mac, self.serializer, cookie, prepared.lifetime)
             if type(content) is dict:
                 return self.session_class(content)
-        signer = t.cast("URLSafeTimedSerializer", self.get_signing_serializer(app))
+        if signer is None:
+            signer = t.cast("URLSafeTimedSerializer", self.get_signing_serializer(app))
         try:
             return self.session_class(signer.loads(cookie, max_age=prepared.lifetime))
         except BadSignature:

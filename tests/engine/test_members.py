@@ -72,8 +72,10 @@ def send(app: t.Any) -> list[tuple[str, bytes]]:
         (werkzeug.sansio.request.Request, "__init__", 3),
         (werkzeug.wrappers.Request, "get_json", 1),
         (werkzeug.wrappers.Request, "get_data", 2),
-        (werkzeug.wrappers.Response, "__call__", 3),
-        (werkzeug.wrappers.Response, "get_wsgi_headers", 3),
+        # On Flask the page of an HTTP error is called to be made a response of the application's class.
+        (werkzeug.wrappers.Response, "__call__", 4),
+        (werkzeug.wrappers.Response, "get_wsgi_headers", 4),
+        (werkzeug.wrappers.Response, "get_wsgi_response", 4),
         (werkzeug.wrappers.Response, "set_cookie", 1),
         (kolben.Request, "get_json", 1),
         (kolben.Response, "get_wsgi_headers", 3),
@@ -95,6 +97,36 @@ def test_what_says_that_it_is_equal_to_a_method_is_called(
     assert around.calls == times
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("__init__", ["environ"]),
+        ("get_json", ["silent", "force"]),
+        ("get_data", ["as_text"]),
+    ],
+)
+def test_what_is_put_around_werkzeugs_method_sees_flasks_arguments(
+    monkeypatch: pytest.MonkeyPatch, method: str, arguments: list[str]
+) -> None:
+    app = kolben.Flask(__name__)
+
+    @app.post("/")
+    def read() -> t.Any:
+        request = kolben.request
+        return [request.get_data(as_text=True), request.get_json(silent=True, force=True)]
+
+    inner: t.Any = getattr(werkzeug.wrappers.Request, method)
+    seen: list[tuple[int, list[str]]] = []
+
+    def around(self: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        seen.append((len(args), list(kwargs)))
+        return inner(self, *args, **kwargs)
+
+    monkeypatch.setattr(werkzeug.wrappers.Request, method, around)
+    assert app.test_client().post("/", data=b"{}").json == ["{}", {}]
+    assert seen[0] == ((1, []) if method == "__init__" else (0, arguments))
+
+
 def test_json_that_is_nested_too_deeply_is_400_through_werkzeugs_method_too(
     app: kolben.Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,10 +135,13 @@ def test_json_that_is_nested_too_deeply_is_400_through_werkzeugs_method_too(
     app.add_url_rule(
         "/silent", "silent", lambda: [kolben.request.get_json(silent=True)], methods=["POST"]
     )
+    by_position = lambda: [kolben.request.get_json(False, True)]  # noqa: E731
+    app.add_url_rule("/by-position", "by_position", by_position, methods=["POST"])
     client = app.test_client()
     deep = "[" * 200_000
     assert client.post("/json", data=deep, content_type="application/json").status_code == 400
-    assert client.post("/silent", data=deep, content_type="application/json").json == [None]
+    for path in ("/silent", "/by-position"):
+        assert client.post(path, data=deep, content_type="application/json").json == [None]
 
 
 def test_what_was_put_around_werkzeugs_methods_before_kolben_was_imported_is_called() -> None:

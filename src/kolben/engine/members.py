@@ -10,9 +10,6 @@ from werkzeug.wrappers import Request as RequestBase
 
 from ..wrappers import Request
 
-if t.TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
 
 class Members:
     """The documented members of a class that the engine takes short ways around, as they are ours.
@@ -105,25 +102,25 @@ _PATCHED = object()
 _our_init: t.Any = Request.__init__
 
 
-def _init(
-    self: t.Any, environ: WSGIEnvironment, populate_request: bool = True, shallow: bool = False
-) -> None:
-    _our_init(self, environ, populate_request, shallow)
-    RequestBase.__init__(self, environ, populate_request, shallow)
+# Each with the arguments that it was given: agents see them.
+def _init(self: t.Any, *args: t.Any, **kwargs: t.Any) -> None:
+    _our_init(self, *args, **kwargs)
+    RequestBase.__init__(self, *args, **kwargs)
 
 
 def _get_data(self: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
     return RequestBase.get_data(self, *args, **kwargs)
 
 
-def _get_json(self: t.Any, force: bool = False, silent: bool = False, cache: bool = True) -> t.Any:
+def _get_json(self: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
     try:
-        return RequestBase.get_json(self, force, silent, cache)
+        return RequestBase.get_json(self, *args, **kwargs)
     except RecursionError:
         # As ours does, for brackets in brackets that are deeper than a parser goes.
-        return (
-            None if silent else self.on_json_loading_failed(ValueError("It is nested too deeply."))
-        )
+        given = dict(zip(("force", "silent"), args, strict=False)) | kwargs
+        if given.get("silent"):
+            return None
+        return self.on_json_loading_failed(ValueError("It is nested too deeply."))
 
 
 _BY_WERKZEUG: dict[str, tuple[t.Any, t.Any]] = {

@@ -150,8 +150,7 @@ class Plan:
     def _find_out(self, app: Flask) -> tuple[bool, bool, t.Any, bool]:
         _replaced.yield_to_patches()
         return (
-            type(app.session_interface) is SecureCookieSessionInterface
-            and not _members[SecureCookieSessionInterface].are_patched(),
+            _opens_session_late(app),
             overrides_none(app, ERROR_STEPS),
             None if overrides_none(app, ENTRANCE) and not has_own_call(app) else WITHIN,
             takes_short_way(app),
@@ -331,6 +330,20 @@ def has_own_call(app: Flask) -> bool:
     return type(app).__call__ is not _ours["__call__"]
 
 
+def _opens_session_late(app: Flask) -> bool:
+    """Tell whether nothing but its settings is a session interface's own, so that none can tell when it is called."""
+    interface = app.session_interface
+    return (
+        type(interface) is SecureCookieSessionInterface
+        and vars(interface).keys() <= _SESSION_SETTINGS
+        and not _members[SecureCookieSessionInterface].are_patched()
+    )
+
+
+#: What an application may set on its session interface, and is not called.
+_SESSION_SETTINGS = frozenset(("salt", "digest_method", "key_derivation", "serializer"))
+
+
 def _may_shorten_responses() -> bool:
     return not (_has_own_entrance() or _members[Response].are_patched())
 
@@ -344,6 +357,7 @@ def takes_short_way(app: Flask) -> bool:
         not app.subdomain_matching
         and not _has_own_entrance()
         and overrides_none(app, STEPS)
+        and _opens_session_late(app)
         and not any(members.are_patched() for members in _members.values())
         and all(type(getattr(app, name)) is table for name, table in TABLES.items())
     )

@@ -133,7 +133,8 @@ def _page(app: Flask, error: HTTPException, environ: WSGIEnvironment) -> t.Any:
         # By identity, as what wrapt puts around a function says that it is equal to it.
         or any(map(is_not, [getattr(kind, name) for name in _PAGE_STEPS], _werkzeugs_steps))
     ):
-        if kind.__call__ is not _werkzeugs_steps[-1]:
+        # Werkzeug's response is called, where something around its methods is to see that.
+        if kind.__call__ is not _werkzeugs_steps[-1] or not Response.has_short_ways:
             return app.response_class.force_type(t.cast("t.Any", error), environ)
         return error.get_response(environ)
     # The description of a class may be changed, and so may the phrases.
