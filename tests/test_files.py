@@ -454,3 +454,36 @@ def test_a_file_is_sent_in_a_request_only(folder):
         kolben.send_file("static/a.txt")
     with make_app(folder).app_context(), pytest.raises(RuntimeError, match="request context"):
         kolben.send_from_directory("static", "a.txt")
+
+
+@pytest.mark.parametrize("name", [b"\xff.txt", b"d\xe9/caf\xe9.txt", b"\xed\xa0\x80.txt"])
+@pytest.mark.parametrize("options", [{}, {"as_attachment": True}, {"conditional": False}], ids=str)
+def test_a_file_whose_name_is_no_utf8_is_sent(
+    name: bytes, options: dict[str, bool], tmp_path: Path
+) -> None:
+    raw = os.path.join(os.fsencode(tmp_path), name)
+    try:
+        os.makedirs(os.path.dirname(raw), exist_ok=True)
+        with open(raw, "wb") as file:
+            file.write(b"content")
+    except OSError:
+        pytest.skip("files have no such names here")
+    app = kolben.Flask("program", root_path=str(tmp_path), static_folder=None)
+    there = os.fsdecode(name)
+    app.add_url_rule("/file", "file", lambda: kolben.send_file(tmp_path / there, **options))
+    app.add_url_rule("/near", "near", lambda: kolben.send_file(there, **options))
+    app.add_url_rule(
+        "/from", "from", lambda: kolben.send_from_directory(tmp_path, there, **options)
+    )
+    client = app.test_client()
+    tags = set()
+    for path in ("/file", "/near", "/from", "/file"):
+        response = client.get(path)
+        assert (response.status_code, response.data) == (200, b"content")
+        tags.add(response.headers["ETag"])
+        assert response.headers["Content-Disposition"].isascii()
+        response.close()
+        known = client.get(path, headers={"If-None-Match": response.headers["ETag"]})
+        assert known.status_code == (200 if "conditional" in options else 304)
+        known.close()
+    assert len(tags) == 1

@@ -502,6 +502,7 @@ TESTED_IN = {
     "http.limits": "test_limits.py",
     "http.readers": "hostile/test_headers.py",
     "json.depth": "hostile/test_json.py",
+    "json.refusals": "hostile/test_json.py",
     "json.provider": "test_json.py",
     "json.tag": "test_json_tag.py",
     "jinja": "test_templating.py",

@@ -10,7 +10,7 @@ from datetime import timedelta
 from inspect import CO_COROUTINE
 
 from werkzeug.datastructures import Headers as Headers, ImmutableDict as ImmutableDict
-from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
+from werkzeug.exceptions import BadRequest, BadRequestKeyError, HTTPException, InternalServerError
 from werkzeug.routing import (
     BuildError,
     MapAdapter,
@@ -27,7 +27,7 @@ from .concurrency import async_to_sync, is_coroutine_function
 from .config import DEFAULTS, HEADER_SETTINGS
 from .ctx import AppContext, RequestContext, _unset, raise_failures, send_to_all
 from .debughelpers import FormDataRoutingRedirect
-from .engine.answer import answer_request
+from .engine.answer import answer_by_steps, answer_request, says_web_socket
 from .engine.entry import asgi_entry
 from .engine.lifetime import ServedApp
 from .engine.owners import owners_of
@@ -51,7 +51,7 @@ from .helpers import (
     get_load_dotenv as get_load_dotenv,
     send_from_directory,
 )
-from .json.depth import refusal_of
+from .json.refusals import refusal_of
 from .lazy import late_names, lazy
 from .limits import limit_time
 from .logging import printable, shown_error
@@ -530,7 +530,9 @@ class Flask(ServedApp):
         :param environ: the environment.
         :param start_response: takes status and headers.
         """
-        return answer_request(self, environ, start_response, WITHIN)  # type: ignore[no-any-return]
+        # Middleware may say that it was a WebSocket's, which no plain rule is for.
+        answer = answer_by_steps if says_web_socket(environ) else answer_request
+        return answer(self, environ, start_response, WITHIN)  # type: ignore[no-any-return]
 
     # ---- gateway: ASGI -------------------------------------------------------------------
 
@@ -732,14 +734,15 @@ class Flask(ServedApp):
         (``PROPAGATE_EXCEPTIONS``). A handler for 500 gets an :class:`InternalServerError` with
         the error as its ``original_exception``.
 
-        A :exc:`RecursionError` of a request with JSON that is nested deeply is the client's error: 400.
+        A :exc:`RecursionError` of a request with JSON that is nested deeply is the client's error, 400; so is a
+        :exc:`UnicodeEncodeError` of one with half of a surrogate pair.
 
         :param e: the error.
         """
-        if isinstance(e, RecursionError):
-            refusal = refusal_of(find_request_context().request)
+        if isinstance(e, RecursionError | UnicodeEncodeError):
+            refusal = refusal_of(e, find_request_context().request)
             if refusal is not None:
-                self._log_refusal(e)
+                self._log_refusal(e, refusal)
                 try:
                     return self.finalize_request(
                         self.handle_http_exception(refusal), from_error_handler=True
@@ -770,16 +773,17 @@ class Flask(ServedApp):
         path, method = printable(request.path), printable(request.method)
         self.logger.error("Exception on %s [%s]", path, method, exc_info=shown)
 
-    def _log_refusal(self, error: Exception) -> None:
-        # With the place, for a program that recurses without end; without the traceback, which has 1,000 lines.
+    def _log_refusal(self, error: Exception, refusal: BadRequest) -> None:
+        # With the place, in case it was the program all the same; without the traceback, which may have 1,000 lines.
         request = find_request_context().request
         place = shown_error(error)[2]
         self.logger.warning(
-            "%s [%s] was nested too deeply for %s, line %s, and is answered with 400",
+            "%s [%s] is answered with 400 after an error in %s, line %s: %s",
             printable(request.path),
             printable(request.method),
             place.tb_frame.f_code.co_filename,
             place.tb_lineno,
+            refusal.description,
         )
 
     # ---- the end of a request ------------------------------------------------------------

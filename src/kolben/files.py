@@ -13,6 +13,7 @@ import os
 import re
 import stat
 import typing as t
+import zlib
 from functools import lru_cache
 from io import BytesIO
 from time import time
@@ -220,6 +221,19 @@ def _may_remember(app: Flask, environ: WSGIEnvironment, asked: Request) -> bool:
     )
 
 
+def tag_for(path: str) -> bool | str:
+    """Return how a file is to be tagged: True to leave it to Werkzeug, which cannot where the file's name is
+    no UTF-8.
+
+    :param path: the file's path, absolute.
+    """
+    found = None if path.isprintable() else _look(path)
+    if found is None:
+        return True
+    check = zlib.adler32(os.fsencode(path))
+    return f"{found.st_mtime}-{found.st_size}-{check}"
+
+
 def _send_anew(app: Flask, environ: WSGIEnvironment, path: str, asked: Request) -> Response:
     return t.cast(
         "Response",
@@ -229,6 +243,7 @@ def _send_anew(app: Flask, environ: WSGIEnvironment, path: str, asked: Request) 
             asked.mimetype,
             asked.as_attachment,
             asked.download_name,
+            etag=tag_for(path),
             max_age=asked.max_age,
             use_x_sendfile=app.config["USE_X_SENDFILE"],
             response_class=asked.response_class,

@@ -433,11 +433,20 @@ def send_file(
             as_attachment=as_attachment,
             download_name=download_name,
             conditional=conditional,
-            etag=etag,
+            etag=_sendable_tag(current_app.root_path, path_or_file) if etag is True else etag,
             last_modified=last_modified,
             max_age=max_age,
         )
     )
+
+
+def _sendable_tag(directory: t.Any, path_or_file: t.Any) -> bool | str:
+    """Return a tag for a file whose name is no UTF-8; True for all others."""
+    if isinstance(path_or_file, (str, os.PathLike)):
+        path = os.fspath(path_or_file)
+        if type(path) is str and not path.isprintable():
+            return files.tag_for(os.path.join(current_app.root_path, directory, path))
+    return True
 
 
 def _sendable_name(path_or_file: t.Any, given: str | None) -> str | None:
@@ -465,6 +474,8 @@ def send_from_directory(
     # PERF: most have an ordinary name, and none of their own (0.1 µs).
     if kwargs.get("download_name") is not None or not (type(path) is str and path.isprintable()):
         kwargs["download_name"] = _sendable_name(path, kwargs.get("download_name"))
+        if kwargs.get("etag", True) is True and (tag := _sendable_tag(directory, path)) is not True:
+            kwargs["etag"] = tag
     asked = werkzeug.utils.send_file, werkzeug.utils.send_from_directory
     if kwargs.keys() <= _REMEMBERED and asked == _WERKZEUGS:
         app, environ = _app_and_environ()

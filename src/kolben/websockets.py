@@ -19,7 +19,7 @@ from werkzeug.routing import MapAdapter, WebsocketMismatch
 from .concurrency import TURN, ended
 from .globals import current_request_context
 from .http.headers import ResponseHeaders
-from .json.depth import DEEP, is_nested
+from .json.refusals import DEEP, has_surrogate, is_nested
 from .wrappers import Request
 
 if t.TYPE_CHECKING:
@@ -280,8 +280,10 @@ class WebSocket(Request):
         data = await self.receive()
         try:
             value = self.json_module.loads(data)
-            if not self._has_read_nested and len(data) > 2 * DEEP:
-                self._has_read_nested = is_nested(data)
+            if len(data) > 2 * DEEP and is_nested(data):
+                self._has_unkept_nesting = True
+            elif self._has_unkept_nesting is None and has_surrogate(data):
+                self._has_unkept_nesting = False
             return value
         except (ValueError, RecursionError) as error:
             raise InvalidMessage("The message is not JSON.") from error

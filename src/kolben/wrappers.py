@@ -57,7 +57,7 @@ from .http.multipart import SMALL_BODY, FormDataParser
 from .http.readers import without_impossible_dates
 from .http.streaming import AsyncBody, WholeBody, as_iterable
 from .http.unread import ENCODED, READ
-from .json.depth import is_nested_value
+from .json.refusals import is_nested_value
 from .lazy import lazy, lazy_kept, put_back, replace
 from .routing.index import value_names
 
@@ -137,7 +137,7 @@ class Request(ConnectionReaders):
     _unread: Unread
 
     _has_files = False  # which are closed with the request
-    _has_read_nested = False  # JSON that it does not keep
+    _has_unkept_nesting: bool | None = None  # whether JSON that was read and is not kept is nested
 
     def __init__(
         self, environ: WSGIEnvironment, populate_request: bool = True, shallow: bool = False
@@ -385,8 +385,8 @@ class Request(ConnectionReaders):
                     return value
         try:
             value = super().get_json(force, silent, cache)
-            # What is not kept could not be looked at later on.
-            self._has_read_nested = not cache and is_nested_value(value)
+            # What is not kept cannot be looked at later on.
+            self._has_unkept_nesting = None if cache else is_nested_value(value)
             return value
         except RecursionError:
             # Brackets in brackets, deeper than a parser goes.

@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from werkzeug.exceptions import NotFound
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, Map, Rule
-from werkzeug.test import EnvironBuilder
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 import kolben
 from kolben import request
@@ -134,6 +135,27 @@ def test_an_unusual_host_is_a_matter_for_werkzeug(
     app.dispatch_request = app.dispatch_request  # type: ignore[method-assign]
     assert send(app, headers={"Host": host})[0] == status
     assert engine == []
+
+
+@pytest.mark.parametrize(("name", "status"), [("a..b", "400"), (".a", "400"), ("a", "200")])
+def test_so_is_an_unusual_name_of_the_server_where_no_host_is_named(
+    app: kolben.Flask, name: str, status: str
+) -> None:
+    environ = EnvironBuilder("/").get_environ() | {"SERVER_NAME": name}
+    del environ["HTTP_HOST"]
+    assert run_wsgi_app(app, environ)[1][:3] == status
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_what_middleware_takes_for_a_web_socket_is_none_of_a_plain_rules(
+    app: kolben.Flask, scheme: str
+) -> None:
+    for status in ("200 OK", "400 BAD REQUEST"):
+        environ = EnvironBuilder("/").get_environ()
+        headers = {"X-Forwarded-Proto": scheme}
+        assert run_wsgi_app(app, EnvironBuilder("/", headers=headers).get_environ())[1] == status
+        assert run_wsgi_app(app, environ)[1] == "200 OK"
+        app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
 
 
 def test_a_web_socket_is_a_matter_for_werkzeug(app: kolben.Flask, engine: list[str]) -> None:

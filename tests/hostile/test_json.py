@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
+import sqlite3
 from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import quote
@@ -190,6 +192,64 @@ def test_json_that_comes_otherwise_than_as_a_body_is_400_too(way: Any, case: Cas
     assert way(case, app=app).status == 400
 
 
+def run(query: str, *values: str) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        return database.execute(query, values).fetchall()
+
+
+#: What needs UTF-8 for a text that it has read.
+TEXT_USES: dict[str, Callable[[str], Any]] = {
+    "as text": lambda text: text,
+    "encoded": lambda text: text.encode(),
+    "in a template": lambda text: kolben.render_template_string("{{ text }}", text=text),
+    "in a response": lambda text: kolben.Response(text),
+    "in a url": lambda text: kolben.url_for("view", use="as text", text=text),
+    "in a redirect": lambda text: kolben.redirect(text),
+    "in a database": lambda text: str(run("select ?", text)),
+}
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("use", TEXT_USES)
+def test_half_of_a_surrogate_pair_in_json_is_400_where_it_needs_utf8(
+    use: str, kept: bool, asynchronous: bool
+) -> None:
+    app = kolben.Flask("program")
+
+    def view() -> Any:
+        request = kolben.request
+        if request.args or request.form:
+            return TEXT_USES[use](kolben.json.loads(request.values["v"]))
+        return TEXT_USES[use](request.get_json(cache=kept))
+
+    async def later() -> Any:
+        return view()
+
+    app.add_url_rule("/", "view", later if asynchronous else view, methods=["GET", "POST"])
+    kind = [("Content-Type", "application/json")]
+    form = [("Content-Type", "application/x-www-form-urlencoded")]
+    for ask in (by_environ, by_scope):
+        for body in (b'"\\ud800"', b'"a\\uDFffb"', b'"\xed\xa0\x80"'):
+            assert ask(Case("/", method="POST", headers=kind, body=body), app=app).status == 400
+        case = Case("/", query="v=%22%5Cud800%22")
+        assert ask(case, app=app).status == 400
+        case = Case("/", method="POST", headers=form, body=b"v=%22%5Cud800%22")
+        assert ask(case, app=app).status == 400
+        case = Case("/", method="POST", headers=kind, body=b'"\\ud83d\\ude00"')
+        assert ask(case, app=app).status in {200, 302}
+
+
+def test_a_text_of_the_programs_that_has_no_utf8_is_500(caplog: pytest.LogCaptureFixture) -> None:
+    app = kolben.Flask("program")
+    app.post("/")(lambda: f"{kolben.request.get_json()}\ud800")
+    kind = [("Content-Type", "application/json")]
+    for ask in (by_environ, by_scope):
+        assert ask(Case("/", method="POST", headers=kind, body=b'"a"'), app=app).status == 500
+    assert "UnicodeEncodeError" in caplog.text
+    caplog.clear()
+
+
 def test_a_program_that_recurses_without_end_is_500(caplog: pytest.LogCaptureFixture) -> None:
     app = kolben.Flask("program")
 
@@ -217,7 +277,7 @@ def test_its_400_is_handled_and_logged_as_such(caplog: pytest.LogCaptureFixture)
     answer = by_environ(case, app)
     assert (answer.status, answer.header("Content-Type")) == (400, "application/problem+json")
     assert caplog.text.startswith("WARNING")
-    assert "/plain [POST] was nested too deeply for" in caplog.text
+    assert "/plain [POST] is answered with 400 after an error in" in caplog.text
     assert "test_json.py, line" in caplog.text
 
     handlers: list[tuple[Any, Any, int]] = [
@@ -245,6 +305,10 @@ def test_a_websocket_is_closed_for_it_as_for_a_bad_message(
         while True:
             await kolben.websocket.send_json(copied(await kolben.websocket.receive_json()))
 
+    @app.websocket("/text")
+    async def text() -> None:
+        await kolben.websocket.send((await kolben.websocket.receive_json()).encode())
+
     @app.websocket("/faulty")
     async def faulty() -> None:
         value = await kolben.websocket.receive_json()
@@ -257,6 +321,11 @@ def test_a_websocket_is_closed_for_it_as_for_a_bad_message(
                 await ws.send_json([1])
                 assert await ws.receive_json() == [1]
                 await ws.send("[" * 700 + "]" * 700)
+                with pytest.raises(kolben.WebSocketDisconnect) as caught:
+                    await ws.receive()
+                assert caught.value.code == 1008
+            async with client.websocket("/text") as ws:
+                await ws.send('"\\ud800"')
                 with pytest.raises(kolben.WebSocketDisconnect) as caught:
                     await ws.receive()
                 assert caught.value.code == 1008

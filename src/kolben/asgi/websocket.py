@@ -20,7 +20,7 @@ from ..ctx import raise_failures, send_to_all
 from ..engine.lifetime import start_late
 from ..engine.teardown import to_report
 from ..globals import reset_current, set_current
-from ..json.depth import refusal_of
+from ..json.refusals import refusal_of
 from ..logging import printable, shown_error
 from ..sessions import SecureCookieSessionInterface
 from ..signals import (
@@ -217,10 +217,10 @@ async def _deal_with(app: Flask, context: WebSocketContext, error: Exception) ->
         else:
             await _deny(context, response if answer is None else answer)
             return
-    elif isinstance(error, RecursionError) and refusal_of(websocket):
-        path = printable(websocket.path)
-        logger.warning("%s: A message was nested too deeply. It is closed with 1008.", path)
-        await websocket.close(1008, "The message is nested too deeply.")
+    elif (refusal := refusal_of(error, websocket)) is not None:
+        reason = refusal.description or ""
+        logger.warning("%s: %s It is closed with 1008.", printable(websocket.path), reason)
+        await websocket.close(1008, reason)
         return
     elif isinstance(error, HTTPException) and (error.code or 500) < 500:
         await websocket.close(1008, f"{error.code} {error.name}")

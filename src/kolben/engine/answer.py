@@ -96,7 +96,7 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
         not (is_quiet or (plan.short_at is tables.mark and self.config["TRUSTED_HOSTS"] is None))
         or get_current(None) is not None
         or "HTTP_UPGRADE" in environ
-        or (environ.get("HTTP_HOST") not in plain_hosts and is_odd_host(environ.get("HTTP_HOST")))
+        or (environ.get("HTTP_HOST") not in plain_hosts and is_odd_host(_host_of(environ)))
     ):
         return answer_by_steps(self, environ, start_response, send)
     # PERF: all four arguments, so that CPython calls the initialiser directly (0.1 µs).
@@ -185,6 +185,19 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
     return body
 
 
+def says_web_socket(environ: WSGIEnvironment) -> bool:
+    """Tell whether middleware takes a request for a WebSocket's, which no plain rule is for.
+
+    :param environ: the WSGI environment.
+    """
+    return environ.get("wsgi.url_scheme") in ("ws", "wss")
+
+
+def _host_of(environ: WSGIEnvironment) -> str | None:
+    # Of a request without one: the name that the server gives itself.
+    return environ.get("HTTP_HOST", environ.get("SERVER_NAME"))
+
+
 def answer_by_steps(
     app: Flask,
     environ: WSGIEnvironment,
@@ -210,7 +223,8 @@ def answer_by_steps(
             app._start_serving()
             plan.decide(app)
         # Unless another thread changes tables all the time: then these steps are right, too.
-        if plan.looked_at is tables.mark or plan.entered_by is not entered_by:
+        is_settled = plan.looked_at is tables.mark or plan.entered_by is not entered_by
+        if is_settled and not says_web_socket(environ):
             # Again, and not through the instance: its own wsgi_app may be middleware, which was called already.
             return answer_request(app, environ, start_response, send)
     context = app.request_context(environ)
