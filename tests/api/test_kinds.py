@@ -1,8 +1,10 @@
 """Types of all kinds, in every place that a value can come from or go to."""
 
+import dataclasses
 import datetime as dt
 import enum
 import functools
+import ipaddress
 import typing as t
 import uuid
 
@@ -10,8 +12,9 @@ import attrs
 import pydantic
 import pytest
 from attrs import validators
+from pydantic_core import PydanticCustomError
 
-from kolben.api import API, Body, Meta, Query, Struct
+from kolben.api import API, Body, Header, Meta, Name, Query, Struct
 from kolben.testing import FlaskClient
 
 
@@ -227,3 +230,122 @@ def test_an_alias_that_names_itself_is_refused_at_registration() -> None:
     view.__annotations__["body"] = Body[alias]  # type: ignore[valid-type]
     with pytest.raises(TypeError, match=r"test_kinds\.py:\d+ view\(\): an alias names itself"):
         client_of(view, "POST")
+
+
+class DateInside(Struct):
+    day: str
+
+    def __post_init__(self) -> None:
+        dt.date.fromisoformat(self.day)
+
+
+@dataclasses.dataclass
+class NumberInside:
+    day: str
+
+    def __post_init__(self) -> None:
+        int(self.day)
+
+
+@attrs.define
+class AddressInside:
+    day: str = attrs.field()
+
+    @day.validator
+    def check(self, attribute: t.Any, value: str) -> None:
+        ipaddress.ip_address(value)
+
+
+class ValidatedInside(pydantic.BaseModel):
+    day: str
+
+    @pydantic.field_validator("day")
+    @classmethod
+    def check(cls, value: str) -> str:
+        if value == "special":
+            raise PydanticCustomError("own", "This is {what}.", {"what": value})
+        return str(int(value))
+
+
+class AddressModel(pydantic.BaseModel):
+    day: ipaddress.IPv4Address
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (DateInside, "Invalid isoformat string: '…'"),
+        (NumberInside, "invalid literal for int() with base 10: '…'"),
+        (AddressInside, "'…' does not appear to be an IPv4 or IPv6 address"),
+        (ValidatedInside, "Value error, invalid literal for int() with base 10: '…'"),
+    ],
+)
+@pytest.mark.parametrize("sent", ["hunter2 \n%", "abc", "0x7"])
+def test_what_python_says_of_a_value_is_told_without_it(kind: t.Any, said: str, sent: str) -> None:
+    def from_body(body: t.Any) -> None: ...
+
+    def nested(body: t.Any) -> None: ...
+
+    def from_query(of: t.Any) -> None: ...
+
+    from_body.__annotations__ = {"body": kind, "return": None}
+    nested.__annotations__ = {"body": list[kind], "return": None}
+    from_query.__annotations__ = {"of": Query[kind], "return": None}
+    for reply in (
+        client_of(from_body, "POST").post("/", json={"day": sent}),
+        client_of(nested, "POST").post("/", json=[{"day": sent}]),
+        client_of(from_query).get("/", query_string={"day": sent}),
+    ):
+        assert reply.json is not None
+        told = [one["detail"].replace("'…'", "…") for one in reply.json["errors"]]
+        assert told == [said.replace("'…'", "…")]
+
+
+def test_what_a_program_says_of_a_value_is_told_without_it() -> None:
+    def view(body: ValidatedInside) -> None: ...
+
+    reply = client_of(view, "POST").post("/", json={"day": "special"})
+    assert reply.json is not None
+    assert reply.json["errors"][0]["detail"] == "This is …."
+
+
+def test_what_is_said_of_very_much_is_that_it_is_refused() -> None:
+    class Long(Struct):
+        words: list[str]
+
+        def __post_init__(self) -> None:
+            raise ValueError(f"No {self.words[-1]}.")
+
+    def view(body: Long) -> None: ...
+
+    words = [f"word{number}" for number in range(20_000)]
+    reply = client_of(view, "POST").post("/", json={"words": words})
+    assert reply.json is not None
+    assert reply.json["errors"][0]["detail"] == "The value is refused"
+    reply = client_of(view, "POST").post("/", json={"words": [7777, "hunter2"]})
+    assert "hunter2" not in reply.text
+
+
+class Contact(pydantic.BaseModel):
+    site: pydantic.HttpUrl
+    since: pydantic.PastDate = dt.date(2020, 1, 1)
+
+
+def test_types_of_pydantic_are_read_from_text() -> None:
+    def view(site: pydantic.HttpUrl, of: Query[Contact], key: Header[pydantic.SecretStr]) -> str:
+        return f"{site.host} {of.site.port} {of.since} {key.get_secret_value()}"
+
+    view.__annotations__["site"] = t.Annotated[pydantic.HttpUrl, Name("at")]
+    client = client_of(view)
+    query = {"at": "https://a.example", "site": "http://b.example:81", "since": "2021-01-02"}
+    reply = client.get("/", query_string=query, headers={"Key": "k"})
+    assert reply.text == "a.example 81 2021-01-02 k"
+    wrong = {"at": "hunter2", "site": "hunter2", "since": "2999-01-01"}
+    reply = client.get("/", query_string=wrong, headers={"Key": "k"})
+    assert reply.json is not None
+    assert "hunter2" not in reply.text
+    assert [one["name"] for one in reply.json["errors"]] == ["at", "site", "since"]
+    document = client.get("/openapi.json").json
+    assert document is not None
+    schemas = [one["schema"] for one in document["paths"]["/"]["get"]["parameters"]]
+    assert [one.get("format") for one in schemas] == ["uri", "uri", "date", "password"]

@@ -93,7 +93,7 @@ class JSONReader:
             if found.count == before:
                 self.decode(data)
         except ValidationError as error:
-            found.at("", kinds.say(error))
+            found.at("", kinds.without(kinds.texts_in(value), kinds.say(error)))
         except RecursionError:
             # A walk takes three calls a level, where reading takes one.
             raise _malformed(_TOO_DEEP) from None
@@ -387,7 +387,10 @@ def _convert(value: t.Any, kind: t.Any, place: str, found: Found, expected: t.An
     try:
         convert(value, kind, str_keys=True)
     except ValidationError as error:
-        found.at(place, kinds.say(error, expected or kind))
+        said = kinds.say(error, expected or kind)
+        found.at(
+            place, said if error.__cause__ is None else kinds.without(kinds.texts_in(value), said)
+        )
 
 
 def _lengths(info: t.Any, label: str) -> Walk:
@@ -425,37 +428,13 @@ def _pydantic_reader(
         try:
             decode(data)
         except ValueError as error:
-            for one in _pydantic_errors(error):
-                found.at(_place_of(one["loc"], value, one["type"]), pydantic_message(one))
+            texts = kinds.texts_in(value)
+            for one in kinds.pydantic_errors(error):
+                found.at(
+                    _place_of(one["loc"], value, one["type"]), kinds.pydantic_message(one, texts)
+                )
 
     return decode, explain
-
-
-def _pydantic_errors(error: t.Any) -> list[t.Any]:
-    errors: list[t.Any] = error.errors(
-        include_url=False, include_context=False, include_input=False
-    )
-    return errors
-
-
-_EMAIL = "value is not a valid email address"
-# What of pydantic's messages holds a part of what was sent.
-_ECHOES = {
-    "union_tag_invalid": "Expected another value of the tag",
-    "uuid_parsing": "Input should be a valid UUID",
-    "url_parsing": "Input should be a valid URL",
-    "bytes_invalid_encoding": "Input should be valid base64",
-    "json_invalid": "Input should be JSON",
-    "missing": "Required, but missing",
-}
-
-
-def pydantic_message(error: t.Mapping[str, t.Any]) -> str:
-    """Return what pydantic has said, without what was sent."""
-    said: str = error["msg"]
-    if said.startswith(_EMAIL):
-        return _EMAIL  # what follows may name characters of it
-    return _ECHOES.get(error["type"]) or said
 
 
 def _place_of(location: t.Iterable[t.Any], value: t.Any, kind: str) -> str:

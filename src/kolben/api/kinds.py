@@ -124,6 +124,12 @@ def is_pydantic(kind: t.Any) -> bool:
     return hasattr(t.get_origin(kind) or kind, "__pydantic_validator__")
 
 
+def is_of_pydantic(kind: t.Any) -> bool:
+    """Tell whether pydantic knows how to read a class, such as ``EmailStr``, or one of its models."""
+    has_schema = hasattr(t.get_origin(kind) or kind, "__get_pydantic_core_schema__")
+    return has_schema and pydantic_module() is not None
+
+
 def is_model(kind: t.Any) -> bool:
     """Tell whether a type is a class with fields."""
     kind = t.get_origin(kind) or kind
@@ -381,12 +387,22 @@ def _plain_reader(bare: t.Any) -> t.Callable[[str], t.Any] | None:
         others = tuple(one for one in members if one not in chosen)
         kinds: list[t.Any] = [*chosen, t.Union[others]] if others else chosen  # noqa: UP007
         return _first_that_fits([text_reader(one) for one in kinds], bare)
+    if is_of_pydantic(bare) and not is_model(bare):
+        return functools.partial(_read_by_pydantic, bare)
     if any(unwrap(one)[0] not in SCALARS for one in members):
         raise TypeError(f"{name_of(bare)} cannot be read from text")
     if bare is decimal.Decimal:
         return lambda text: check(text, bare) if _NUMBER.fullmatch(text) else _refuse("decimal")
     lax = len(members) > 1
     return lambda text: check(text, bare, strict=not lax)
+
+
+def _read_by_pydantic(kind: t.Any, text: str) -> t.Any:
+    try:
+        return adapter_of(kind).validate_python(text)
+    except ValueError as error:
+        said = [pydantic_message(one, texts_in(text)) for one in pydantic_errors(error)]
+        raise Misfit(said[0]) from None
 
 
 def _first_that_fits(readers: list[t.Any], kind: t.Any) -> t.Callable[[str], t.Any]:
@@ -447,6 +463,47 @@ def say(error: BaseException, annotation: t.Any = None) -> str:
     return _said_by_attrs(error.__cause__ or error) or message
 
 
+_MOST_TEXTS = 10_000
+_SHORT = 4
+
+
+def texts_in(value: t.Any) -> list[str]:
+    """Return what may stand in a message of the values that were sent, the longest first.
+
+    Short ones are taken as they are quoted: *a* alone stands in most sentences.
+
+    :param value: what was sent, of JSON or texts.
+    """
+    found: set[str] = set()
+    stack = [value]
+    while stack and len(found) < _MOST_TEXTS:
+        one = stack.pop()
+        if isinstance(one, dict):
+            stack += one.values()
+        elif isinstance(one, (list, tuple)):
+            stack += one
+        elif isinstance(one, str) and len(one) < _SHORT:
+            found |= {repr(one), f'"{one}"'}
+        elif isinstance(one, str):
+            found |= {one, repr(one)[1:-1]}
+        elif len(text := str(one)) >= _SHORT and not isinstance(one, (bool, _NONE)):
+            found.add(text)
+    return sorted(found, key=len, reverse=True)
+
+
+def without(texts: list[str], message: str) -> str:
+    """Return a message of a program's own check without what was sent: such as that of ``int(text)``.
+
+    :param texts: what was sent, as :func:`texts_in` returns it.
+    :param message: the message.
+    """
+    if len(texts) >= _MOST_TEXTS:
+        return "The value is refused"
+    for text in texts:
+        message = message.replace(text, "…")
+    return message
+
+
 def _said_by_attrs(error: BaseException) -> str | None:
     """Return what one of attrs' validators has refused: its message has the value in it."""
     trace = error.__traceback__
@@ -456,6 +513,45 @@ def _said_by_attrs(error: BaseException) -> str | None:
             known = frame.f_locals
             return f"{known['attr'].name!r} is refused by {known['self']!r}"
     return None
+
+
+def pydantic_errors(error: t.Any) -> list[t.Any]:
+    """Return what a ValidationError of pydantic's lists, without what was sent."""
+    found: list[t.Any] = error.errors(include_url=False, include_context=False, include_input=False)
+    return found
+
+
+_EMAIL = "value is not a valid email address"
+# What of pydantic's messages holds a part of what was sent.
+_ECHOES = {
+    "union_tag_invalid": "Expected another value of the tag",
+    "uuid_parsing": "Input should be a valid UUID",
+    "url_parsing": "Input should be a valid URL",
+    "bytes_invalid_encoding": "Input should be valid base64",
+    "json_invalid": "Input should be JSON",
+    "missing": "Required, but missing",
+}
+
+
+@functools.cache
+def _own_types() -> frozenset[str]:
+    """The types of errors whose messages pydantic writes: those of validators are programs' own."""
+    known = t.get_args(sys.modules["pydantic_core.core_schema"].ErrorType)
+    return frozenset(known) - {"value_error", "assertion_error", "import_error"}
+
+
+def pydantic_message(error: t.Mapping[str, t.Any], texts: list[str]) -> str:
+    """Return what pydantic has said, without what was sent.
+
+    :param error: one of its errors.
+    :param texts: what was sent, as :func:`texts_in` returns it.
+    """
+    said: str = error["msg"]
+    if said.startswith(_EMAIL):
+        return _EMAIL  # what follows may name characters of it
+    if known := _ECHOES.get(error["type"]):
+        return known
+    return said if error["type"] in _own_types() else without(texts, said)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -71,7 +71,11 @@ class Schemas:
         self._pydantic: dict[tuple[t.Any, bool], t.Any] = {}
         self._definitions: dict[str, t.Any] = {}
         wanted = dict.fromkeys(types)
-        models = [one for one in wanted if kinds.holds_pydantic(one[0])]
+        models = [
+            one
+            for one in wanted
+            if kinds.holds_pydantic(one[0]) or kinds.is_of_pydantic(kinds.unwrap(one[0])[0])
+        ]
         foreign = {kind for kind, _ in models}
         plain = list(dict.fromkeys(kind for kind, _ in wanted if kind not in foreign))
         self._infos = dict(zip(plain, ins.multi_type_info(plain), strict=True))

@@ -321,18 +321,19 @@ class Reading:
         try:
             make_model(param.model, values, fields)
         except (ValueError, TypeError) as error:
+            texts = kinds.texts_in([text for one in fields for text in self._texts(one)])
             if not hasattr(error, "errors"):
-                self._found.add(Fault(param.where, kinds.say(error)))
+                self._found.add(Fault(param.where, kinds.without(texts, kinds.say(error))))
                 return
             wires: dict[t.Any, Param] = {one.name: one for one in fields}
             wires |= {one.wire: one for one in fields}
-            for one in t.cast("t.Any", error).errors():
-                from .faults import pydantic_message
-
+            for one in kinds.pydantic_errors(error):
                 name = one["loc"][0] if one["loc"] else None
                 known = wires.get(name)
                 where = known.where if known else param.where
-                self._found.add(Fault(where, pydantic_message(one), known.wire if known else None))
+                self._found.add(
+                    Fault(where, kinds.pydantic_message(one, texts), known.wire if known else None)
+                )
 
     def _texts(self, param: Param) -> t.Sequence[t.Any]:
         if param.where == "path":
