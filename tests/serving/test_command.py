@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.client
 import json
@@ -18,6 +19,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -25,7 +27,7 @@ from click.testing import CliRunner
 import kolben.sse
 from kolben import Blueprint, Flask, Response
 from kolben.cli import cli
-from kolben.serving import command, gateways
+from kolben.serving import bodies, command
 from kolben.serving.worker import choose_interface
 from kolben.sse import event_stream
 from kolben.views import MethodView
@@ -323,7 +325,7 @@ async def unread():
 """
 
 
-@pytest.mark.parametrize("option", ["--interface=asgi", "--server=uvicorn"])
+@pytest.mark.parametrize("option", SERVERS)
 def test_an_answer_before_the_end_of_the_body_reaches_a_client_that_writes_on(
     serve: Callable[..., Server], option: str
 ) -> None:
@@ -346,7 +348,7 @@ def test_an_answer_before_the_end_of_the_body_reaches_a_client_that_writes_on(
     assert wrong == []
 
 
-@pytest.mark.parametrize("option", ["--interface=asgi", "--server=uvicorn"])
+@pytest.mark.parametrize("option", SERVERS)
 def test_who_sends_no_body_is_answered_at_once(serve: Callable[..., Server], option: str) -> None:
     server = serve(REFUSING, "--workers", "1", option)
     for expect in ("", "Expect: 100-continue\r\n"):
@@ -356,7 +358,113 @@ def test_who_sends_no_body_is_answered_at_once(serve: Callable[..., Server], opt
                 f"POST /async HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n{expect}\r\n".encode()
             )
             assert client.recv(100).startswith(b"HTTP/1.1 413")
-            assert time.monotonic() - began < gateways._LINGER
+            assert time.monotonic() - began < bodies.LINGER
+
+
+def test_clients_that_announce_a_body_and_stay_silent_leave_threads_to_others(
+    serve: Callable[..., Server],
+) -> None:
+    server = serve(REFUSING, "--workers", "1", "--interface=wsgi", "--threads=2")
+    head = b"POST /plain HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+            for _ in range(10)
+        ]
+        for client in silent:
+            client.sendall(head)
+        for client in silent:
+            assert client.recv(100).startswith(b"HTTP/1.1 413")
+        assert server.get("/nowhere")[0] == 404
+
+
+LINES = """
+from flask import Flask, request
+app = Flask(__name__)
+
+@app.post("/lines")
+def lines():
+    return [line.decode() for line in request.stream]
+
+@app.post("/async")
+async def awaits():
+    return [line.decode() for line in request.stream]
+
+@app.post("/rest")
+def rest():
+    body = request.environ["wsgi.input"]
+    return [body.read(2).decode(), body.readline().decode(), body.read().decode()]
+"""
+
+
+@pytest.mark.parametrize("option", SERVERS)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_is_read_by_lines(serve: Callable[..., Server], option: str, chunked: bool) -> None:
+    server = serve(LINES, "--workers", "1", option)
+    for path, expected in {
+        "/lines": ["one\n", "\n", "two two\n", "three"],
+        "/async": ["one\n", "\n", "two two\n", "three"],
+        "/rest": ["on", "e\n", "\ntwo two\nthree"],
+    }.items():
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        body: Any = b"one\n\ntwo two\nthree"
+        connection.request("POST", path, iter([body[:6], body[6:]]) if chunked else body)
+        answer = connection.getresponse()
+        assert json.loads(answer.read()) == expected
+        connection.close()
+
+
+AFTERWARDS = """
+import time
+from flask import Flask, Response
+app = Flask(__name__)
+
+def with_end(body, **headers):
+    response = Response(body, headers=headers)
+    response.call_on_close(lambda: time.sleep(1))
+    return response
+
+@app.get("/text")
+def text():
+    return with_end("text")
+
+@app.get("/pieces")
+def pieces():
+    return with_end(iter(["te", "xt"]))
+
+@app.get("/declared")
+def declared():
+    return with_end(iter(["te", "xt"]), **{"Content-Length": "4"})
+
+@app.get("/async")
+async def awaits():
+    async def later():
+        yield "te"
+        yield "xt"
+    return with_end(later())
+
+@app.get("/task")
+def task():
+    app.add_background_task(time.sleep, 1)
+    return "text"
+"""
+
+
+@pytest.mark.parametrize("option", SERVERS)
+def test_no_client_waits_for_what_is_done_after_its_answer(
+    serve: Callable[..., Server], option: str
+) -> None:
+    """Neither for its end, nor for the next answer on the same connection."""
+    # What is done afterwards holds a thread.
+    server = serve(AFTERWARDS, "--workers", "1", option, "--threads=20")
+    for path in ("/text", "/pieces", "/declared", "/async", "/task"):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        began = time.monotonic()
+        for _ in range(2):
+            connection.request("GET", path)
+            assert connection.getresponse().read() == b"text"
+        assert time.monotonic() - began < 0.9, path
+        connection.close()
 
 
 @pytest.mark.parametrize("option", SERVERS)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from werkzeug.wsgi import FileWrapper
 import kolben
 from kolben import Response, websocket
 from kolben.serving import gateways
-from kolben.serving.gateways import asgi_gateway, wsgi_gateway
+from kolben.serving.gateways import asgi_gateway, close_afterwards, wsgi_gateway
 from kolben.sse import event_stream
 
 PATIENCE = 20
@@ -61,9 +63,11 @@ class Start:
     """The server's ``start_response``, which knows the headers that it was given, as Granian's does."""
 
     def __init__(self) -> None:
+        self.status = 0
         self.headers: list[tuple[str, str]] = []
 
     def __call__(self, status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+        self.status = int(status[:3])
         self.headers = headers
 
 
@@ -165,6 +169,56 @@ def test_a_stream_of_events_ends_when_its_worker_leaves(
     assert list(body) == []
     body.close()
     assert streaming == ["closed"]
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError])
+def test_a_stream_is_closed_when_its_client_has_all(
+    app: kolben.Flask, link: Any, streaming: list[str], error: type[Exception] | None
+) -> None:
+    gateway = wsgi_gateway(app, link)
+
+    def answer(path: str) -> str:
+        body, _ = call(gateway, path)
+        list(body)
+        body.close()
+        assert streaming == []
+        if error is not None:
+            raise error
+        return path
+
+    def in_thread() -> None:
+        with contextlib.nullcontext() if error is None else pytest.raises(error):
+            assert close_afterwards(answer)("/stream") == "/stream"
+        assert streaming.pop() == "closed"
+        _body, _ = call(gateway, "/stream")  # nothing is left for the next one
+        assert close_afterwards(lambda: "next")() == "next"
+        assert streaming == []
+
+    with ThreadPoolExecutor() as pool:
+        pool.submit(in_thread).result()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "2"}, {"content-length": "2"}])
+@pytest.mark.parametrize("status", [200, 204, 304, 413])
+def test_an_answer_that_comes_early_says_its_length_and_reads_on(
+    link: Any, monkeypatch: pytest.MonkeyPatch, status: int, headers: dict[str, str]
+) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(f"{status} X", list(headers.items()))
+        return [b"n", b"o"]
+
+    sent = io.BytesIO(bytes(300_000))
+    body, found = call(
+        wsgi_gateway(app, link),
+        REQUEST_METHOD="POST",
+        CONTENT_LENGTH="300000",
+        **{"wsgi.input": sent},
+    )
+    assert (next(body), next(body), sent.tell()) == (b"n", b"o", 0)
+    assert next(body, None) is None
+    assert sent.tell() == 300_000
+    lengths = [value for name, value in found if name.lower() == "content-length"]
+    assert lengths == (["2"] if headers or status in {200, 413} else [])
 
 
 def test_a_stream_that_is_cut_is_closed_and_never_looks_whole(
@@ -310,45 +364,6 @@ def test_a_worker_that_leaves_tells_its_clients_to_close_over_asgi(
         assert b"connection" not in await server.get(version="2")
 
     run(test())
-
-
-@pytest.mark.parametrize(
-    ("headers", "pieces", "read"),
-    [
-        ({"content-length": "3000000"}, 4, 4),
-        ({"transfer-encoding": "chunked"}, 4, 4),
-        ({"content-length": "3000000"}, 100, 6),  # no more than is allowed
-        ({"content-length": "3000000"}, -3, 3),  # no longer than is allowed
-        ({"content-length": "30"}, 4, 1),  # the system keeps that
-        ({"content-length": "3000000", "expect": "100-continue"}, 4, 1),
-    ],
-)
-def test_what_a_client_still_sends_is_read_for_a_while(
-    link: Any, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], pieces: int, read: int
-) -> None:
-    monkeypatch.setattr(gateways, "_LINGER", 0.2)
-    monkeypatch.setattr(gateways, "_LINGER_SIZE", 50)
-    answered: list[int] = []
-    taken = 0
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        answered.append(taken)
-
-    async def receive() -> dict[str, Any]:
-        nonlocal taken
-        if taken == abs(pieces):
-            if pieces < 0:  # and then it sends nothing any more
-                await asyncio.sleep(60)
-            return {"type": "http.disconnect"}
-        taken += 1
-        return {"type": "http.request", "body": bytes(10), "more_body": True}
-
-    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "method": "POST", "http_version": "1.1", "headers": raw}
-    run(asgi_gateway(app, link)(scope, receive, None))
-    assert answered == [1]
-    assert taken == read
 
 
 def sockets(app: kolben.Flask) -> None:

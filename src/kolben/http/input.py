@@ -119,6 +119,8 @@ class ServerInput(io.RawIOBase):
         self._declared = declared or 0
         self._maximum = maximum
         self._position = 0
+        #: What the server has given of a line beyond what was asked for: Granian gives whole ones.
+        self._rest = b""
 
     def readable(self) -> bool:
         """A file to read from."""
@@ -126,7 +128,7 @@ class ServerInput(io.RawIOBase):
 
     def tell(self) -> int:
         """How many bytes were read."""
-        return self._position
+        return self._position - len(self._rest)
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read from the body.
@@ -137,18 +139,26 @@ class ServerInput(io.RawIOBase):
         """
         if size is None or size < 0:
             return self.readall()
-        return self._take(self._stream.read, size)
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data or self._take(self._stream.read, size)
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """Read a line.
 
         :param size: the most bytes to return; less than 0, or None, for the whole line.
         """
-        return self._take(self._stream.readline, -1 if size is None else size)
+        limit = -1 if size is None else size
+        line = self._rest or self._take(self._stream.readline, limit)
+        end = line.find(b"\n") + 1 or len(line)
+        if 0 <= limit < end:
+            end = limit
+        self._rest = line[end:]
+        return line[:end]
 
     def readall(self) -> bytes:
         """Read all that is left."""
-        pieces = []
+        pieces = [self._rest]
+        self._rest = b""
         while piece := self._take(self._stream.read, _PIECE):
             pieces.append(piece)
         return b"".join(pieces)
@@ -162,7 +172,7 @@ class ServerInput(io.RawIOBase):
         buffer[: len(data)] = data
         return len(data)
 
-    def _take(self, read: t.Callable[[int], bytes], size: int) -> bytes:
+    def _take(self, read: t.Callable[..., bytes], size: int) -> bytes:
         maximum = self._maximum
         if maximum is not None:
             if self._position > maximum:
@@ -171,7 +181,7 @@ class ServerInput(io.RawIOBase):
             room = maximum + 1 - self._position
             size = room if size < 0 else min(size, room)
         try:
-            data = read(size)
+            data = read() if size < 0 else read(size)  # Granian's takes no negative size
         except reading_errors() as error:
             raise ClientDisconnected from error
         self._position += len(data)

@@ -9,8 +9,9 @@ from functools import partial
 from granian._granian import SocketHolder
 from granian.constants import Interfaces, SSLProtocols
 from granian.log import LogLevels
-from granian.server.mp import MPServer
+from granian.server import mp
 
+from .gateways import close_afterwards
 from .worker import load_gateway
 
 if t.TYPE_CHECKING:
@@ -62,7 +63,16 @@ def _loads_nothing() -> t.NoReturn:
     raise AssertionError("Each worker has a loader of its own.")
 
 
-class _Granian(MPServer):  # type: ignore[misc]
+def _load(target: Target, listener: int, control: Connection) -> Callable[..., t.Any]:
+    """Load the application in a worker, and have what is done after an answer done after it."""
+    server: t.Any = mp
+    wrap = getattr(server, "_wsgi_call_wrap", None)
+    if wrap is not None:  # a later one without it closes bodies a little too early
+        server._wsgi_call_wrap = lambda *args: close_afterwards(wrap(*args))
+    return load_gateway(target, listener, control)
+
+
+class _Granian(mp.MPServer):  # type: ignore[misc]
     """Makes Granian's worker processes, and leaves the rest to our supervisor.
 
     :param target: what the workers load.
@@ -81,7 +91,7 @@ class _Granian(MPServer):  # type: ignore[misc]
         super().__init__(target.path or "", **settings)
         self._listener = listener
         self._run = run
-        self._load = partial(load_gateway, target, os.fstat(listener.fileno()).st_ino)
+        self._load = partial(_load, target, os.fstat(listener.fileno()).st_ino)
 
     def _serve(self, spawn_target: t.Any, target_loader: t.Any) -> None:
         # Called when all settings were checked; Granian's own supervisor would begin here.

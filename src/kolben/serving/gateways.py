@@ -13,6 +13,7 @@ from itertools import chain
 from ..concurrency import cancel_coroutines
 from ..engine.lifetime import AT_ONCE
 from ..http.streaming import AsyncBody, end_streams, is_event_stream
+from .bodies import BODILESS, Input, answer_and_read_on, declares_much, has_body
 from .leaving import exit_now
 
 if t.TYPE_CHECKING:
@@ -43,8 +44,13 @@ def wsgi_gateway(app: t.Any, link: Link) -> Callable[..., t.Any]:
         started = start_response
         if link.leaving:
             start_response = _closing(start_response)
+        sent = Input(environ) if has_body(environ) else None
         body: Iterable[bytes] = app(environ, start_response)
-        return body if type(body) is list else _read_ahead(body, environ, started, link)
+        if type(body) is not list:
+            body = _read_ahead(body, environ, started, link, sent)
+        if sent is not None and type(body) is list and sent.is_left():
+            return _Stream(_declared(body, started), link, False, sent)
+        return body
 
     def note_the_end() -> None:
         link.ending = True
@@ -63,7 +69,7 @@ _PIECE = 256 * 1024
 
 
 def _read_ahead(
-    body: t.Any, environ: WSGIEnvironment, started: t.Any, link: Link
+    body: t.Any, environ: WSGIEnvironment, started: t.Any, link: Link, sent: Input | None
 ) -> Iterable[bytes]:
     """Read a file to its end, where that is near; leave everything else to be streamed.
 
@@ -77,7 +83,7 @@ def _read_ahead(
         if isinstance(body, AsyncBody):
             _warn_of_thread(environ)
         headers = getattr(started, "headers", ())  # of Granian's `start_response`
-        return _Stream(body, link, is_event_stream(headers))
+        return _Stream(body, link, is_event_stream(headers), sent)
     file = body.iterable if isinstance(body, _RangeWrapper) else body
     if isinstance(file, FileWrapper):
         file.buffer_size = max(file.buffer_size, _PIECE)
@@ -87,9 +93,53 @@ def _read_ahead(
         pieces.append(piece)
         size += len(piece)
         if size >= _AHEAD:
-            return ClosingIterator(chain(pieces, body), [body.close])
+            return _Stream(ClosingIterator(chain(pieces, body), [body.close]), link, False, sent)
     body.close()
     return pieces
+
+
+def _declared(body: list[bytes], started: t.Any) -> list[bytes]:
+    """Declare the length of a body that is whole, as Granian does for lists: its client knows when it has all."""
+    names = {name.lower() for name, _ in started.headers}
+    if "content-length" not in names and started.status not in _WITHOUT_BODY:
+        started.headers = [*started.headers, ("Content-Length", str(sum(map(len, body))))]
+    return body
+
+
+#: Statuses of answers that have no body (RFC 9110, section 6.4.1).
+_WITHOUT_BODY = 204, 304
+
+
+class _Calls(threading.local):
+    """What is to be done at the end of a thread's call; None where it is not waited for."""
+
+    ends: list[Callable[[], None]] | None = None
+
+
+_calls = _Calls()
+
+
+def close_afterwards(call: Callable[..., t.Any]) -> Callable[..., t.Any]:
+    """Have bodies closed when a call of Granian's is over.
+
+    It closes them before it sends the end of one that declares no length: the client would wait for
+    what ``call_on_close`` does.
+
+    :param call: answers a request.
+    :return: the same, with that.
+    """
+
+    def answer(*args: t.Any) -> t.Any:
+        ends = _calls.ends
+        if ends is None:
+            ends = _calls.ends = []
+        try:
+            return call(*args)
+        finally:
+            while ends:
+                ends.pop()()
+
+    return answer
 
 
 class _Stream:
@@ -98,14 +148,18 @@ class _Stream:
     :param body: the body.
     :param link: says when the worker leaves.
     :param is_events: whether the client asks again where it ends, so that it ends at once.
+    :param sent: the request's body, where it may have one.
     """
 
-    def __init__(self, body: Iterable[bytes], link: Link, is_events: bool) -> None:
+    def __init__(
+        self, body: Iterable[bytes], link: Link, is_events: bool, sent: Input | None
+    ) -> None:
+        self._closed = False
         self._body = body
         self._pieces = iter(body)
         self._link = link
         self._is_events = is_events
-        self._closed = False
+        self._sent = sent
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -115,17 +169,31 @@ class _Stream:
             if self._is_events:
                 raise StopIteration
             if self._link.cut:
-                self.close()
+                self._close_body()
                 # Granian sends the end of a body that raises as if it were whole. So nothing is sent any
                 # more, until the process ends and the connection breaks.
                 threading.Event().wait()
-        return next(self._pieces)
+        try:
+            return next(self._pieces)
+        except StopIteration:
+            if self._sent is not None:
+                self._sent.read_on()
+            raise
 
     def close(self) -> None:
+        """Close the body: when the client knows that it has all, where that can be waited for."""
+        if _calls.ends is None:
+            self._close_body()
+        else:
+            _calls.ends.append(self._close_body)
+
+    def _close_body(self) -> None:
         """Close the body, once."""
+        if self._closed:
+            return
+        self._closed = True
         close = getattr(self._body, "close", None)
-        if close is not None and not self._closed:
-            self._closed = True
+        if close is not None:
             close()
 
 
@@ -198,72 +266,11 @@ def asgi_gateway(
             return sockets.run(app, scope, receive, send)
         if link.leaving and scope["http_version"] != "2":
             send = _asgi_closing(send)
-        if scope["method"] not in _BODILESS and _declares_much(scope["headers"]):
-            return _answer_and_linger(app, scope, receive, send)
+        if scope["method"] not in BODILESS and declares_much(scope["headers"]):
+            return answer_and_read_on(app, scope, receive, send)
         return app(scope, receive, send)
 
     return gateway
-
-
-_BODILESS = frozenset(("GET", "HEAD", "OPTIONS"))
-
-#: How long, in seconds, and how much, in bytes, of a body that the application has not read is read and thrown
-#: away after the answer.
-_LINGER = 2.0
-_LINGER_SIZE = 32 * 1024 * 1024
-
-
-def _declares_much(headers: t.Any) -> bool:
-    """Tell whether a request says that it has a body of 100,000 bytes or more, and sends it unasked."""
-    found = False
-    for name, value in headers:
-        if name == b"content-length":
-            found = len(value) > 5
-        elif name == b"transfer-encoding":
-            found = True
-        elif name == b"expect":  # it waits for the word to send it
-            return False
-    return found
-
-
-class _Body:
-    """A request's messages, of which is known how far its body has come.
-
-    :param receive: gives them.
-    """
-
-    def __init__(self, receive: t.Any) -> None:
-        self._receive = receive
-        self._ended = False
-        self.size = 0
-
-    def has_ended(self) -> bool:
-        return self._ended
-
-    async def receive(self) -> t.Any:
-        message = await self._receive()
-        self.size += len(message.get("body", b""))
-        self._ended = message["type"] != "http.request" or not message.get("more_body")
-        return message
-
-
-async def _answer_and_linger(app: t.Any, scope: t.Any, receive: t.Any, send: t.Any) -> None:
-    """Serve a request; where it was answered early, read for a while what its client still sends.
-
-    Granian closes the connection of a body that is not read, and the system then takes back an answer that the
-    client, still writing, has not seen: of 413s behind nginx 27 in 100 became its 502 (RFC 9112, section 9.6).
-    """
-    body = _Body(receive)
-    await app(scope, body.receive, send)
-    if body.has_ended():
-        return
-    import asyncio
-
-    most = body.size + _LINGER_SIZE
-    with contextlib.suppress(Exception):  # of a server that has no more to give, and of the time
-        async with asyncio.timeout(_LINGER):
-            while not body.has_ended() and body.size < most:
-                await body.receive()
 
 
 #: What servers log of requests that were cancelled: Granian an error with its traceback, uvicorn these.

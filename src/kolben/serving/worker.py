@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..loading.locate import NoAppException
+from .bodies import share_threads
 from .gateways import asgi_gateway, wsgi_gateway
 from .leaving import Link
 from .memory import keep_reserve
@@ -344,6 +345,7 @@ def prepare(target: Target, listener: int, control: Connection) -> tuple[t.Any, 
         from ..threads import workers
 
         workers.limit = target.threads
+        share_threads(target.threads)
     link = Link(control, listener, target.grace)
     link.on_look = partial(app.engine_plan.look_for_patches, app)
     link.watch()
