@@ -10,10 +10,12 @@ import types
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import blinker
 import click
 import pytest
 
 import kolben
+import kolben.signals
 import kolben.typing
 from kolben.api.command import openapi_command
 from kolben.cli import cli
@@ -121,6 +123,11 @@ def public_names() -> list[str]:
     ]
     aliases = [name for name in vars(kolben.typing) if re.fullmatch(r"[A-Z]\w+", name)]
     found += [f"kolben.typing.{name}" for name in aliases]
+    found += [
+        f"kolben.signals.{name}"
+        for name, value in vars(kolben.signals).items()
+        if isinstance(value, blinker.Signal)
+    ]
     return [*found, *(name for module in modules_of(kolben) for name in own_names(module))]
 
 
