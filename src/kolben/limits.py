@@ -6,7 +6,8 @@
 
     @app.post("/avatar")
     @limits(max_content_length=200_000, timeout=5)
-    def avatar(): ...
+    def avatar():
+        return f"{len(request.get_data())} bytes"
 
 What a route does not limit itself is limited by the settings: ``MAX_CONTENT_LENGTH``, ``MAX_FORM_MEMORY_SIZE``,
 ``MAX_FORM_PARTS`` and ``VIEW_TIMEOUT``.

@@ -118,7 +118,7 @@ class Request(ConnectionReaders):
         @app.post("/notes")
         def add_note():
             note = request.get_json()  # or request.form["text"], request.files["picture"]
-            ...
+            return f"noted: {note['text']}"
 
     It is Werkzeug's request with what the application adds: the URL rule that matched (:attr:`url_rule`,
     :attr:`view_args`, :attr:`endpoint`), the limits of the configuration, and in debug mode JSON errors

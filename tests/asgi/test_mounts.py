@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 import kolben
+import kolben.api
 from kolben import request, websocket
 
 
@@ -251,3 +252,17 @@ def test_a_program_may_have_its_own_attributes_of_these_names():
             assert getattr(request, name) == name
     app.state = app.mount = "own"
     assert (app.state, app.mount) == ("own", "own")
+
+
+def test_an_api_takes_a_mounted_application_and_does_not_describe_it():
+    app = kolben.api.API(__name__)
+    app.mount("/old", Other())
+
+    @app.get("/new")
+    def new() -> list[str]:
+        return ["new"]
+
+    client = app.test_client()
+    assert client.get("/new").json == ["new"]
+    assert client.get("/old/x").status_code == 501
+    assert list(client.get("/openapi.json").json["paths"]) == ["/new"]

@@ -141,7 +141,8 @@ class ServedApp(App):
         self.asgi_app = mounted = Mount(self.asgi_app, path, app)
         self.while_serving(mounted.serve_lifespan)
 
-        def refuse(rest: str = "") -> t.NoReturn:
+        # That it takes whatever there is makes it no typed view, which an API would describe.
+        def refuse(**rest: str) -> t.NoReturn:
             abort(
                 501,
                 f"{path} is an ASGI application: it needs an ASGI server, such as"

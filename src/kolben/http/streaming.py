@@ -96,8 +96,10 @@ def stream_body(view: F) -> F:
         @app.put("/files/<name>")
         @stream_body
         async def upload(name):
+            size = 0
             async for piece in request.body_stream():
-                ...
+                size += len(piece)
+            return {"size": size}
 
     :param view: the view function.
     :return: the same function.
