@@ -31,32 +31,32 @@ BUDGETS = {
     "json": 13,
     "records": 6,
     "upload": 103,
-    "redirect": 21,
+    "redirect": 19,
     "template": 952,
     "missing": 20,
     "session": 53,
     "cookie": 13,
     "flash": 56,
-    "hooks": 21,
+    "hooks": 20,
     "static": 39,
 }
 
 #: The same under ASGI with async views, the client's receive() and send() included. What goes to a
 #: worker thread is counted no further.
 ASGI_BUDGETS = {
-    "hello": 15,
-    "path": 16,
-    "args": 30,
-    "query": 29,
-    "many_args": 127,
-    "form": 45,
-    "long_form": 142,
-    "json": 41,
-    "redirect": 33,
+    "hello": 13,
+    "path": 14,
+    "args": 24,
+    "query": 23,
+    "many_args": 121,
+    "form": 33,
+    "long_form": 130,
+    "json": 29,
+    "redirect": 27,
     "missing": 28,
-    "session": 66,
-    "cookie": 24,
-    "hooks": 33,
+    "session": 64,
+    "cookie": 20,
+    "hooks": 26,
 }
 
 

@@ -835,8 +835,8 @@ async def _run_within(context: RequestContext, coroutine: t.Awaitable[t.Any]) ->
         await in_thread(context.release, failure)
 
 
-def forget_what_is_over() -> None:
-    """Stop being in the context of a request that has ended.
+def forget_what_is_over() -> AppContext | RequestContext | None:
+    """Stop being in the context of a request that has ended; return the one that is in force, if any.
 
     A server that has stopped to read from a connection, as uvicorn does for bodies of more than 64 KiB, goes on
     in the context variables of the request that has asked for more; and so does what comes next on it.
@@ -849,6 +849,8 @@ def forget_what_is_over() -> None:
         and not context.holds
     ):
         set_current(t.cast("t.Any", None))
+        return None
+    return context
 
 
 def has_request_context() -> bool:

@@ -219,7 +219,11 @@ class _GProxy(_Proxy["_AppCtxGlobals"]):
         return getattr(context.make_g() if found is None else found, name)
 
     def __setattr__(self, name: str, value: t.Any) -> None:
-        setattr(_find_g(), name, value)
+        context: t.Any = get_current(None)
+        if context is None:
+            raise RuntimeError(_NO_APP)
+        found: _AppCtxGlobals | None = context.own_g
+        setattr(context.make_g() if found is None else found, name, value)
 
     def __contains__(self, key: t.Any) -> bool:
         return key in _find_g()

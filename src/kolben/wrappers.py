@@ -42,10 +42,12 @@ from .http.headers import (
     is_plain_in_cookie,
     is_plain_location,
     is_token,
+    length_headers,
     new_headers,
     ordinary_headers,
     parse_content_type,
     split_locations,
+    type_headers,
 )
 from .http.input import (
     CONNECTION,
@@ -133,7 +135,7 @@ class Request(ConnectionReaders):
 
     shallow = False
 
-    #: What an ASGI server has sent, where this is made of that (:func:`unread_request`).
+    #: What an ASGI server has sent, where this is made of that (:meth:`.ASGIRequestContext.make_request`).
     _unread: Unread
 
     _has_files = False  # which are closed with the request
@@ -535,22 +537,6 @@ class Request(ConnectionReaders):
 _make_form: t.Any = Request.__dict__["form"].compute
 
 
-def unread_request(unread: Unread, query: bytes, json_module: t.Any, routing: Routing) -> Request:
-    """Make the request of an ASGI server, whose environ is made when it is looked at.
-
-    :param unread: what the server has sent.
-    :param query: the query string.
-    :param json_module: the application's provider of JSON.
-    :param routing: what was found for its path.
-    """
-    request = Request(t.cast("t.Any", None), False, False)
-    request._unread = unread
-    request._query_string = query
-    request._json_module = json_module
-    request._routing = routing
-    return request
-
-
 _get_data: t.Any = Request.get_data
 _make_form_data_parser: t.Any = Request.make_form_data_parser
 
@@ -867,7 +853,11 @@ def text_response(text: str, status: int | None = None) -> Response:
     body = text.encode()
     response: t.Any = _new_response(Response)
     response.headers = headers = new_headers(ResponseHeaders)
-    headers._list = body_headers(mimetype, len(body))
+    try:
+        # PERF: as in `body_headers`, without the call (0.06 µs).
+        headers._list = [type_headers[mimetype], length_headers[len(body)]]
+    except KeyError:  # the first of this type or length
+        headers._list = body_headers(mimetype, len(body))
     response._status, response._status_code = STATUS[status or Response.default_status]
     response.response = [body]
     response._on_close = []

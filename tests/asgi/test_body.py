@@ -13,6 +13,7 @@ import pytest
 
 from gateways import Asked, Gateway, Reply
 from kolben import Flask, request, stream_body
+from kolben.limits import limits as limited
 
 
 @pytest.fixture
@@ -200,3 +201,47 @@ def test_a_client_that_falls_silent_while_its_leaving_is_watched_is_408(app: Fla
 
     asyncio.run(serve())
     assert (sent[0]["status"], asked) == (408, [False])
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_content_length": 100}])
+@pytest.mark.parametrize("setting", [None, 100])
+@pytest.mark.parametrize("messages", [1, 2, 3])
+def test_a_short_body_is_the_same_however_it_comes(
+    app: Flask, limits: dict[str, int], setting: int | None, messages: int
+) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = setting
+
+    async def view() -> str:
+        first = request.get_data(cache=False)
+        return f"{first!r} {request.get_data()!r} {request.stream.read()!r}"
+
+    app.post("/")(limited(**limits)(view) if limits else view)
+    pieces = {1: [b"abcde"], 2: [b"", b"abcde"], 3: [b"ab", b"", b"cde"]}[messages]
+    for _ in range(2):
+        reply = run(app, pieces_of(*pieces), 5)
+        assert (reply.status, reply.body) == (200, b"b'abcde' b'' b''")
+
+
+@pytest.mark.parametrize("piece", [b"abcdef", b"abc"])
+def test_a_body_of_another_length_is_400_at_its_first_message(app: Flask, piece: bytes) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = 100
+
+    @app.post("/")
+    async def view() -> bytes:
+        return request.get_data()
+
+    for _ in range(2):
+        assert run(app, pieces_of(piece), 5).status == 400
+
+
+def test_a_body_that_is_watched_already_is_read(app: Flask) -> None:
+    """Its messages are received by what waits for the client to leave."""
+    app.config["CANCEL_ON_DISCONNECT"] = True
+
+    @app.post("/")
+    async def view() -> bytes:
+        return request.get_data()
+
+    for _ in range(2):
+        reply = run(app, pieces_of(b"abcde", ends=False), 5)
+        assert (reply.status, reply.body) == (200, b"abcde")

@@ -15,6 +15,7 @@ import weakref
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequestKeyError, ClientDisconnected
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, Rule
@@ -1194,6 +1195,115 @@ def test_headers_are_those_of_wsgi(app, method, result):
     app.add_url_rule("/", view_func=view, methods=["GET", "PROPFIND"])
     replies = [Gateway(kind).get(app, "/", method=method).comparable for kind in ("wsgi", "asgi")]
     assert replies[0] == replies[1]
+
+
+def response_with(*pairs, status=200, body="body"):
+    response = kolben.Response(body, status)
+    for name, value in pairs:
+        response.headers.add(name, value)
+    return response
+
+
+RESPONSES = {
+    "its own headers": lambda: response_with(("X-One", "ä"), ("x-two", "b"), ("X-One", "c")),
+    "a cookie": lambda: response_with(("Set-Cookie", "a=b"), ("Set-Cookie", "c=d; Path=/")),
+    "a place": lambda: response_with(("Location", "/there?a=b"), status=303),
+    "a place that is no URI": lambda: response_with(("Location", "/ä ö"), status=302),
+    "two places": lambda: response_with(("Location", "/a"), ("Location", "/b"), status=302),
+    "no place": lambda: response_with(status=302),
+    "a place that was made": lambda: response_with(("Location", "/made"), status=201),
+    "a place besides": lambda: response_with(("Location", "/ä")),
+    "several pieces": lambda: kolben.Response(["a", b"b"]),
+    "one piece of unknown length": lambda: kolben.Response([b"a"], headers={"X-One": "b"}),
+    "nothing": kolben.Response,
+    "another length": lambda: response_with(("content-length", "4")),
+    "only a length": lambda: kolben.Response(b"abc", mimetype=""),
+    "a status of its own": lambda: kolben.Response("a", "299 Odd"),
+    "no body": lambda: kolben.Response("a", 304),
+    "plain headers": lambda: replaced(headers=Headers({"Content-Length": "4", "X-One": "a"})),
+    "text for a piece": lambda: replaced(response=["body"]),
+    "what is passed through": lambda: kolben.Response(iter([b"a"]), direct_passthrough=True),
+    "what is closed": lambda: closed_response(),
+}
+
+
+def replaced(**attributes):
+    response = kolben.Response("body")
+    for name, value in attributes.items():
+        setattr(response, name, value)
+    return response
+
+
+def closed_response():
+    response = kolben.Response("body")
+    response.call_on_close(lambda: None)
+    return response
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("kind", RESPONSES)
+def test_responses_have_the_headers_of_wsgi(app, method, kind):
+    @app.get("/")
+    async def view():
+        return RESPONSES[kind]()
+
+    kinds = ("wsgi", "asgi", "asgi", "asgi")
+    first, *others = [Gateway(kind).get(app, "/", method=method).comparable for kind in kinds]
+    assert all(other == first for other in others)
+
+
+def test_a_value_that_no_header_can_have_is_refused_as_by_a_server(app):
+    @app.get("/")
+    async def view():
+        return response_with(("X-Name", "Ж"))
+
+    with pytest.raises(UnicodeEncodeError):
+        Gateway("asgi").get(app, "/")
+
+
+@pytest.mark.parametrize("what", ["view", "request", "error"])
+def test_what_an_async_hook_changes_counts_for_this_request(app, gateway, what):
+    """It has seen the request, replaced the view, or failed."""
+
+    @app.before_request
+    async def look():
+        if what == "request":
+            request.view_args["name"] = "other"
+        elif what == "view":
+            app.view_functions["view"] = other
+        else:
+            raise KeyError
+
+    @app.errorhandler(KeyError)
+    async def failed(error):
+        return "failed"
+
+    @app.get("/<name>")
+    async def view(name):
+        return name
+
+    async def other(name):
+        return f"another's {name}"
+
+    expected = {"view": "another's ada", "request": "other", "error": "failed"}[what]
+    for _ in range(2):
+        assert gateway.get(app, "/ada").body.decode() == expected
+
+
+def test_hosts_are_remembered_to_an_end(app, monkeypatch):
+    hosts = kolben.asgi.gateway._OddHosts()
+    monkeypatch.setattr(kolben.asgi.gateway, "_odd_hosts", hosts)
+    app.get("/")(make(True, lambda: request.host))
+
+    async def ask():
+        client = app.async_test_client()
+        for number in range(hosts._MOST + 10):
+            reply = await client.get("/", headers={"Host": f"host-{number}.example"})
+            assert reply.text == f"host-{number}.example"
+        assert (await client.get("/", headers={"Host": "a..b"})).status_code == 400
+
+    asyncio.run(ask())
+    assert len(hosts) == hosts._MOST
 
 
 def test_json_of_another_type_has_the_headers_of_wsgi(app):

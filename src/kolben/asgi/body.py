@@ -80,6 +80,8 @@ class Body:
         self.whole: bytes | None = None
         #: Its type and its length, where those are all that the headers say of it.
         self.content_type: bytes | None = None
+        # A message that is waited for already.
+        self._begun: _Begun | None = None
 
     @classmethod
     def empty(cls, receive: Receive) -> Body:
@@ -105,7 +107,8 @@ class Body:
         :raises ClientDisconnected: if the client leaves before the end.
         :raises RequestTimeout: if nothing comes for too long.
         """
-        await self._receive_in_time()
+        if not self.complete:  # before this, with a piece that is not all
+            await self._receive_in_time()
         if maximum is not None and self.size > maximum:
             self._refuse()
         elif not self.complete:
@@ -116,12 +119,30 @@ class Body:
         else:
             self._input = io.BytesIO(self._take())
 
-    def take_whole(self) -> bytes:
-        """Return :attr:`whole`, of which nothing is left then."""
-        whole = t.cast("bytes", self.whole)
-        self.whole = None
-        self._input = io.BytesIO()
-        return whole
+    def comes_whole(self) -> bool:
+        """Receive the first message, if it is there already: tell whether that is a short body of its declared
+        length, which :attr:`whole` is then. What else may have come is kept for :meth:`read`.
+
+        PERF: most bodies come so, and awaiting them in three coroutines takes 0.6 µs.
+
+        :raises ClientDisconnected: if the client has left.
+        """
+        if self.is_watched or self.size:
+            return False
+        steps = self._receive().__await__()
+        try:
+            self._begun = _Begun(steps, next(steps))
+        except StopIteration as came:
+            message = came.value
+            if message["type"] == "http.request":
+                piece: bytes = message.get("body", b"")
+                if len(piece) == self.declared and len(piece) < SHORT:
+                    self.size = len(piece)
+                    self.complete = True
+                    self.whole = piece
+                    return True
+            self._accept(message)
+        return False
 
     async def _read_on(self, maximum: int | None) -> None:
         pieces = [self._take()]
@@ -285,19 +306,20 @@ class Body:
         if self.is_watched:
             await self._arrive(self._patience)
             return
+        begun, self._begun = self._begun, None
+        if begun is None:
+            # PERF: mostly it is there already, and need not be watched (0.9 µs).
+            steps = self._receive().__await__()
+            try:
+                begun = _Begun(steps, next(steps))
+            except StopIteration as came:
+                self._accept(came.value)
+                return
         if self._patience is None:
-            await self._receive_one()
-            return
-        # PERF: mostly it is there already, and need not be watched (0.9 µs).
-        steps = self._receive().__await__()
-        try:
-            first = next(steps)
-        except StopIteration as came:
-            self._accept(came.value)
+            self._accept(await begun)
             return
         try:
-            limit = time_limit(self.loop, self._patience)
-            message = await limit.wait_for(_Begun(steps, first))
+            message = await time_limit(self.loop, self._patience).wait_for(begun)
         except TimeoutError:
             raise RequestTimeout from None
         self._accept(message)

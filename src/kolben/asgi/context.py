@@ -10,7 +10,7 @@ from werkzeug.routing import RequestRedirect
 from ..ctx import RequestContext
 from ..lazy import lazy
 from ..websockets import LEAVE_TIMEOUT, WebSocket
-from ..wrappers import NOT_ROUTED, Request, unread_request
+from ..wrappers import NOT_ROUTED, Request
 from .inbox import Inbox
 from .scope import Scope, logger, make_environ
 
@@ -22,6 +22,9 @@ if t.TYPE_CHECKING:
     from ..app import Flask
     from ..websockets import Receive, Send
     from .body import Body
+
+
+_new_request: t.Any = Request.__new__
 
 
 class ASGIRequestContext(RequestContext):
@@ -84,14 +87,22 @@ class ASGIRequestContext(RequestContext):
         query = scope.get("query_string", b"")
         if (
             self._own_environ is not None
-            or app.request_class is not Request
-            or not app.engine_plan.short_way
+            or not app.engine_plan.short_way  # also where the class of requests is another
             or type(query) is not bytes
             or self._has_no_request
         ):
             return super().make_request()
-        self.unread = unread = Unread(scope, self.body, self.receive)
-        self.seen_request = request = unread_request(unread, query, app.json, self.routing)
+        # PERF: as the initialiser does, without the call (0.1 µs).
+        request: Request = _new_request(Request)
+        request._environ = None
+        request._routing = self.routing
+        request._query_string = query
+        request._json_module = app.json
+        request._cached_data = None
+        request._read_json = ...
+        request._stream = None
+        request._unread = self.unread = Unread(scope, self.body, self.receive)
+        self.seen_request = request
         return request
 
     # PERF: without the environ, which takes 2.5 µs to make.

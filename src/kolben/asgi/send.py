@@ -14,7 +14,14 @@ from werkzeug.wrappers import Response as BaseResponse
 from werkzeug.wsgi import FileWrapper, _RangeWrapper
 
 from ..concurrency import TURN, ended, in_thread, run_in_thread
-from ..http.headers import SHORT, full_content_type
+from ..http.headers import (
+    BODIES,
+    SHORT,
+    ResponseHeaders,
+    full_content_type,
+    is_plain_location,
+    ordinary_headers,
+)
 from ..http.streaming import AsyncBody, FileBody, WholeBody, is_event_stream, open_streams
 from ..logging import shown_error
 from ..threads import hook_workers, workers
@@ -314,14 +321,76 @@ def start_message(status: t.Any, headers: list[t.Any]) -> dict[str, t.Any]:
     :param status: the status, as WSGI has it; or its number, where the headers are encoded already.
     :param headers: the headers.
     """
-    if type(status) is int:
-        return {"type": "http.response.start", "status": status, "headers": headers}
+    if type(status) is not int:
+        status, headers = encode_start(status, headers)
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def encode_start(
+    status: str, headers: list[tuple[str, str]]
+) -> tuple[int, list[tuple[bytes, bytes]]]:
+    """Return status and headers as ASGI wants them.
+
+    :param status: the status, as WSGI has it.
+    :param headers: the headers.
+    """
     names = _names
-    return {
-        "type": "http.response.start",
-        "status": _codes[status],
-        "headers": [(names[name], value.encode("latin-1")) for name, value in headers],
-    }
+    return _codes[status], [(names[name], value.encode("latin-1")) for name, value in headers]
+
+
+class _OrdinaryNames(dict[str, bytes]):
+    """The names of headers that need no attention, as ASGI wants them; and of those that are looked at here."""
+
+    def __missing__(self, name: str) -> bytes:
+        if name not in ordinary_headers:
+            raise KeyError(name)
+        self[name] = encoded = name.lower().encode("latin-1")
+        return encoded
+
+
+_LENGTH = "Content-Length"
+_ordinary_names = _OrdinaryNames({_LENGTH: b"content-length"})
+_names_of_redirects = _OrdinaryNames({_LENGTH: b"content-length", "Location": b"location"})
+_REDIRECTS = frozenset({301, 302, 303, 305, 307, 308})
+
+
+def short_answer(response: t.Any, method: str) -> Answer | None:
+    """Return what :meth:`.Response.short_wsgi_response` does, as ASGI wants it; None for what may need a closer
+    look.
+
+    PERF: 0.3 µs; to encode what that method returns takes 0.5 more.
+
+    :param response: the response.
+    :param method: the request's.
+    """
+    if type(response) is not Response or method == "HEAD":
+        return None
+    code, body, headers = response._status_code, response.response, response.headers
+    if (
+        type(body) is not list
+        or type(headers) is not ResponseHeaders
+        or response.direct_passthrough
+        or response._on_close
+        or code not in BODIES
+    ):
+        return None
+    names, pairs = _ordinary_names, headers._list
+    if code in _REDIRECTS:
+        located = [value for name, value in pairs if name == "Location"]
+        if len(located) != 1 or not is_plain_location(located[0]):
+            return None
+        names = _names_of_redirects
+    try:
+        [piece] = body
+        if type(piece) is not bytes or (pairs[1][0] != _LENGTH and not _has_length(pairs)):
+            return None
+        return code, [(names[name], value.encode("latin-1")) for name, value in pairs], body
+    except (IndexError, KeyError, ValueError):
+        return None  # not one piece, a name that needs attention, or a value that ASCII and its like lack
+
+
+def _has_length(pairs: list[tuple[str, str]]) -> bool:
+    return any(name == _LENGTH for name, _ in pairs)
 
 
 class _EncodedTypes(dict[str, tuple[bytes, bytes]]):

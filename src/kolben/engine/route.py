@@ -52,6 +52,7 @@ class Route:
         "direct_at",
         "endpoint",
         "has_limits",
+        "hooked_at",
         "is_async",
         "is_careful",
         "names",
@@ -80,6 +81,8 @@ class Route:
         self.after: tuple[t.Callable[[t.Any], t.Any], ...] | None = ()
         # Holds while the view is all that is called before there is a response.
         self.direct_at: object = None
+        # Holds while hooks that an event loop can await are all that is called before the view.
+        self.hooked_at: object = None
         # Holds while no hook or signal sees the response of this or any other route.
         self.plain_at: object = None
         # What a server that is asynchronous itself has to know of the view, and the hooks where all of
@@ -122,8 +125,9 @@ class Route:
         self.async_before = on_loop(before)
         announce = [_announce_start] if request_started.receivers else []
         self.before = (*announce, *map(app.ensure_sync, before))
-        is_direct = not (self.before or self.is_careful or self.rule is None)
-        self.direct_at = mark if is_direct else None
+        is_ordinary = not (announce or self.is_careful or self.rule is None)
+        self.direct_at = mark if is_ordinary and not before else None
+        self.hooked_at = mark if is_ordinary and self.async_before is not None else None
         after = tables.listed(app.after_request_funcs, inwards)
         self.after = None if after is None else tuple(map(app.ensure_sync, reversed(after)))
         self.async_after = None if after is None else on_loop(after[::-1])
