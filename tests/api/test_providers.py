@@ -156,6 +156,39 @@ def test_views_and_providers_that_never_block(
     assert where == on_loop
 
 
+@pytest.mark.parametrize("on_blueprint", [False, True])
+@pytest.mark.parametrize("provider_is_marked", [False, True])
+def test_a_route_can_say_that_its_view_never_blocks(
+    on_blueprint: bool, provider_is_marked: bool
+) -> None:
+    where: list[bool] = []
+
+    def note() -> str:
+        where.append(threading.current_thread() is threading.main_thread())
+        return "noted"
+
+    if provider_is_marked:
+        nonblocking(note)
+    app = API("program")
+    blueprint = APIBlueprint("blueprint", __name__)
+    owner: t.Any = blueprint if on_blueprint else app
+
+    @owner.get("/plain", blocking=False)
+    def plain(noted: t.Annotated[str, note], number: int = 0) -> User:
+        where.append(threading.current_thread() is threading.main_thread())
+        return User(f"{noted} {number}")
+
+    @owner.get("/untyped", blocking=False)
+    def untyped():  # type: ignore[no-untyped-def]
+        where.append(threading.current_thread() is threading.main_thread())
+        return "untyped"
+
+    app.register_blueprint(blueprint)
+    assert Gateway("asgi").get(app, "/plain").text == '{"name":"noted 0"}'
+    assert Gateway("asgi").get(app, "/untyped").text == "untyped"
+    assert where == [provider_is_marked, provider_is_marked, True]
+
+
 def test_plain_and_asynchronous_ones_go_with_either_kind_of_view(gateway: Gateway) -> None:
     reply = gateway.get(api(), "/async", headers=BEARER)
     assert reply.text == '{"name":"ann@db db waited en"}'

@@ -318,3 +318,52 @@ def test_hooks_of_websockets(app, places):
 
     assert asyncio.run(main()) == "hello"
     assert places == {"before": True}
+
+
+@pytest.mark.parametrize("where", ["application", "blueprint", "rule", "decorated", "class"])
+def test_a_route_can_say_that_its_view_never_blocks(app, places, gateway, where):
+    note = app.extensions["note"]
+
+    def view(name):
+        note("view")
+        return f"{name} {request.path}"
+
+    class Class(MethodView):
+        def get(self, name):
+            return view(name)
+
+    blueprint = Blueprint("blueprint", __name__)
+    if where == "application":
+        app.get("/<name>", blocking=False)(view)
+    elif where == "blueprint":
+        blueprint.route("/<name>", blocking=False)(view)
+    elif where == "rule":
+        app.add_url_rule("/<name>", view_func=view, blocking=False)
+    elif where == "decorated":
+
+        @app.get("/<name>", blocking=False)
+        @functools.wraps(view)
+        def decorated(**values):
+            return view(**values)
+    else:
+        app.add_url_rule("/<name>", view_func=Class.as_view("class"), blocking=False)
+    app.register_blueprint(blueprint)
+    for _ in range(2):
+        assert gateway.get(app, "/ada").body == b"ada /ada"
+    assert places == {"view": True}
+
+
+def test_a_route_that_may_block_says_nothing_new(app, places):
+    note = app.extensions["note"]
+    app.get("/thread", blocking=True)(lambda: note("view") or "")
+    Gateway("asgi").get(app, "/thread")
+    assert places == {"view": False}
+
+
+def test_a_view_that_cannot_be_marked_is_told(app):
+    class Views:
+        def view(self):
+            return ""
+
+    with pytest.raises(TypeError, match="write a function that calls it"):
+        app.add_url_rule("/", view_func=Views().view, blocking=False)

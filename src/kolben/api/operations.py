@@ -13,7 +13,7 @@ from functools import partial
 from werkzeug.exceptions import HTTPException
 
 from ..blueprints import Blueprint, BlueprintSetupState
-from ..concurrency import is_coroutine_function, never_blocks
+from ..concurrency import is_coroutine_function, never_blocks, nonblocking
 from ..views import MethodView
 from ..websockets import WebSocketView
 from . import compile as compiling
@@ -377,6 +377,8 @@ def type_view(
     :param options: the options of the registration; those that are ours are taken out.
     """
     is_guarded = _is_guarded(owners, options)
+    if not options.pop("blocking", True):
+        nonblocking(view)
     view_class = getattr(view, "view_class", None)
     if view_class is not None:
         _type_class(owners, app, rule, endpoint, view, options, is_guarded)

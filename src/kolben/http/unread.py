@@ -37,6 +37,11 @@ class LateEnviron(RequestBase):
     _environ: WSGIEnvironment | None
     _unread: Unread
     _stream: t.Any
+    _routing: t.Any
+    _query_string: bytes | None
+    _json_module: t.Any
+    _cached_data: t.Any
+    _read_json: t.Any
 
     @property
     def environ(self) -> WSGIEnvironment:
@@ -109,3 +114,32 @@ class LateEnviron(RequestBase):
             raise ClientDisconnected from error
         self._stream = READ
         return data
+
+
+def unread_request(
+    kind: type[T], unread: Unread, query: bytes, json_module: t.Any, routing: t.Any
+) -> T:
+    """Make the request of an ASGI server, whose environ is made when it is looked at.
+
+    PERF: as the initialiser does, in place of it (0.1 µs).
+
+    :param kind: our class of requests.
+    :param unread: what the server has sent.
+    :param query: the query string.
+    :param json_module: the application's provider of JSON.
+    :param routing: what was found for its path.
+    """
+    request: T = _new_request(kind)
+    request._environ = None
+    request._unread = unread
+    request._routing = routing
+    request._query_string = query
+    request._json_module = json_module
+    request._cached_data = None
+    request._read_json = ...
+    request._stream = None
+    return request
+
+
+T = t.TypeVar("T", bound=LateEnviron)
+_new_request: t.Any = LateEnviron.__new__

@@ -14,6 +14,7 @@ from werkzeug.routing import BuildError
 from werkzeug.utils import cached_property, redirect as _redirect
 
 from .. import typing as ft
+from ..concurrency import nonblocking
 from ..config import Config, ConfigAttribute
 from ..ctx import _AppCtxGlobals
 from ..helpers import get_debug_flag
@@ -332,12 +333,16 @@ class App(Scaffold):
         :param view_func: the view; None if it is, or will be, registered for the endpoint.
         :param provide_automatic_options: whether OPTIONS requests are answered for the view;
             by default they are (``PROVIDE_AUTOMATIC_OPTIONS``), unless it takes OPTIONS itself.
-        :param options: ``methods`` (list of HTTP methods, by default GET) and whatever
-            :class:`werkzeug.routing.Rule` takes, such as ``defaults`` or ``strict_slashes``.
+        :param options: ``methods`` (list of HTTP methods, by default GET), ``blocking`` (False marks the
+            view as :func:`kolben.nonblocking` does), and whatever :class:`werkzeug.routing.Rule`
+            takes, such as ``defaults`` or ``strict_slashes``.
         :raises AssertionError: if the endpoint has another view function already.
         """
+        may_block = options.pop("blocking", True)
         if view_func is not None:
             check_view(view_func)
+            if not may_block:
+                nonblocking(view_func)
         if endpoint is None:
             endpoint = _endpoint_from_view_func(view_func)
         methods = _route_methods(options.pop("methods", None), view_func)

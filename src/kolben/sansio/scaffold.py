@@ -234,8 +234,9 @@ class Scaffold:
         :param view_func: the view; None if it is, or will be, registered for the endpoint.
         :param provide_automatic_options: whether OPTIONS requests are answered for the view;
             by default they are, unless the view takes OPTIONS itself.
-        :param options: ``methods`` (list of HTTP methods, by default GET) and whatever
-            :class:`werkzeug.routing.Rule` takes, such as ``defaults`` or ``strict_slashes``.
+        :param options: ``methods`` (list of HTTP methods, by default GET), ``blocking`` (False marks the
+            view as :func:`kolben.nonblocking` does), and whatever :class:`werkzeug.routing.Rule`
+            takes, such as ``defaults`` or ``strict_slashes``.
         """
         raise NotImplementedError
 
