@@ -30,8 +30,9 @@ def save_session(app: Flask, context: RequestContext, response: Response) -> Non
             vary_on_cookie(response)
         return
     interface = app.session_interface
-    if not interface.is_null_session(context._session):
-        interface.save_session(app, context._session, response)
+    session = context._session
+    if not interface.is_null_session(session):
+        interface.save_session(app, session, response)
 
 
 def session_headers(app: Flask, context: RequestContext) -> list[tuple[str, str]] | None:

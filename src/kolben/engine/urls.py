@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from werkzeug.wsgi import get_host
 
-from ..globals import _cv_app
+from ..globals import get_current
 from ..http.headers import without_controls
 from ..http.readers import refuse_no_host
 
@@ -75,8 +75,8 @@ def adapter_for(app: Flask, context: RequestContext | None) -> MapAdapter:
         if adapter is None:
             raise RuntimeError("This request's host is not trusted: it has no URLs.")
         return adapter
-    current = _cv_app.get(None)
-    adapter = app.create_url_adapter(None) if current is None else current.url_adapter
+    top = get_current(None)
+    adapter = app.create_url_adapter(None) if top is None else top.app_context.url_adapter
     if adapter is None:
         raise RuntimeError(
             "Unable to build URLs outside an active request without 'SERVER_NAME'"
