@@ -37,20 +37,23 @@ def base_python() -> str:
     return sys.executable
 
 
-def ensure(name: str) -> Path:
-    """Return the Python of the environment *name*, making or renewing it where needed."""
+def ensure(name: str, base: str | None = None) -> Path:
+    """Return the Python of the environment *name*, making or renewing it where needed.
+
+    With a *base* that is another environment, beside the one that all frameworks have.
+    """
     requirements = REQUIREMENTS / f"{name}.txt"
     version = subprocess.run(
-        [base_python(), "-VV"], capture_output=True, text=True, check=True
+        [base or base_python(), "-VV"], capture_output=True, text=True, check=True
     ).stdout
     stamp = hashlib.sha256(version.encode() + requirements.read_bytes()).hexdigest()
-    home = CACHE / name
+    home = CACHE / (f"{name}-{version.split()[1]}" if base else name)
     python = home / "bin" / "python"
     marker = home / "made-from"
     if marker.is_file() and marker.read_text() == stamp:
         return python
     print(f"making environment {name}", file=sys.stderr, flush=True)
-    subprocess.run([base_python(), "-m", "venv", "--clear", str(home)], check=True)
+    subprocess.run([base or base_python(), "-m", "venv", "--clear", str(home)], check=True)
     options = ["-qq", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
     command = [str(python), "-m", "pip", "install", *options, "-r", str(requirements)]
     subprocess.run(command, check=True)

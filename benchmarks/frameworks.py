@@ -68,11 +68,11 @@ class Failed(Exception):
 
 
 class Worker:
-    """A long-lived process with one framework's app in it."""
+    """A long-lived process with one framework's app in it, on one Python or on that of all."""
 
-    def __init__(self, framework: Framework) -> None:
+    def __init__(self, framework: Framework, base: str | None = None) -> None:
         self.framework = framework
-        python = environments.ensure(framework.env)
+        python = environments.ensure(framework.env, base)
         self._process = subprocess.Popen(
             [str(python), str(environments.ROOT / "benchmarks" / "worker.py"), framework.name],
             stdin=subprocess.PIPE,
