@@ -7,8 +7,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from werkzeug.datastructures import FileStorage
 
-from kolben.api import API, APIBlueprint, Bearer, Body, Problem, Query, Struct
+from kolben.api import API, APIBlueprint, Bearer, Body, Form, Meta, Problem, Query, Struct
 
 
 class Filter(Struct):
@@ -69,6 +70,41 @@ def test_a_body_where_there_is_none(method: str) -> None:
     assert refused(register) == (
         f"{method} has no body for 'filter'. Query[Filter] reads its fields from the query."
     )
+
+
+@pytest.mark.parametrize("kind", [FileStorage, Form[int], Body[int], list[Order]])
+def test_what_no_query_can_hold_either_is_not_advised(kind: t.Any) -> None:
+    def register(api: API) -> None:
+        def view(of: t.Any) -> None: ...
+
+        view.__annotations__["of"] = kind
+        api.get("/")(view)
+
+    assert refused(register) == "GET has no body for 'of'. Register it for POST."
+
+
+def test_a_file_beside_a_body() -> None:
+    def register(api: API) -> None:
+        @api.post("/")
+        def view(order: Order, file: FileStorage) -> None: ...
+
+    assert refused(register) == (
+        "'order' and 'file' both want the body, of which there is one. Put them into one class."
+    )
+
+
+def test_constraints_of_another_type() -> None:
+    def register(api: API) -> None:
+        @api.get("/")
+        def view(q: t.Annotated[str, Meta(ge=3)]) -> None: ...
+
+    assert refused(register).startswith("'q' is str: Can only set `ge` on a numeric type")
+
+
+@pytest.mark.parametrize("auth", ["current_user", Order])
+def test_what_asks_who_is_a_function(auth: t.Any) -> None:
+    with pytest.raises(TypeError, match="'auth' is the function that provides who asks, or None"):
+        APIBlueprint("b", __name__, auth=auth)
 
 
 def test_none_without_a_default() -> None:

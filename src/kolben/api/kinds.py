@@ -47,6 +47,10 @@ class Misfit(ValueError):
     """A text is not what its parameter takes. Its message never holds the text."""
 
 
+class NotText(TypeError):
+    """No text can hold a value of this type."""
+
+
 # -- annotations ----------------------------------------------------------------------------
 
 
@@ -352,7 +356,7 @@ def read_bool(text: str) -> bool:
 def text_reader(annotation: t.Any) -> t.Callable[[str], t.Any] | None:
     """Return what reads a value of a type from text; None where the text is the value.
 
-    :raises TypeError: if no text can hold such a value.
+    :raises NotText: if no text can hold such a value.
     """
     bare, extra = unwrap(annotation)
     bare = without_none(bare)
@@ -390,7 +394,7 @@ def _plain_reader(bare: t.Any) -> t.Callable[[str], t.Any] | None:
     if is_of_pydantic(bare) and not is_model(bare):
         return functools.partial(_read_by_pydantic, bare)
     if any(unwrap(one)[0] not in SCALARS for one in members):
-        raise TypeError(f"{name_of(bare)} cannot be read from text")
+        raise NotText(f"{name_of(bare)} cannot be read from text")
     if bare is decimal.Decimal:
         return lambda text: check(text, bare) if _NUMBER.fullmatch(text) else _refuse("decimal")
     lax = len(members) > 1
@@ -594,8 +598,10 @@ def is_scalar(annotation: t.Any) -> bool:
     """Tell whether text can hold a value of a type."""
     try:
         text_reader(annotation)
-    except TypeError:
+    except NotText:
         return False
+    except TypeError:  # of constraints, which is told where it is read
+        return True
     return True
 
 

@@ -73,6 +73,9 @@ def settings_of(options: dict[str, t.Any]) -> Settings:
     for name in ("tags", "raises"):
         if name in given:
             given[name] = _listed(name, given[name])
+    auth = given.get("auth")
+    if auth is not None and (not callable(auth) or isinstance(auth, type)):
+        raise TypeError(f"'auth' is the function that provides who asks, or None, not {auth!r}.")
     if given.get("unknown", "ignore") not in ("ignore", "refuse"):
         raise TypeError(f"'unknown' is 'ignore' or 'refuse', not {given['unknown']!r}.")
     return Settings(**given)

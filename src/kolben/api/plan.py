@@ -372,7 +372,7 @@ class Planner:
             self._bodies.append(param)
             return
         if param.where == "form":
-            self._refuse_body(param, name_of(kind))
+            self._refuse_body(param, kind)
             self._bodies.append(param)
         if param.where == "header" and param.wire == param.name:
             param.wire = param.wire.replace("_", "-")
@@ -401,8 +401,10 @@ class Planner:
     def _set_reader(self, param: Param, item: t.Any, bare: t.Any) -> None:
         try:
             param.reader = kinds.text_reader(item)
-        except TypeError:
+        except kinds.NotText:
             self._refuse_nested(param, bare, param.where)
+        except TypeError as error:  # constraints that are not for this type
+            self._fail(f"{param.name!r} is {name_of(bare)}: {str(error).partition(chr(10))[0]}.")
 
     def _read_fields(self, param: Param, kind: t.Any) -> None:
         param.model, param.fields = kind, []
@@ -426,28 +428,29 @@ class Planner:
     # ---- bodies ----------------------------------------------------------------------------
 
     def _check_body(self, param: Param, kind: t.Any) -> None:
-        self._refuse_body(param, name_of(kind))
+        self._refuse_body(param, kind)
         self._check_type(param, kind)
 
     def _check_type(self, param: Param, kind: t.Any = None) -> None:
         what = f"the type of {param.name!r},"
         check_schema(kind or param.type, self._fail, what, "Annotate a class with fields.")
 
-    def _refuse_body(self, param: Param, name: str) -> None:
-        without = [method for method in sorted(self._methods) if method in _BODILESS]
-        if without and not set(self._methods) - _BODILESS:
-            self._fail(
-                f"{without[0]} has no body for {param.name!r}. Query[{name}] reads its fields from"
-                " the query."
-            )
+    def _refuse_body(self, param: Param, kind: t.Any) -> None:
+        if self._methods and not set(self._methods) - _BODILESS:
+            remedy = "Register it for POST."
+            if kinds.is_model(kind) and not kinds.has_upload(kind):
+                remedy = f"Query[{name_of(kind)}] reads its fields from the query."
+            self._fail(f"{min(self._methods)} has no body for {param.name!r}. {remedy}")
 
     def _check_bodies(self) -> None:
         whole = [one for one in self._bodies if one.where == "body"]
         if len(whole) > 1 or (whole and len(self._bodies) > 1):
             first, second = self._bodies[:2]
+            kind = kinds.without_none(second.type)
+            can_mark = kinds.is_model(kind) and not kinds.has_upload(kind)
             self._fail(
                 f"{first.name!r} and {second.name!r} both want the body, of which there is one. Put"
-                f" them into one class, or mark one: Query[{name_of(second.type)}]."
+                f" them into one class{f', or mark one: Query[{name_of(kind)}]' * can_mark}."
             )
 
     # ---- providers -------------------------------------------------------------------------
