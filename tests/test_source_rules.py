@@ -498,7 +498,6 @@ TESTED_IN = {
     "engine.entry": "asgi/test_gateway.py",
     "http.connection": "test_wrappers.py",
     "http.headers": "hostile/test_headers.py",
-    "http.input": "hostile/test_bodies.py",
     "http.limits": "test_limits.py",
     "http.readers": "hostile/test_headers.py",
     "json.depth": "hostile/test_json.py",

@@ -89,6 +89,11 @@ QUERIES = st.tuples(
 @example("a=%3D" + "&c=%3d%2b" * 200)
 @example("a=%1f" + "&c=%10" * 200)
 @example("=1&&=2&a")
+@example("a=%20&b=%")
+@example("a=%3D&b=%=")
+@example("a=%%3D")
+@example("a=%3d&b=%4")
+@example("a=%20&b=%1e&b=%1F")
 @example("=%20&&=2&a")
 def test_a_query_string_is_parsed_as_werkzeug_does(text):
     query = text.encode("utf-8", "ignore").decode("latin-1")

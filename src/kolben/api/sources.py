@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityToo
 
 from ..ctx import RequestContext
 from ..http.fields import parse_cookies, parse_query
-from ..http.input import CONNECTION, ServerInput, read_on, reading_errors
+from ..http.input import CONNECTION, read_on, read_rest, reading_errors
 from ..wrappers import Request
 from . import kinds
 from .faults import Found, JSONReader, escape
@@ -111,13 +111,8 @@ def read_body(context: RequestContext) -> bytes:
         if len(data) < length:
             data = read_on(stream, data, length)
         # What follows belongs to the body where the server knows its end, as for any other view.
-        if (
-            "wsgi.input_terminated" in environ
-            and environ["wsgi.input_terminated"]
-            and (more := stream.read(1))
-        ):
-            rest = None if maximum is None else maximum - length - 1
-            data += more + ServerInput(stream, None, rest).readall()
+        if environ.get("wsgi.input_terminated") and (more := stream.read(1)):
+            data = read_rest(stream, data + more, maximum)
     except reading_errors() as error:
         raise ClientDisconnected from error
     environ["wsgi.input"] = BytesIO(data)

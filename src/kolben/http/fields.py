@@ -74,42 +74,26 @@ def _parse(text: str, cls: type[t.Any]) -> t.Any:
 def parse_fields(text: str) -> ImmutableMultiDict[str, str]:
     """Parse the fields of a query or a form.
 
-    PERF: quoted-printable text (RFC 2045, section 6.7) is percent-encoded text with ``=`` for the
-    percent sign, and CPython has a decoder for it in C. Control characters stand in for the
-    separators meanwhile, so that an escaped one is not taken for one. Five fields with an escape
-    take 1.3 µs, where splitting each at its escapes takes 3.1.
-
     :param text: the fields, in which characters outside of ASCII may stand as they are.
     :return: the fields in the order sent. Bytes that are no UTF-8 stay percent-encoded.
+    """
+    return parse_escaped(text.encode()) if "%" in text else parse_plain(text)
+
+
+def parse_plain(text: str) -> ImmutableMultiDict[str, str]:
+    """Do as :func:`parse_fields`, for fields without escapes.
+
+    :param text: the fields.
     """
     if len(text) > _SHORT:
         return _parse_many(text.encode())
     values: dict[str, list[str]] = {}
-    if "%" not in text:
-        for field in text.replace("+", " ").split("&"):
-            name, _, value = field.partition("=")
-            if name not in values:
-                values[name] = [value]
-            else:
-                values[name].append(value)
-    else:
-        raw = text.encode()
-        decoded = a2b_qp(raw.translate(_TO_QUOTED_PRINTABLE))
-        # An escaped control character looks like a separator, and a percent sign may be no escape.
-        if "%1" in text or len(decoded) != len(raw) - 2 * text.count("%"):
-            return _unquote_fields(text)
-        try:
-            plain = decoded.decode()
-        except UnicodeDecodeError:
-            return _unquote_fields(text)
-        for field in plain.split("\x1e"):
-            name, _, value = field.partition("\x1f")
-            if "\x1f" in value:
-                value = value.replace("\x1f", "=")
-            if name not in values:
-                values[name] = [value]
-            else:
-                values[name].append(value)
+    for field in text.replace("+", " ").split("&"):
+        name, _, value = field.partition("=")
+        if name not in values:
+            values[name] = [value]
+        else:
+            values[name].append(value)
     # Nothing between two separators is no field; a value without a name is one.
     if "" in values:
         return _unquote_fields(text)
@@ -120,7 +104,53 @@ def parse_fields(text: str) -> ImmutableMultiDict[str, str]:
         ImmutableMultiDict.get is _werkzeug_get
         and ImmutableMultiDict.__getitem__ is _werkzeug_getitem
     ):
-        fields.get = MethodType(_get, values)
+        fields.get = _bind_get(values)
+    return fields  # type: ignore[no-any-return]
+
+
+def parse_escaped(raw: bytes) -> ImmutableMultiDict[str, str]:
+    """Do as :func:`parse_fields`, for fields with escapes.
+
+    PERF: quoted-printable text (RFC 2045, section 6.7) is percent-encoded text with ``=`` for the
+    percent sign, and CPython has a decoder for it in C. Control characters stand in for the
+    separators meanwhile, so that an escaped one is not taken for one. Five fields with an escape
+    take 1.3 µs, where splitting each at its escapes takes 3.1.
+
+    :param raw: the fields, in UTF-8.
+    """
+    if len(raw) > _SHORT:
+        return _parse_many(raw)
+    decoded = a2b_qp(raw.translate(_TO_QUOTED_PRINTABLE))
+    # An escaped control character looks like a separator. A percent sign that is no escape is still there,
+    # as an equals sign, or was the last; so is an escaped equals sign: then it is asked of the length.
+    if raw.find(b"%1") >= 0 or (
+        (_EQUALS in decoded or raw[-1] == PERCENT)
+        and len(decoded) != len(raw) - 2 * raw.count(PERCENT)
+    ):
+        return _unquote_fields(raw.decode())
+    try:
+        plain = decoded.decode()
+    except UnicodeDecodeError:
+        return _unquote_fields(raw.decode())
+    values: dict[str, list[str]] = {}
+    for field in plain.split("\x1e"):
+        name, _, value = field.partition("\x1f")
+        if "\x1f" in value:
+            value = value.replace("\x1f", "=")
+        if name not in values:
+            values[name] = [value]
+        else:
+            values[name].append(value)
+    if "" in values:
+        return _unquote_fields(raw.decode())
+    # PERF: as in `multi_dict`, without the call (0.05 µs).
+    fields: t.Any = _new_dict(ImmutableMultiDict)
+    _update_dict(fields, values)
+    if (
+        ImmutableMultiDict.get is _werkzeug_get
+        and ImmutableMultiDict.__getitem__ is _werkzeug_getitem
+    ):
+        fields.get = _bind_get(values)
     return fields  # type: ignore[no-any-return]
 
 
@@ -141,14 +171,14 @@ def _parse_many(raw: bytes) -> ImmutableMultiDict[str, str]:
     separators = raw.translate(None, _NO_SEPARATORS)
     if separators != b"=&" * (len(separators) >> 1) + b"=":
         return _unquote_fields(raw.decode())
-    if _PERCENT not in raw:
+    if PERCENT not in raw:
         both = raw.decode().replace("+", " ").replace("&", "=").split("=")
     else:
         decoded = a2b_qp(raw.translate(_PAIRS_TO_QUOTED))
         # A percent sign that is no escape is still there, as an equals sign. So is an escaped equals sign:
         # then it is asked of the length.
         if raw.endswith(b"%") or (
-            _EQUALS in decoded and len(decoded) != len(raw) - 2 * raw.count(_PERCENT)
+            _EQUALS in decoded and len(decoded) != len(raw) - 2 * raw.count(PERCENT)
         ):
             return _unquote_fields(raw.decode())
         try:
@@ -175,7 +205,7 @@ def _parse_many(raw: bytes) -> ImmutableMultiDict[str, str]:
 
 
 # PERF: as numbers; looking for one byte by b"%" takes longer (0.05 µs).
-_PERCENT, _EQUALS = b"%="
+PERCENT, _EQUALS = b"%="
 
 _NO_SEPARATORS = bytes(set(range(256)) - set(b"=&"))
 _PAIRS_TO_QUOTED = bytes.maketrans(b"&=%+\x1e\x1f\r\n", b"\x1e\x1e= \xff\xff\xff\xff")
@@ -211,7 +241,7 @@ def multi_dict(values: dict[str, list[t.Any]]) -> ImmutableMultiDict[str, t.Any]
         ImmutableMultiDict.get is _werkzeug_get
         and ImmutableMultiDict.__getitem__ is _werkzeug_getitem
     ):
-        fields.get = MethodType(_get, values)
+        fields.get = _bind_get(values)
     return fields  # type: ignore[no-any-return]
 
 
@@ -225,15 +255,20 @@ _werkzeug_getlist: t.Any = ImmutableMultiDict.getlist
 def _get(
     values: dict[str, list[t.Any]], key: str, default: t.Any = None, type: t.Any = None
 ) -> t.Any:
-    if key not in values:
+    # PERF: asked for once, which takes 0.01 µs less than asking whether it is there first.
+    found = values.get(key)
+    if found is None:
         return default
-    value = values[key][0]
     if type is None:
-        return value
+        return found[0]
     try:
-        return type(value)
+        return type(found[0])
     except (ValueError, TypeError):
         return default
+
+
+# PERF: as `MethodType` does, without making a tuple of its arguments (0.01 µs).
+_bind_get: t.Any = _get.__get__
 
 
 def _get_list(values: dict[str, list[t.Any]], key: str, type: t.Any = None) -> list[t.Any]:

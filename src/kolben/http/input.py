@@ -210,6 +210,18 @@ def read_on(stream: t.IO[bytes], data: bytes, length: int) -> bytes:
     return b"".join(pieces)
 
 
+def read_rest(stream: t.IO[bytes], data: bytes, maximum: int | None) -> bytes:
+    """Read a body that is longer than was declared to its end, which the server knows.
+
+    :param stream: the server's ``wsgi.input``.
+    :param data: what has come.
+    :param maximum: the most bytes that the body may have; None for no limit.
+    :raises RequestEntityTooLarge: if it is longer.
+    """
+    rest = None if maximum is None else maximum - len(data)
+    return data + ServerInput(stream, None, rest).readall()
+
+
 def read_fields(stream: t.IO[bytes], memory: int | None, parts: int | None) -> bytes:
     """Read a urlencoded form, as far as the limits of a form allow.
 

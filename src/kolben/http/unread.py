@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import typing as t
 
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wrappers import Request as RequestBase
 
 from ..globals import get_current
 from ..lazy import put_back, replace
-from .input import CONNECTION, ServerInput, limit_body_time, read_on, reading_errors
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -19,9 +17,6 @@ if t.TYPE_CHECKING:
 #: With a body of this kind, middleware may have put the decoded one in its place, whose length is not
 #: declared.
 ENCODED = "HTTP_CONTENT_ENCODING"
-
-# Bodies up to this many bytes are read in one go: some servers make room for all that is asked for.
-_AT_ONCE = 1 << 20
 
 #: Stands for the stream of a body that was read in one go, of which nothing is left.
 READ: t.Any = object()
@@ -65,55 +60,6 @@ class LateEnviron(RequestBase):
         if error is not None:
             raise error
         return self._environ
-
-    def _read_declared_body(self) -> bytes | None:  # noqa: C901 (a call for a part takes 0.05 µs)
-        """Read a body of declared length in one go; None if it must be read with care.
-
-        PERF: 0.5 µs, where the limited stream that Werkzeug reads through takes 4 µs.
-        """
-        if self._stream is not None or self.shallow:
-            return None
-        environ = self._environ
-        if environ is None:
-            # What has come as a whole, and of its declared length.
-            body = self._unread.body
-            if body is not None and (whole := body.whole) is not None:
-                maximum = self.max_content_length
-                if maximum is not None and body.size > maximum:
-                    raise RequestEntityTooLarge
-                self._stream, body.whole = READ, b""
-                return whole
-            environ = self.environ
-        declared: str = environ.get("CONTENT_LENGTH", "")
-        if (
-            not declared.isdecimal()  # in latin-1, as headers are, no more than the ASCII digits are
-            or "HTTP_TRANSFER_ENCODING" in environ
-            or ENCODED in environ
-        ):
-            return None
-        try:
-            length = int(declared)
-        except ValueError:  # more digits than Python converts
-            return None
-        maximum = self.max_content_length
-        if maximum is not None and length > maximum:
-            raise RequestEntityTooLarge
-        if length > _AT_ONCE:
-            return None
-        if CONNECTION in environ:
-            limit_body_time(environ, environ[CONNECTION])
-        stream = environ["wsgi.input"]
-        try:
-            data: bytes = stream.read(length)
-            if len(data) != length:
-                data = read_on(stream, data, length)
-            if environ.get("wsgi.input_terminated") and (more := stream.read(1)):
-                rest = None if maximum is None else maximum - length - 1
-                data += more + ServerInput(stream, None, rest).readall()
-        except reading_errors() as error:
-            raise ClientDisconnected from error
-        self._stream = READ
-        return data
 
 
 def unread_request(
