@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import validate
 
-from kolben.api import API, APIBlueprint, Created, Meta, Struct
+from kolben.api import API, APIBlueprint, Bearer, Created, Form, Meta, Page, Query, Socket, Struct
 from kolben.api.compare import compare
 from kolben.checking import check
 
@@ -160,3 +160,131 @@ def at(document: t.Any, path: str) -> tuple[t.Any, t.Any]:
     for part in parts:
         document = document[int(part)] if isinstance(document, list) else document[part]
     return document, last
+
+
+def described() -> dict[str, t.Any]:
+    """A document with all that is compared beside views and their schemas."""
+    api = API("described")
+
+    class Sent(Struct):
+        word: str
+        tags: set[int] = set()
+        more: dict[str, int] = {}
+
+    class Told(Struct):
+        word: str
+
+    class Login(Struct):
+        user: str
+        remember: bool = False
+
+    class Paging(Struct):
+        limit: int = 10
+        after: str | None = None
+
+    @api.webhook("sent")
+    def sent(body: t.Any) -> None: ...
+
+    def subscribe(body: t.Any, token: Bearer) -> None: ...
+
+    def listed(page: t.Any, tag: list[str] = []) -> t.Any: ...  # noqa: B006
+
+    def login(login: t.Any = None) -> None: ...
+
+    async def chat(socket: t.Any) -> None: ...
+
+    sent.__annotations__["body"] = Told
+    subscribe.__annotations__["body"] = Sent
+    listed.__annotations__ = {"page": Query[Paging], "tag": list[str], "return": Page[Sent]}
+    login.__annotations__["login"] = Form[Login | None]
+    chat.__annotations__["socket"] = Socket[Sent, Login]
+    api.post("/subscribe", callbacks={"{$request.body#/url}": sent})(subscribe)
+    api.get("/list")(listed)
+    api.post("/login")(login)
+    api.websocket("/chat")(chat)
+    return t.cast("dict[str, t.Any]", api.test_client().get("/openapi.json").json)
+
+
+SENT = "components|schemas|Sent|"
+LIST = "paths|/list|get|"
+SUBSCRIBE = "paths|/subscribe|post|"
+FORM = "paths|/login|post|requestBody|content|multipart/form-data|schema|"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("webhooks|sent", None, "breaking: the webhook sent is gone."),
+        ("webhooks|other", {"post": {}}, "compatible: the webhook other is new."),
+        (SUBSCRIBE + "callbacks", None, "breaking: the callback sent of POST /subscribe is gone."),
+        ("x-websockets|/chat", None, "breaking: the WebSocket /chat is gone."),
+        (
+            "components|schemas|Login|properties|user",
+            None,
+            "breaking: the WebSocket /chat: the answer 101, .user is gone.",
+        ),
+        (
+            "components|schemas|Told|properties|word",
+            None,
+            "breaking: the callback sent of POST /subscribe: the body, .word is gone.",
+        ),
+        (
+            SENT + "properties|tags|uniqueItems",
+            True,
+            "breaking: POST /subscribe: the body, .tags has no item twice.",
+        ),
+        (
+            SENT + "properties|more|propertyNames",
+            {"pattern": "^x"},
+            "breaking: POST /subscribe: the body, .more: each name has pattern ^x, not None.",
+        ),
+        (
+            FORM + "dependentRequired|user",
+            ["user", "remember"],
+            "breaking: POST /login: the body: user needs remember now.",
+        ),
+        (
+            FORM + "dependentRequired|remember",
+            [],
+            "compatible: POST /login: the body: remember may come without user now.",
+        ),
+        (
+            LIST + "parameters|0|schema|default",
+            20,
+            "breaking: GET /list: query 'limit' is 20 where it is not sent, not 10.",
+        ),
+        (
+            LIST + "parameters|2|explode",
+            False,
+            "breaking: GET /list: query 'tag' is written in another way.",
+        ),
+        (
+            LIST + "responses|200|headers",
+            None,
+            "breaking: GET /list: the answer 200: Link is gone.",
+        ),
+        (SUBSCRIBE + "security", None, "compatible: POST /subscribe asks for fewer credentials."),
+        (
+            SUBSCRIBE + "security",
+            [{"bearer": []}, {"key": []}],
+            "compatible: POST /subscribe asks for fewer credentials.",
+        ),
+        (
+            SUBSCRIBE + "security",
+            [{"bearer": ["write"]}],
+            "breaking: POST /subscribe asks for other credentials.",
+        ),
+        (LIST + "security", [{"key": []}], "breaking: GET /list asks for other credentials."),
+    ],
+)
+def test_what_stands_beside_views_is_compared(path: str, value: t.Any, said: str) -> None:
+    old = described()
+    new = copy.deepcopy(old)
+    holder, last = at(new, path)
+    if value is None:
+        del holder[last]
+    else:
+        holder[last] = value
+    changes = [str(one) for one in compare(old, new)]
+    assert said in changes, changes
+    assert compare(old, copy.deepcopy(old)) == []

@@ -11,6 +11,7 @@ import typing as t
 
 _LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+JSON = "application/json"
 _SAID = ("format", "pattern", "multipleOf", "contentEncoding", "const")
 
 
@@ -54,13 +55,14 @@ class _Comparison:
             elif name not in old:
                 self._add(False, f"{name} is new")
             else:
-                self._operation(name, old[name], new[name])
+                self._operation(name, old[name], new[name], is_called=_is_called(name))
         return sorted(self._found, key=lambda one: (not one.is_breaking, one.text))
 
     def _add(self, is_breaking: bool, text: str) -> None:
         self._found[Change(is_breaking, f"{text}.")] = None
 
-    def _operation(self, name: str, old: t.Any, new: t.Any) -> None:
+    def _operation(self, name: str, old: t.Any, new: t.Any, is_called: bool) -> None:
+        """Compare two operations: clients send what is called; they receive a webhook."""
         before, after = _parameters(old), _parameters(new)
         for key in sorted({*before, *after}):
             label = f"{name}: {key[0]} {key[1]!r}"
@@ -72,14 +74,20 @@ class _Comparison:
             else:
                 if after[key].get("required") and not before[key].get("required"):
                     self._add(True, f"{label} is required now")
+                if after[key].get("explode") != before[key].get("explode"):
+                    self._add(True, f"{label} is written in another way")
                 schemas = before[key].get("schema", {}), after[key].get("schema", {})
                 self._schema(label, *schemas, is_sent=True)
-        self._body(name, old.get("requestBody"), new.get("requestBody"))
-        self._answers(name, old.get("responses", {}), new.get("responses", {}))
-        if new.get("security") and new.get("security") != old.get("security"):
-            self._add({} not in new["security"], f"{name} asks for other credentials")
+        self._body(name, old.get("requestBody"), new.get("requestBody"), is_called)
+        self._answers(name, old.get("responses", {}), new.get("responses", {}), not is_called)
+        asked, asks = old.get("security") or [{}], new.get("security") or [{}]
+        if asked != asks:
+            suffices = all(any(_is_within(one, had) for one in asks) for had in asked)
+            self._add(
+                not suffices, f"{name} asks for {'fewer' if suffices else 'other'} credentials"
+            )
 
-    def _body(self, name: str, old: t.Any, new: t.Any) -> None:
+    def _body(self, name: str, old: t.Any, new: t.Any, is_sent: bool) -> None:
         label = f"{name}: the body"
         if old is None or new is None:
             if old is not new:
@@ -88,9 +96,9 @@ class _Comparison:
             return
         if new.get("required") and not old.get("required"):
             self._add(True, f"{label} is required now")
-        self._content(label, old["content"], new["content"], is_sent=True)
+        self._content(label, old["content"], new["content"], is_sent)
 
-    def _answers(self, name: str, old: t.Any, new: t.Any) -> None:
+    def _answers(self, name: str, old: t.Any, new: t.Any, is_sent: bool) -> None:
         for status in sorted({*old, *new}):
             label = f"{name}: the answer {status}"
             if status not in new:
@@ -98,9 +106,13 @@ class _Comparison:
             elif status not in old:
                 self._add(status < "4", f"{label} is new")
             else:
-                before = self._resolve(self._old, old[status]).get("content", {})
-                after = self._resolve(self._new, new[status]).get("content", {})
-                self._content(label, before, after, is_sent=False)
+                before = self._resolve(self._old, old[status])
+                after = self._resolve(self._new, new[status])
+                self._content(label, before.get("content", {}), after.get("content", {}), is_sent)
+                headers, kept = before.get("headers", {}), after.get("headers", {})
+                for header in sorted(headers.keys() ^ kept.keys()):
+                    is_gone = header in headers
+                    self._add(is_gone, f"{label}: {header} is {'gone' if is_gone else 'new'}")
 
     def _content(self, label: str, old: t.Any, new: t.Any, is_sent: bool) -> None:
         for media in sorted({*old, *new}):
@@ -132,6 +144,7 @@ class _Comparison:
         # What takes less breaks those who send, and what gives more those who receive.
         self._sets(label, old, new, is_sent)
         self._limits(label, old, new, is_sent)
+        self._rules(label, old, new, is_sent)
         self._object(label, old, new, is_sent)
         if isinstance(old.get("items"), dict) and isinstance(new.get("items"), dict):
             self._schema(f"{label}[]", old["items"], new["items"], is_sent)
@@ -177,6 +190,28 @@ class _Comparison:
             if old.get(word) != new.get(word):
                 self._add(True, f"{label} has {word} {new.get(word)}, not {old.get(word)}")
 
+    def _rules(self, label: str, old: t.Any, new: t.Any, is_sent: bool) -> None:
+        """Compare what holds between the parts of a value, and what stands in for it."""
+        if old.get("uniqueItems", False) != new.get("uniqueItems", False):
+            is_less = bool(new.get("uniqueItems"))
+            self._add(
+                is_less == is_sent, f"{label} {'has no' if is_less else 'may have'} item twice"
+            )
+        if "propertyNames" in old or "propertyNames" in new:
+            names = old.get("propertyNames", {}), new.get("propertyNames", {})
+            self._schema(f"{label}: each name", *names, is_sent)
+        before, after = old.get("dependentRequired", {}), new.get("dependentRequired", {})
+        for name in sorted({*before, *after}):
+            had, has = set(before.get(name, ())), set(after.get(name, ()))
+            for other in sorted(had ^ has):
+                verb = "needs" if other in has else "may come without"
+                self._add((other in has) == is_sent, f"{label}: {name} {verb} {other} now")
+        if is_sent and "default" in old and old["default"] != new.get("default"):
+            self._add(
+                True,
+                f"{label} is {new.get('default')!r} where it is not sent, not {old['default']!r}",
+            )
+
     def _object(self, label: str, old: t.Any, new: t.Any, is_sent: bool) -> None:
         before, after = old.get("properties", {}), new.get("properties", {})
         needed, needs = set(old.get("required", ())), set(new.get("required", ()))
@@ -203,12 +238,35 @@ class _Comparison:
 
 
 def _operations(document: t.Any) -> dict[str, t.Any]:
-    return {
-        f"{method.upper()} {path}": {**operation, "_": None}
-        for path, item in document.get("paths", {}).items()
-        for method, operation in item.items()
-        if isinstance(operation, dict) and method != "servers"
-    }
+    """What a document describes, by name: views, what they call back, webhooks and WebSockets."""
+    found: dict[str, t.Any] = {}
+    for path, item in document.get("paths", {}).items():
+        for method, operation in item.items():
+            if isinstance(operation, dict):
+                name = f"{method.upper()} {path}"
+                found[name] = operation
+                for label, callback in operation.get("callbacks", {}).items():
+                    for called in callback.values():
+                        found[f"the callback {label} of {name}"] = next(iter(called.values()))
+    for name, item in document.get("webhooks", {}).items():
+        found[f"the webhook {name}"] = next(iter(item.values()))
+    for path, socket in document.get("x-websockets", {}).items():
+        taken, sent = ({"content": {JSON: {"schema": socket[one]}}} for one in ("receive", "send"))
+        found[f"the WebSocket {path}"] = {
+            **socket,
+            "requestBody": taken,
+            "responses": {"101": sent},
+        }
+    return found
+
+
+def _is_called(name: str) -> bool:
+    return not name.startswith(("the callback ", "the webhook "))
+
+
+def _is_within(asked: t.Any, had: t.Any) -> bool:
+    """Tell whether credentials that a client has been asked for are all that is asked for now."""
+    return all(name in had and {*scopes} <= {*had[name]} for name, scopes in asked.items())
 
 
 def _parameters(operation: t.Any) -> dict[tuple[str, str], t.Any]:
