@@ -182,7 +182,6 @@ def described() -> dict[str, t.Any]:
         limit: int = 10
         after: str | None = None
 
-    @api.webhook("sent")
     def sent(body: t.Any) -> None: ...
 
     def subscribe(body: t.Any, token: Bearer) -> None: ...
@@ -198,6 +197,7 @@ def described() -> dict[str, t.Any]:
     listed.__annotations__ = {"page": Query[Paging], "tag": list[str], "return": Page[Sent]}
     login.__annotations__["login"] = Form[Login | None]
     chat.__annotations__["socket"] = Socket[Sent, Login]
+    api.webhook("sent")(sent)
     api.post("/subscribe", callbacks={"{$request.body#/url}": sent})(subscribe)
     api.get("/list")(listed)
     api.post("/login")(login)
