@@ -1399,3 +1399,27 @@ def test_a_context_that_is_not_over_stays_in_force_behind_a_request_within_it(ap
         return reply.text
 
     assert asyncio.run(test()) == "something"
+
+
+class Shouted(BaseConverter):
+    def to_python(self, value):
+        return value.upper()
+
+
+@both("is_async")
+def test_what_werkzeug_matches_may_be_a_plain_view(app, gateway, is_async):
+    """A path that the route index does not have, such as one with two slashes in front."""
+    app.url_map.converters["shouted"] = Shouted
+    app.get("/text")(make(is_async, lambda: "text"))
+    app.get("/response/<name>")(make(is_async, lambda name: Response(name)))
+    app.post("/body")(make(is_async, lambda: request.get_data(as_text=True)))
+    app.get("/json/<int:number>")(make(is_async, lambda number: {"number": number}))
+    app.get("/shout/<shouted:word>")(make(is_async, lambda word: word))
+    asked = [("GET", "text", "text"), ("GET", "response/a", "a"), ("GET", "shout/a", "A")]
+    asked += [("GET", "json/1", '{"number":1}\n'), ("POST", "body", "sent")]
+    for _ in range(3):  # the first prepares the route
+        for slashes in ("/", "//", "///"):
+            for method, path, body in asked:
+                sent = b"sent" if method == "POST" else b""
+                answer = gateway.ask(app, Asked(slashes + path, method, body=sent))
+                assert (answer.status, answer.text) == (200, body)

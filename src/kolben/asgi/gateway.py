@@ -424,7 +424,8 @@ async def _answer_on_loop(  # noqa: C901 (one piece, from top to bottom, as its 
                     await _read_body(app, context, body, route)
 
                 # Before hooks and view, or an error handler.
-                if route.direct_at is tables.mark:
+                # Where Werkzeug has matched, such as for //path, the view may be a plain one.
+                if route.direct_at is tables.mark and route.is_async:
                     result = await route.view(*values)
                 elif route.hooked_at is tables.mark:
                     # PERF: as in `_call_with_hooks`, which takes 0.15 µs to begin.
