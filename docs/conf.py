@@ -99,7 +99,7 @@ def mend_sources(
         context["body"] = OF_OTHERS.sub("", body)
 
 
-#: The tutorial's languages: the codes of the folder and of the page, and what a link to it says.
+#: The languages of the tutorial and of what follows it: the codes of the folder and of the page, and what a link to it says.
 LANGUAGES = {"en": ("en", "English"), "zh": ("zh-CN", "中文")}
 #: What the theme says itself.
 CHINESE = {"Search": "搜索", "Next": "下一页", "Previous": "上一页", "Back to top": "回到顶部"}
@@ -108,19 +108,22 @@ CHINESE = {"Search": "搜索", "Next": "下一页", "Previous": "上一页", "Ba
 def speak_the_language(
     app: t.Any, name: str, template: str, context: dict[str, t.Any], doctree: t.Any
 ) -> None:
-    """Say in which language a page of the tutorial is, and lead to the same page in the other one."""
-    found = re.match(r"tutorial/(en|zh)/", name)
+    """Say in which language a page that has a translation is, and lead to the same page in the other one."""
+    found = re.match(r"tutorial/(en|zh)/|going-live(?:-(zh))?$", name)
     if not found:
         return
-    other = "en" if found[1] == "zh" else "zh"
+    language = found[1] or found[2] or "en"
+    other = "en" if language == "zh" else "zh"
     code, title = LANGUAGES[other]
     link = f"../{other}/{name.rpartition('/')[2]}.html"
+    if not found[1]:
+        link = "going-live.html" if language == "zh" else "going-live-zh.html"
     context["body"] = (
         f'<p class="other-language"><a href="{link}" hreflang="{code}" lang="{code}">{title}</a></p>'
         + context["body"]
     )
-    context["language"] = LANGUAGES[found[1]][0]
-    if found[1] == "zh":
+    context["language"] = LANGUAGES[language][0]
+    if language == "zh":
         context["_"] = context["gettext"] = lambda text: CHINESE.get(text, text)
 
 

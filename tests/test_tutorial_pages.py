@@ -41,6 +41,25 @@ def test_both_languages_have_the_same_sections_programs_and_answers(page: str) -
         assert pattern.findall(english) == pattern.findall(chinese), parts
 
 
+def test_what_follows_the_tutorial_is_the_same_in_both_languages() -> None:
+    """The checklist of the day on which a program goes live."""
+    english, chinese = (
+        (ROOT / "docs" / name).read_text(encoding="utf-8")
+        for name in ("going-live.md", "going-live-zh.md")
+    )
+    for parts in (
+        r"^(#+) ",
+        r"^(- \[ \]) ",
+        r"^```(.*\n(?:[^`].*\n|\n)*)```$",
+        r"^:::(.*)$",
+        r"\]\((.*?)\)",
+    ):
+        pattern = re.compile(parts, re.MULTILINE)
+        found = pattern.findall(english)
+        assert found
+        assert found == pattern.findall(chinese), parts
+
+
 @pytest.mark.parametrize("page", CHAPTERS)
 def test_each_chapter_has_answers_to_see(page: str) -> None:
     """They are asked for where the page's commands are typed: test_doc_commands.py, tests/projects."""
