@@ -84,6 +84,17 @@ def list_pages(app: t.Any, document: str, text: list[str]) -> None:
             text[0] += "\n".join(["", "", ":::{toctree}", ":hidden:", *caption, *pages, ":::", ""])
 
 
+#: Chinese, with its punctuation, and the latter alone.
+HAN, MARKS = "\u3000-\u303f\u4e00-\u9fff\uff00-\uffef\u2018-\u201d", "\u3001-\u303f\uff01-\uff1f"
+BREAK = re.compile(rf"(?<=[{HAN}])\n *(?=[{HAN}])|(?<=[{MARKS}])\n *(?=[`\[\w])")
+
+
+def join_chinese(app: t.Any, document: str, text: list[str]) -> None:
+    """Join the lines of a Chinese paragraph: a browser shows a line's end as a space, which Chinese has not."""
+    if "/zh/" in document or document.endswith("-zh"):
+        text[0] = BREAK.sub("", text[0])
+
+
 BACK = re.compile(r'<a class="viewcode-back" href="[^"#]*#([^"]+)">.*?</a>')
 OF_OTHERS = re.compile(r'<li><a href="(?!kolben)[^"]*\.html">[^<]*</a></li>')
 
@@ -133,3 +144,4 @@ def setup(app: t.Any) -> None:
     app.connect("html-page-context", mend_sources)
     app.connect("source-read", name_files_outside)
     app.connect("source-read", list_pages)
+    app.connect("source-read", join_chinese)
