@@ -553,3 +553,9 @@ def test_an_overridden_dumps_is_used_by_responses_of_msgspec(app: kolben.Flask) 
 
     assert Shouting(app).body_writer() is None
     assert Shouting(app).response("a").data == b'"A"\n'
+
+
+def test_a_provider_class_that_type_has_made_is_of_the_module_that_made_it() -> None:
+    kind = type("Kind", (DefaultJSONProvider,), {})
+    assert kind.__module__ == __name__
+    assert type("Kind", (kind,), {"__module__": "elsewhere"}).__module__ == "elsewhere"

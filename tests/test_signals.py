@@ -70,3 +70,32 @@ def test_an_unhandled_error_is_announced() -> None:
     with signals.got_request_exception.connected_to(receive, app):
         assert app.test_client().get("/").status_code == 500
     assert [type(error) for error in heard] == [ZeroDivisionError]
+
+
+def test_ensure_sync_is_asked_for_receivers_that_are_coroutine_functions_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = kolben.Flask(__name__)
+    app.add_url_rule("/", "view", lambda: "text")
+    asked: list[str] = []
+    told: list[str] = []
+    ensure_sync = app.ensure_sync
+
+    def watch(function: t.Any) -> t.Any:
+        asked.append(function.__name__)
+        return ensure_sync(function)
+
+    def plain(sender: object, **values: object) -> None:
+        told.append("plain")
+
+    async def awaited(sender: object, **values: object) -> None:
+        told.append("awaited")
+
+    monkeypatch.setattr(app, "ensure_sync", watch)
+    for signal in (kolben.request_tearing_down, kolben.appcontext_tearing_down):
+        with signal.connected_to(plain, app), signal.connected_to(awaited, app):
+            app.test_client().get("/")
+        assert sorted(told) == ["awaited", "plain"]
+        assert asked == ["<lambda>", "awaited"]
+        asked.clear()
+        told.clear()

@@ -292,3 +292,17 @@ def test_a_dot_means_what_it_means_in_jinja(value, name):
     ours = kolben.Flask(__name__).jinja_env
     expected = jinja2.Environment(autoescape=True).from_string(source).render(value=value)
     assert ours.from_string(source).render(value=value) == expected
+
+
+def test_an_applications_own_ensure_sync_is_asked_for_each_context_processor() -> None:
+    asked = []
+
+    class Own(kolben.Flask):
+        def ensure_sync(self, func):
+            asked.append(func.__name__)
+            return super().ensure_sync(func)
+
+    app = Own(__name__)
+    with app.test_request_context("/"):
+        assert kolben.render_template_string("{{ request.path }}") == "/"
+    assert asked == ["_default_template_ctx_processor"]  # on Flask, too

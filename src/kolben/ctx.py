@@ -738,7 +738,9 @@ def send_to_all(
         return
     for receiver in signal.receivers_for(app):
         try:
-            app.ensure_sync(receiver)(app, **values)
+            # Which is asked for coroutine functions only, as of every signal.
+            call = app.ensure_sync(receiver) if is_coroutine_function(receiver) else receiver
+            call(app, **values)
         except BaseException as failure:
             failures.append(failure)
 

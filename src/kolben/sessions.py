@@ -308,19 +308,23 @@ class SecureCookieSessionInterface(SessionInterface):
         """Return the session in the request's cookie, an empty one where the cookie is missing,
         forged or too old, and None where the application has no secret key.
         """
-        return self._open_cookie(app, request.cookies.get(self.get_cookie_name(app)))
+        return self._open_cookie(app, None, request)
 
     @property
     def _needs_only_cookie(self) -> bool:
         return getattr(self.open_session, "__func__", None) is _OPEN_SESSION
 
-    def _open_cookie(self, app: Flask, cookie: str | None) -> SecureCookieSession | None:
+    def _open_cookie(
+        self, app: Flask, cookie: str | None, request: Request | None = None
+    ) -> SecureCookieSession | None:
         prepared = self._prepare(app)
         mac = prepared.mac
-        # A program's own is called once for each session, as it may count or be slow.
+        # A program's own is asked for once for each session, and first, as on Flask.
         signer = self.get_signing_serializer(app) if mac is None else None
         if signer is None and mac is None:
             return None
+        if request is not None:
+            cookie = request.cookies.get(self.get_cookie_name(app))
         if not cookie:
             return self.session_class()
         if mac is not None:
@@ -419,10 +423,10 @@ class SecureCookieSessionInterface(SessionInterface):
             if header is not None:
                 response.headers.add("Set-Cookie", header)
                 return
-        signer = t.cast("URLSafeTimedSerializer", self.get_signing_serializer(app))
         name, settings = asked or self._ask(app)
-        value = signer.dumps(dict(session))
         expires = self.get_expiration_time(app, session)
+        signer = t.cast("URLSafeTimedSerializer", self.get_signing_serializer(app))
+        value = signer.dumps(dict(session))
         limit: int = app.config["MAX_COOKIE_SIZE"]
         if limit:
             whole = dump_cookie(name, value, expires=expires, max_size=0, **settings)

@@ -65,7 +65,8 @@ def add_processed_names(app: Flask, context: dict[str, t.Any]) -> None:
     :param context: the template's context, changed in place.
     """
     processors = _processors_in_force(app)
-    if processors.count(_default_template_ctx_processor) == len(processors):
+    is_plain = processors.count(_default_template_ctx_processor) == len(processors)
+    if is_plain and app.engine_plan.short_way:  # else a program's own ensure_sync() is asked
         # PERF: no copy of the context where nothing but the default has a say: 0.7 µs, not 1.
         for name, value in _default_template_ctx_processor().items():
             context.setdefault(name, value)

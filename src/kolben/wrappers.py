@@ -565,9 +565,8 @@ class Response(ResponseBase):
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.has_short_ways = all(
-            getattr(cls, name) is getattr(Response, name) for name in _SHORTENED
-        )
+        if not keeps_short_ways(cls):
+            cls.has_short_ways = False
 
     def __init__(
         self,
@@ -854,6 +853,14 @@ def text_response(text: str, status: int | None = None) -> Response:
     response._on_close = []
     made: Response = response
     return made
+
+
+def keeps_short_ways(kind: type[Response]) -> bool:
+    """Tell whether a class has the methods that the short ways are in place of.
+
+    :param kind: a class of responses.
+    """
+    return all(getattr(kind, name) is getattr(Response, name) for name in _SHORTENED)
 
 
 _new_response: t.Any = Response.__new__

@@ -9,12 +9,15 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
+import werkzeug.datastructures
 import werkzeug.exceptions
 import werkzeug.sansio.request
 import werkzeug.wrappers
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 import kolben
+from kolben.http.headers import ResponseHeaders
+from kolben.http.streaming import AsyncBody
 
 
 class Around:
@@ -125,6 +128,148 @@ def test_what_is_put_around_werkzeugs_method_sees_flasks_arguments(
     monkeypatch.setattr(werkzeug.wrappers.Request, method, around)
     assert app.test_client().post("/", data=b"{}").json == ["{}", {}]
     assert seen[0] == ((1, []) if method == "__init__" else (0, arguments))
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("__init__", (0, ["status", "headers"])),
+        ("set_cookie", (2, ["httponly"])),
+        ("make_conditional", (1, ["accept_ranges"])),
+    ],
+)
+def test_what_is_put_around_werkzeugs_responses_sees_flasks_arguments(
+    monkeypatch: pytest.MonkeyPatch, method: str, arguments: tuple[int, list[str]]
+) -> None:
+    app = kolben.Flask(__name__)
+
+    @app.get("/")
+    def view() -> t.Any:
+        response = kolben.Response(status=201, headers={"X-A": "1"})
+        response.set_cookie("a", "b", httponly=True)
+        with pytest.raises(ValueError, match="cannot"):
+            response.set_cookie("a;b", "c")
+        with pytest.raises(ValueError, match="X-B"):
+            response.headers["X-B"] = "a\nb"
+        return response.make_conditional(kolben.request, accept_ranges=True)
+
+    plain = app.test_client().get("/")
+    inner: t.Any = getattr(werkzeug.wrappers.Response, method)
+    seen: list[tuple[int, list[str]]] = []
+
+    def around(self: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        seen.append((len(args), list(kwargs)))
+        return inner(self, *args, **kwargs)
+
+    monkeypatch.setattr(werkzeug.wrappers.Response, method, around)
+    patched = app.test_client().get("/")
+    assert (patched.status, patched.headers, patched.data) == (
+        plain.status,
+        plain.headers,
+        plain.data,
+    )
+    assert seen[0] == arguments
+
+
+def test_a_response_made_in_werkzeugs_way_is_ours_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = kolben.Flask(__name__)
+    inner: t.Any = werkzeug.wrappers.Response.__init__
+    monkeypatch.setattr(
+        werkzeug.wrappers.Response, "__init__", lambda self, *a, **k: inner(self, *a, **k)
+    )
+    app.add_url_rule("/", "view", lambda: "text")
+    assert app.test_client().get("/").data == b"text"
+
+    async def pieces() -> t.AsyncIterator[bytes]:
+        yield b"piece"
+
+    assert isinstance(kolben.Response("text").headers, ResponseHeaders)
+    assert isinstance(kolben.Response(response="text", headers={"A": "b"}).headers, ResponseHeaders)
+    headers = werkzeug.datastructures.Headers({"A": "b"})
+    assert kolben.Response("text", 200, headers).headers is headers
+    assert isinstance(kolben.Response(response=pieces()).response, AsyncBody)
+    with pytest.raises(ValueError, match="'X-A'"):
+        kolben.Response("text", headers={"X-A": "a\0b"})
+    with pytest.raises(ValueError, match="'a b'"):
+        kolben.Response("text", 200, werkzeug.datastructures.Headers({"a b": "c"}))
+
+
+def test_a_condition_that_no_clock_has_is_ignored_in_werkzeugs_way_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = kolben.Flask(__name__)
+
+    @app.get("/")
+    def view() -> t.Any:
+        return kolben.Response("text").make_conditional(kolben.request.environ)
+
+    inner: t.Any = werkzeug.wrappers.Response.make_conditional
+    monkeypatch.setattr(
+        werkzeug.wrappers.Response, "make_conditional", lambda self, *a, **k: inner(self, *a, **k)
+    )
+    date = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+    assert app.test_client().get("/", headers={"If-Modified-Since": date}).status_code == 200
+
+
+def test_a_programs_own_response_class_may_be_patched_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Own(kolben.Response):
+        pass
+
+    class Inner(Own):
+        pass
+
+    app = kolben.Flask(__name__)
+    app.response_class = Inner
+    app.add_url_rule("/", "view", lambda: "text")
+    client = app.test_client()
+    assert client.get("/").data == b"text"
+    calls: list[str] = []
+    for owner, name in (
+        (Own, "get_wsgi_headers"),
+        (Inner, "get_app_iter"),
+        (kolben.Response, "get_wsgi_response"),
+        (werkzeug.wrappers.Response, "iter_encoded"),
+    ):
+        inner: t.Any = getattr(owner, name)
+
+        def around(self: t.Any, *args: t.Any, name: str = name, inner: t.Any = inner) -> t.Any:
+            calls.append(name)
+            return inner(self, *args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, around)
+            assert client.get("/").data == b"text"
+        assert calls[:1] == [name]
+        calls.clear()
+        assert client.get("/").data == b"text"
+        assert calls == []
+
+
+def test_a_second_member_that_is_patched_counts_as_the_first_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = kolben.Flask(__name__)
+    app.secret_key = "k"
+    app.add_url_rule("/", "view", lambda: str(kolben.session.setdefault("n", 1)))
+    client = app.test_client()
+    interface: t.Any = kolben.sessions.SecureCookieSessionInterface
+    calls: list[str] = []
+    for name in ("get_expiration_time", "get_cookie_partitioned", "get_cookie_path"):
+        inner = getattr(interface, name)
+
+        def around(*args: t.Any, name: str = name, inner: t.Any = inner) -> t.Any:
+            calls.append(name)
+            return inner(*args)
+
+        monkeypatch.setattr(interface, name, around)
+        client.delete_cookie("session")
+        client.get("/")
+        assert name in calls
+        calls.clear()
 
 
 def test_json_that_is_nested_too_deeply_is_400_through_werkzeugs_method_too(

@@ -287,3 +287,47 @@ def test_a_certificate_for_the_moment_serves_pages_and_websockets(tmp_path: Path
     finally:
         server.stop()
     assert f"Running on https://127.0.0.1:{server.port}" in server.said()
+
+
+IN_A_THREAD = """
+import sys
+import threading
+import time
+import urllib.request
+
+from kolben import Flask
+
+app = Flask(__name__)
+
+
+@app.get("/")
+async def index():
+    return threading.current_thread().name
+
+
+def serve():
+    app.run(port=PORT, debug=True, use_reloader=False)
+
+
+threading.Thread(target=serve, name="serving", daemon=True).start()
+for _ in range(200):
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:PORT/", timeout=10) as response:
+            print(response.read().decode())
+        break
+    except OSError:
+        time.sleep(0.05)
+"""
+
+
+def test_a_thread_of_the_program_may_serve(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "threaded.py").write_text(IN_A_THREAD.replace("PORT", str(port)))
+    done = subprocess.run(
+        [sys.executable, "threaded.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.endswith("serving\n"), done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0

@@ -17,7 +17,7 @@ from ..signals import (
     request_tearing_down,
 )
 from ..wrappers import Request, Response
-from .members import Members, ReplacedMethods
+from .members import Members, ReplacedMethods, find_short_ways
 from .route import Route, finding_out, index_routes
 
 if t.TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Plan:
         "session_cookie",
         "short_at",
         "short_way",
+        "stamps",
         "tagged_json",
         "unrouted",
         "write_json",
@@ -81,6 +82,8 @@ class Plan:
         self.entered_by: t.Any = WITHIN
         #: Holds while no class is known to have been patched since it was decided.
         self.looked_at: object = None
+        #: Of the classes that may be patched, as they were when it was decided.
+        self.stamps: list[object] = []
         #: Holds while that is so, and the engine may answer without walking the named steps.
         self.short_at: object = None
         #: Whether no program can tell when the session is opened, so that it is when it is looked at.
@@ -144,11 +147,13 @@ class Plan:
             self._note(mark)
 
     def _note(self, mark: object) -> None:
+        self.stamps = _stamps()
         self.looked_at = mark
         self.short_at = mark if self.short_way else None
 
     def _find_out(self, app: Flask) -> tuple[bool, bool, t.Any, bool]:
         _replaced.yield_to_patches()
+        find_short_ways()
         return (
             _opens_session_late(app),
             overrides_none(app, ERROR_STEPS),
@@ -177,7 +182,12 @@ class Plan:
                 self.entered_by,
                 self.short_way,
             )
-            if known != self._find_out(app) or Response.has_short_ways != _may_shorten_responses():
+            # Where one was patched already, another of its members may be by now: caches hold no longer.
+            if (
+                known != self._find_out(app)
+                or Response.has_short_ways != _may_shorten_responses()
+                or self.stamps != _stamps()
+            ):
                 self.look_again()
             else:
                 self._note(mark)
@@ -298,6 +308,14 @@ _application_class: t.Any = None
 
 
 _members: dict[type, Members] = {}
+
+
+def _stamps() -> list[object]:
+    for members in _members.values():
+        members.are_patched()  # which sets a new one where something was changed
+    return [members.stamp for members in _members.values()]
+
+
 _replaced = ReplacedMethods()
 
 

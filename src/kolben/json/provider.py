@@ -12,6 +12,7 @@ import decimal
 import functools
 import json
 import json.encoder
+import sys
 import typing as t
 import uuid
 import weakref
@@ -44,6 +45,13 @@ class _Watched(ABCMeta):
 
     Like that of abstract classes, so that a provider can be one.
     """
+
+    def __new__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, t.Any], /, **kwargs: t.Any
+    ) -> t.Any:
+        """Make a class, which is of the module that calls ``type()``, as any other class."""
+        module = sys._getframe(1).f_globals.get("__name__")
+        return super().__new__(cls, name, bases, {"__module__": module, **namespace}, **kwargs)
 
     def __setattr__(cls, name: str, value: t.Any) -> None:
         super().__setattr__(name, value)

@@ -123,7 +123,9 @@ def _serve_until_changed(server: t.Any, listener: socket.socket, options: dict[s
 
 def _run(server: t.Any, listener: socket.socket) -> None:
     """Serve in this thread. uvicorn ends on SIGINT and SIGTERM, then sends itself the same again."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    # In another thread than the main one, as tests run it, the program has the signals to itself.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
