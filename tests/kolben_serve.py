@@ -17,6 +17,11 @@ from typing import IO
 
 import pytest
 
+# What Python says from 3.13 on.
+HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+#: How the line about workers and threads ends.
+SAYS_GIL = "" if HAS_GIL else ", without the GIL"
+
 PLAIN = """
 import os, time
 from flask import Flask, request

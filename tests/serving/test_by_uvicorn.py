@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from kolben_serve import ASYNC, PLAIN, Server, eventually, is_running
+from kolben_serve import ASYNC, PLAIN, SAYS_GIL, Server, eventually, is_running
 
 pytest.importorskip("uvicorn")
 
@@ -35,7 +35,7 @@ def test_it_serves_over_asgi(serve: Callable[..., Server], program: str, tmp_pat
     reason = "it has the async view 'awaits'" if program is ASYNC else "uvicorn serves nothing else"
     assert server.lines[:2] == [
         f" * Serving program:app over ASGI ({reason})\n",
-        " * Workers: 1, threads in each: 3\n",
+        f" * Workers: 1, threads in each: 3{SAYS_GIL}\n",
     ]
     assert server.text("/") == "old"
     assert server.text("/module") == "True", "the workers' flask is not kolben"

@@ -31,7 +31,7 @@ from kolben.serving import bodies, command
 from kolben.serving.worker import choose_interface
 from kolben.sse import event_stream
 from kolben.views import MethodView
-from kolben_serve import ASYNC, PLAIN, Load, Server, eventually, is_running
+from kolben_serve import ASYNC, PLAIN, SAYS_GIL, Load, Server, eventually, is_running
 
 pytest.importorskip("granian")
 
@@ -201,7 +201,7 @@ def test_serves_on_the_interface_that_suits(
     )
     assert server.lines[:2] == [
         f" * Serving program:app over {interface} ({reason})\n",
-        f" * Workers: 1, threads in each: 3{holds}\n",
+        f" * Workers: 1, threads in each: 3{holds}{SAYS_GIL}\n",
     ]
     assert server.text("/module") == "True", "the workers' flask is not kolben"
     if program is ASYNC:

@@ -21,6 +21,7 @@ from kolben.serving.worker import (
     start,
     wrap,
 )
+from kolben_serve import HAS_GIL
 
 
 def program(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> Target:
@@ -77,7 +78,7 @@ def test_what_the_main_process_has_to_know_is_sent_to_it(
     text = "from kolben import Flask\napp = Flask(__name__)"
     examine(program(tmp_path, monkeypatch, "worker_facts", text), pipe)  # type: ignore[arg-type]
     examine(program(tmp_path, monkeypatch, "worker_faulty", "1 / 0"), pipe)  # type: ignore[arg-type]
-    assert pipe.sent[0] == Facts(None, "wsgi", "nothing in it awaits", debug=False)
+    assert pipe.sent[0] == Facts(None, "wsgi", "nothing in it awaits", debug=False, has_gil=HAS_GIL)
     assert "ZeroDivisionError" in (pipe.sent[1].problem or "")
 
 
