@@ -5,6 +5,7 @@ Named by the number; docs/security.md lists them.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -93,9 +94,12 @@ def test_cve_2019_14322_and_2024_49766_and_2026_34515_drives_and_shares(path: st
 
 
 @pytest.mark.parametrize(
-    "path", ["CON", "NUL", "COM1", "aux.txt", "sub/NUL", "CON.txt.html", "lpt1 .x"]
+    "path",
+    ["CON", "NUL", "COM1", "aux.txt", "sub/NUL", "CON.txt.html", "lpt1 .x", "NUL:", "a/nul:"],
 )
-def test_cve_2025_66221_and_2026_21860_and_2026_27199_names_of_devices(path: str) -> None:
+def test_cve_2025_66221_and_2026_21860_and_2026_27199_and_2026_102598_names_of_devices(
+    path: str,
+) -> None:
     assert by_environ(Case(f"/static/{path}")).status == 404
 
 
@@ -341,9 +345,10 @@ def test_cve_2025_67724_a_reason_has_one_line() -> None:
             Response("x", status=status)
 
 
-def test_cve_2025_67725_and_2025_67726_repeated_headers_and_parameters_are_read_in_linear_time() -> (
+def test_cve_2025_67725_and_2025_67726_and_2025_14550_repeated_headers_are_read_in_linear_time() -> (
     None
 ):
+    """Parameters of headers, too. The third is Django's: repeated headers in an ASGI scope."""
     many = [("X-A", "x" * 10)] * 20_000
     assert by_scope(Case("/read/headers", headers=many)).status == 200
     for kind in (
@@ -367,8 +372,12 @@ def test_cve_2024_23334_a_link_out_of_a_folder_needs_no_dots(tmp_path: Path) -> 
         assert by_environ(Case(f"/static/{path}"), app).status in {308, 404}
 
 
-def test_cve_2024_24762_a_content_type_is_read_in_linear_time() -> None:
+def test_cve_2024_24762_and_2026_28356_a_content_type_is_read_in_linear_time() -> None:
+    """The second is that of multipart, Bottle's parser."""
     for kind in (
+        'multipart/form-data; boundary="' + '\\"' * 50_000,
+        'multipart/form-data; boundary="' + "\\a" * 50_000 + "x",
+        "multipart/form-data; " + 'a="b"' * 20_000,
         'application/x-www-form-urlencoded; !="' + "\\" * 100_000,
         'multipart/form-data; boundary="' + "\\" * 100_000,
     ):
@@ -415,6 +424,95 @@ def test_cve_2026_53540_a_length_below_0_is_not_until_the_end() -> None:
         for length in ("-1", "-9999999999"):
             case = Case("/read/form", method="POST", headers=headers, body=body, length=length)
             assert by_environ(case).body in {b"[]", b""} or by_environ(case).status == 400
+
+
+@pytest.mark.parametrize("ask", [by_environ, by_scope])
+def test_cve_2026_54283_urlencoded_forms_have_the_limits_of_others(ask: Any) -> None:
+    """Of Starlette."""
+    for body in (b"a=1&" * 1001, b"a=" + b"1" * 500_001):
+        case = Case("/form", method="POST", headers=URLENCODED, body=body)
+        assert ask(case).status == 413
+    fits = Case("/form", method="POST", headers=URLENCODED, body=b"a=1&" * 999 + b"a=1")
+    assert ask(fits).status == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["@evil.org", "evil.org", ":80@evil.org/", ".evil.org", "//evil.org"]
+)
+@pytest.mark.parametrize("ask", [by_environ, by_scope])
+def test_pysec_2026_248_a_path_does_not_move_the_host(ask: Any, path: str) -> None:
+    """Of Starlette: one that does not begin with a slash, which is put behind the host."""
+    app = kolben.Flask("program")
+    app.register_error_handler(404, lambda error: kolben.request.url)
+    url = urlsplit(ask(Case(path), app=app).body.decode())
+    assert url.netloc == "localhost"
+
+
+def test_cve_2025_69225_digits_of_other_scripts_are_no_range() -> None:
+    digits = "bytes=\u0660-\u0663".encode().decode("latin-1")
+    for ask in (by_environ, by_scope):
+        answer = ask(Case("/static/file.txt", headers=[("Range", digits)]))
+        assert answer.status in {200, 416}
+
+
+def test_cve_2025_69228_the_limit_of_a_body_is_that_of_all_its_parts() -> None:
+    body = part("a", b"x" * 900) * 10 + b"--b--\r\n"
+    assert upload(body, MAX_CONTENT_LENGTH=1000) == 413
+    assert upload(part("f", b"x" * 900, "f") * 10 + b"--b--\r\n", MAX_CONTENT_LENGTH=1000) == 413
+
+
+def test_cve_2025_69229_a_body_in_20_000_pieces_is_read_in_linear_time() -> None:
+    case = Case("/read/data", method="POST", body=b"x" * 20_000, piece=1, length="")
+    case.headers = [("Transfer-Encoding", "chunked")]
+    assert by_scope(case).body == repr(b"x" * 20_000).encode()
+
+
+def test_cve_2025_69230_cookies_that_are_none_are_not_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG")
+    by_environ(Case("/read/cookies", headers=[("Cookie", "a b=1; @=2; " * 1000)]))
+    assert [r for r in caplog.records if r.name.startswith(("kolben", "hostile"))] == []
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_cve_2026_54280_a_file_is_closed_when_the_client_leaves(
+    tmp_path: Path, asynchronous: bool
+) -> None:
+    (tmp_path / "big").write_bytes(b"x" * 3_000_000)
+    opened: list[io.BufferedReader] = []
+
+    def view() -> Any:
+        opened.append((tmp_path / "big").open("rb"))
+        return kolben.send_file(opened[-1], mimetype="text/plain")
+
+    async def later() -> Any:
+        return view()
+
+    app = kolben.Flask("program")
+    app.add_url_rule("/", "view", later if asynchronous else view)
+
+    async def talk() -> None:
+        sent = 0
+
+        async def receive() -> Any:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            nonlocal sent
+            sent += 1
+            if sent == 3:
+                raise OSError("the client has left")
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        with contextlib.suppress(OSError):
+            await app(scope, receive, send)
+
+    asyncio.run(talk())
+    body = app.test_client().get("/", buffered=False)
+    next(body.iter_encoded())
+    body.close()
+    assert [file.closed for file in opened] == [True, True]
 
 
 # -- the list ---------------------------------------------------------------------------------

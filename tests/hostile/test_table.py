@@ -44,7 +44,13 @@ def test_the_documentation_counts_the_cases() -> None:
         ),
         len(guided.TARGETS),
         4 * len(test_faults.FAULTS) + 2 * len(test_faults.WEBSOCKET_FAULTS),
-        len([name for name in vars(test_advisories) if name.startswith(("test_cve", "test_ghsa"))]),
+        len(
+            [
+                name
+                for name in vars(test_advisories)
+                if name.startswith(("test_cve", "test_ghsa", "test_pysec"))
+            ]
+        ),
     ]
     said = re.findall(r"^\| [^|]+ \| (\d+) \|", PAGE.read_text(), re.MULTILINE)
     assert [int(count) for count in said] == counts
