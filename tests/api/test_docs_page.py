@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 from werkzeug.serving import make_server
 
 from kolben import Flask
-from kolben.api import API, APIBlueprint, Bearer, Meta, Problem, Struct
+from kolben.api import API, APIBlueprint, APIKey, Bearer, Cookie, Meta, Problem, Socket, Struct
 
 
 class Line(Struct):
@@ -211,3 +211,51 @@ def test_a_request_can_be_tried(served: str, browser: Browser) -> None:
     logged = [e["params"]["entry"] for e in browser.events if e["method"] == "Log.entryAdded"]
     wrong = [one["text"] for one in logged if one["level"] in ("error", "warning")]
     assert wrong == []
+
+
+def test_it_shows_sockets_credentials_and_words_in_the_system_s_colours(browser: Browser) -> None:
+    api = API(
+        "api_rest", description="All *that* is **sold**, [here](/there), and [not](javascript:1)."
+    )
+    Key = t.Annotated[str, APIKey("X-Key")]
+
+    @api.get("/ways")
+    def ways(key: Key, token: Bearer | None = None, theme: Cookie[str] = "") -> None:
+        """Ways to show who asks.
+
+        Of several.
+
+        :param key: needed.
+        """
+
+    @api.websocket("/chat")
+    async def chat(socket: Socket[Line, Order]) -> None: ...
+
+    server = make_server("127.0.0.1", 0, api, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        browser.send("Page.navigate", url=f"http://127.0.0.1:{server.server_port}/docs")
+        assert browser.wait("document.querySelector('main h1')?.innerText")
+        links = browser.run("[...document.querySelectorAll('main > p')].map(p => p.innerHTML)[0]")
+        assert links == (
+            'All <em>that</em> is <strong>sold</strong>, <a href="/there" rel="noreferrer">here</a>,'
+            " and [not](javascript:1)."
+        )
+        labels = "[...document.querySelectorAll('#ways [aria-label]')].map(i => i.ariaLabel)"
+        assert browser.run(labels) == ["key-header-x-key", "bearer", "theme"]
+        assert browser.run("document.querySelector('#ways [aria-label=theme]').disabled")
+        assert ":param" not in browser.run("document.getElementById('ways').textContent")
+        browser.run("document.getElementById('chat').firstChild.open = true")
+        assert "Messages from it\nOrder" in browser.run("document.getElementById('chat').innerText")
+        seen = []
+        for colours in ("light", "dark", "light"):
+            feature = {"name": "prefers-color-scheme", "value": colours}
+            browser.send("Emulation.setEmulatedMedia", features=[feature])
+            browser.wait(f"document.documentElement.dataset.theme === '{colours}'")
+            seen.append(browser.run("getComputedStyle(document.body).backgroundColor"))
+        assert seen[0] == seen[2] != seen[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

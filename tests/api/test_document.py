@@ -500,3 +500,36 @@ def test_streams_need_3_2() -> None:
     item = content["text/event-stream"]["itemSchema"]["properties"]
     assert item["id"] == {"type": "string"}
     assert item["data"]["contentSchema"] == {"$ref": "#/components/schemas/Cat"}
+
+
+def test_docstrings_are_told_without_the_fields_of_sphinx() -> None:
+    api = API("told")
+
+    class Told(Struct):
+        """A ``word``.
+
+        :param word: the word.
+        """
+
+        word: str
+
+    @api.get("/")
+    def view(q: str = "") -> Told:
+        """Say a word.
+
+        In ``q``, or elsewhere.
+
+        :param q: which.
+        :raises ValueError: never.
+        """
+        return Told(q)
+
+    @api.get("/pages")
+    def pages() -> Page[Told]: ...
+
+    document = api.test_client().get("/openapi.json").json
+    operation = document["paths"]["/"]["get"]
+    assert operation["summary"] == "Say a word."
+    assert operation["description"] == "In `q`, or elsewhere."
+    assert document["components"]["schemas"]["Told"]["description"] == "A `word`."
+    assert ":param" not in json.dumps(document)

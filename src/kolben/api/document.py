@@ -14,7 +14,7 @@ from ..problems import MIMETYPE, reason
 from . import kinds
 from .answers import JSON, Answer
 from .problems import Fault, InvalidRequest, Problem
-from .schemas import REF, Schemas, free, plain
+from .schemas import REF, Schemas, free, plain, told
 
 if t.TYPE_CHECKING:
     from .operations import Operation
@@ -137,7 +137,7 @@ class Document:
 
     def _operation(self, operation: Operation, rule: t.Any, method: str) -> dict[str, t.Any]:
         said, settings = operation.documented, operation.settings
-        text = inspect.getdoc(operation.view) or ""
+        text = told(inspect.getdoc(operation.view) or "")
         summary, _, description = text.partition("\n\n")
         found = self._parameters(operation, rule)
         made = {

@@ -313,7 +313,13 @@ def _description(cls: t.Any) -> str | None:
     text = (cls.__doc__ if "__doc__" in cls.__dict__ else None) or ""
     if not text or text.startswith(f"{cls.__name__}(") or "Enum" in cls.__bases__[0].__name__:
         return None
-    return inspect.cleandoc(text)
+    return told(text) or None
+
+
+def told(text: str) -> str:
+    """Return what a docstring says to readers of a document: no fields of Sphinx, and Markdown's quotes."""
+    said = re.split(r"(?m)^:(?:param|type|raises|returns?|rtype|yields?)\b", inspect.cleandoc(text))
+    return said[0].replace("``", "`").strip()
 
 
 def _short_name(cls: t.Any) -> str:

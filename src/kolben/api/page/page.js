@@ -1,6 +1,6 @@
 // The page of an API: renders its document, and sends the requests that are tried. Text only ever becomes text.
 "use strict";
-const METHODS = ["get", "post", "put", "patch", "delete"];
+const METHODS = ["get", "post", "put", "patch", "delete", "socket"];
 const page = document.body;
 let api = {};
 
@@ -14,10 +14,21 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
-// Of Markdown only what is most common: `code`.
-function prose(text, attributes = {}) {
-  return make("p", attributes, ...text.split(/`([^`]+)`/).map((part, number) => (number % 2 ? make("code", {}, part) : part)));
+// Of Markdown only what is most common: `code`, **strong**, *emphasis*, [a link](/there).
+const MARKS = /`([^`]+)`|\*\*([^*\s](?:[^*]*[^*\s])?)\*\*|\*([^*\s](?:[^*]*[^*\s])?)\*|\[([^\]]+)\]\(((?:https?:|mailto:|\/|#)[^)\s]*)\)/g;
+function marked(text) {
+  const parts = [];
+  let end = 0;
+  for (const match of text.matchAll(MARKS)) {
+    const [whole, code, strong, emphasis, label, href] = match;
+    parts.push(text.slice(end, match.index));
+    parts.push(label ? make("a", { href, rel: "noreferrer" }, label) : make(code ? "code" : strong ? "strong" : "em", {}, code || strong || emphasis));
+    end = match.index + whole.length;
+  }
+  return [...parts, text.slice(end)];
 }
+
+const prose = (text, attributes = {}) => make("p", attributes, ...marked(text));
 
 function resolve(node) {
   for (let step = 0; node && node.$ref && step < 20; step++) {
@@ -61,7 +72,7 @@ function show(schema, depth = 0) {
 function nested(schema, line, depth) {
   const found = resolve(schema);
   const text = resolve(schema).description;
-  const said = text ? [" ", make("span", { class: "soft" }, text)] : [];
+  const said = text ? [" ", make("span", { class: "soft" }, ...marked(text))] : [];
   const hasMore = found.properties || found.allOf || found.anyOf || found.oneOf || (found.items && found.items !== false) || typeof found.additionalProperties === "object";
   if (!hasMore || depth > 8) return make("span", {}, ...line, ...said);
   const details = make("details", {}, make("summary", {}, ...line, ...said));
@@ -103,10 +114,11 @@ function operation(method, path, item, isCalled) {
   const inputs = [];
   const box = make("div", {}, item.description ? prose(item.description) : null);
   if (item.deprecated) box.append(make("p", { class: "soft" }, "Deprecated."));
-  for (const scheme of item.security || []) for (const name of Object.keys(scheme)) box.append(credentials(name, inputs));
+  for (const name of new Set((item.security || []).flatMap(Object.keys))) box.append(credentials(name, inputs));
   if (item.parameters) box.append(make("h3", {}, "Parameters"));
   for (const parameter of item.parameters || []) {
     const [input, row] = field(parameter.name, parameter.schema, parameter.required, parameter.description);
+    if (parameter.in === "cookie") Object.assign(input, { disabled: true, placeholder: "sent by the browser, if it has one" });
     inputs.push([parameter.in, parameter.name, input, [].concat(resolve(parameter.schema).type).includes("array")]);
     box.append(row);
   }
@@ -115,7 +127,10 @@ function operation(method, path, item, isCalled) {
     const reply = make("div", { "aria-live": "polite" });
     box.append(make("button", { class: "send", onclick: () => send(method, path, inputs, body, reply) }, "Send"), reply);
   }
-  box.append(make("h3", {}, "Responses"));
+  for (const [part, label] of [["receive", "Messages to it"], ["send", "Messages from it"]]) {
+    if (item[part]) box.append(make("h3", {}, label), nested(item[part], [make("span", { class: "type" }, typeOf(item[part]))], 0));
+  }
+  if (item.responses) box.append(make("h3", {}, "Responses"));
   for (const [status, given] of Object.entries(item.responses || {})) {
     const response = resolve(given);
     box.append(make("h4", {}, `${status} ${response.description || ""}`));
@@ -181,15 +196,17 @@ async function send(method, path, inputs, body, reply) {
   }
 }
 
-function theme(value) {
-  document.documentElement.dataset.theme = value;
-  try { localStorage.setItem("theme", value); } catch { /* not allowed here, so not kept */ }
+// As the system has it, until the reader chooses.
+function theme() {
+  let kept = null;
+  try { kept = localStorage.getItem("theme"); } catch { /* not allowed here */ }
+  document.documentElement.dataset.theme = kept || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 }
 
-function start() {
-  let kept = null;
-  try { kept = localStorage.getItem("theme"); } catch { /* as above */ }
-  theme(kept || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+function choose() {
+  const value = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  document.documentElement.dataset.theme = value;
+  try { localStorage.setItem("theme", value); } catch { /* not allowed here, so not kept */ }
 }
 
 async function render() {
@@ -197,7 +214,7 @@ async function render() {
   const main = document.querySelector("main");
   const nav = document.querySelector("nav");
   const title = make("h1", {}, api.info.title, make("small", {}, api.info.version));
-  const toggle = make("button", { "aria-label": "Light or dark", onclick: () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark") }, "◐");
+  const toggle = make("button", { "aria-label": "Light or dark", onclick: choose }, "◐");
   main.replaceChildren(make("div", { class: "row end" }, title, toggle));
   if (api.info.description) main.append(prose(api.info.description));
   main.append(make("p", { class: "soft" }, "OpenAPI ", api.openapi, " · ", make("a", { href: page.dataset.document }, "the document")));
@@ -207,6 +224,7 @@ async function render() {
   };
   for (const [path, item] of Object.entries(api.paths)) put(path, item, "Operations");
   for (const [name, item] of Object.entries(api.webhooks || {})) put(name, item, "Webhooks");
+  for (const [path, item] of Object.entries(api["x-websockets"] || {})) put(path, { socket: item }, "WebSockets");
   const search = make("input", { type: "search", placeholder: "Filter", "aria-label": "Filter", oninput: () => {
     for (const link of nav.querySelectorAll("a")) link.hidden = !link.textContent.toLowerCase().includes(search.value.toLowerCase());
   } });
@@ -226,5 +244,6 @@ async function render() {
   if (wanted && wanted.tagName === "ARTICLE") { wanted.firstChild.open = true; wanted.scrollIntoView(); }
 }
 
-start();
+theme();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", theme);
 render().catch((error) => { document.querySelector("main").replaceChildren(make("p", { class: "status bad" }, `The document could not be shown: ${error.message}`)); });
