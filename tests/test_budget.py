@@ -51,11 +51,11 @@ ASGI_BUDGETS = {
     "many_args": 121,
     "form": 33,
     "long_form": 130,
-    "json": 29,
-    "redirect": 27,
-    "missing": 28,
+    "json": 28,
+    "redirect": 25,
+    "missing": 23,
     "session": 64,
-    "cookie": 20,
+    "cookie": 19,
     "hooks": 26,
 }
 

@@ -13,6 +13,7 @@ import typing as t
 import pytest
 from werkzeug.exceptions import Aborter, NotFound, Unauthorized
 from werkzeug.test import EnvironBuilder
+from werkzeug.utils import redirect as werkzeug_redirect
 
 import kolben
 from kolben import helpers
@@ -339,6 +340,18 @@ def test_redirect_and_abort_work_without_an_application():
         kolben.abort(401)
     with pytest.raises(LookupError):
         kolben.abort(900)
+
+
+@pytest.mark.parametrize("attributes", [{}, {"automatically_set_content_length": False}])
+def test_redirects_are_werkzeugs_to_the_byte(app, monkeypatch, attributes):
+    for name, value in attributes.items():
+        monkeypatch.setattr(kolben.Response, name, value)
+    with app.app_context():
+        for code, location in [(302, "/a/b?c=d"), (308, "/"), (301, "/ä ö"), (303, "http://x/")]:
+            ours = kolben.redirect(location, code)
+            theirs = werkzeug_redirect(location, code, kolben.Response)
+            assert ours.get_data() == theirs.get_data()
+            assert (ours.status, dict(ours.headers)) == (theirs.status, dict(theirs.headers))
 
 
 def test_redirect_and_abort_ask_the_application(app):

@@ -828,10 +828,12 @@ class Response(ResponseBase):
         return body
 
 
-def text_response(text: str, status: int | None = None) -> Response:
+def text_response(text: str, status: int | None = None, location: str | None = None) -> Response:
     """Make what ``Response(text, status)`` makes.
 
     PERF: 0.6 µs, where the initialiser that allows for everything else takes 1.0.
+
+    :param location: a ``Location`` that may be sent as it is.
     """
     mimetype = Response.default_mimetype
     if (
@@ -839,7 +841,8 @@ def text_response(text: str, status: int | None = None) -> Response:
         or not Response.automatically_set_content_length
         or not Response.has_short_ways
     ):
-        return Response(text, status=status, headers=None)  # as every view's text is made into one
+        more = None if location is None else {"Location": location}
+        return Response(text, status=status, headers=more)  # as every view's text is made into one
     body = text.encode()
     response: t.Any = _new_response(Response)
     response.headers = headers = new_headers(ResponseHeaders)
@@ -848,6 +851,8 @@ def text_response(text: str, status: int | None = None) -> Response:
         headers._list = [type_headers[mimetype], length_headers[len(body)]]
     except KeyError:  # the first of this type or length
         headers._list = body_headers(mimetype, len(body))
+    if location is not None:
+        headers._list.append(("Location", location))
     response._status, response._status_code = STATUS[status or Response.default_status]
     response.response = [body]
     response._on_close = []

@@ -222,8 +222,10 @@ def test_a_short_body_is_the_same_however_it_comes(
         assert (reply.status, reply.body) == (200, b"b'abcde' b'' b''")
 
 
-@pytest.mark.parametrize("piece", [b"abcdef", b"abc"])
-def test_a_body_of_another_length_is_400_at_its_first_message(app: Flask, piece: bytes) -> None:
+@pytest.mark.parametrize("pieces", [[b"abcdef"], [b"abc"], []])
+def test_a_body_of_another_length_is_400_at_its_first_message(
+    app: Flask, pieces: list[bytes]
+) -> None:
     app.config["MAX_CONTENT_LENGTH"] = 100
 
     @app.post("/")
@@ -231,7 +233,7 @@ def test_a_body_of_another_length_is_400_at_its_first_message(app: Flask, piece:
         return request.get_data()
 
     for _ in range(2):
-        assert run(app, pieces_of(piece), 5).status == 400
+        assert run(app, pieces_of(*pieces), 5).status == 400
 
 
 def test_a_body_that_is_watched_already_is_read(app: Flask) -> None:

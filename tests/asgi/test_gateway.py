@@ -1293,6 +1293,7 @@ def test_what_an_async_hook_changes_counts_for_this_request(app, gateway, what):
 def test_hosts_are_remembered_to_an_end(app, monkeypatch):
     hosts = kolben.asgi.gateway._OddHosts()
     monkeypatch.setattr(kolben.asgi.gateway, "_odd_hosts", hosts)
+    monkeypatch.setattr(kolben.engine.urls, "plain_hosts", {})  # kept from filling up, too
     app.get("/")(make(True, lambda: request.host))
 
     async def ask():

@@ -515,9 +515,8 @@ class App(Scaffold):
         page = f"{before}{location}{between}{location}{after}"
         is_ours = self.response_class is Response and Response.has_short_ways
         if is_ours and Response.default_mimetype == "text/html":
-            response = text_response(page, code)
-        else:
-            response = self.response_class(page, code, mimetype="text/html")
+            return text_response(page, code, location)
+        response = self.response_class(page, code, mimetype="text/html")
         response.headers["Location"] = location
         return response
 
