@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 import kolben.asgi.scope as module
+from gateways import Asked, call_asgi
+from kolben import Flask, request
 from kolben.asgi.scope import make_environ, split_path
 
 
@@ -96,3 +99,44 @@ def test_the_server_may_be_a_socket_or_unknown(given: Any, seen: tuple[str, str]
 def test_the_client_may_be_without_a_port_or_unknown(given: Any, seen: tuple[Any, Any]) -> None:
     environ = environ_of(**given)
     assert (environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")) == seen
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "host"),
+    [
+        ("http://other.example/a/b", "/a/b", "other.example"),
+        ("HTTPS://other.example:81/", "/", "other.example:81"),
+        ("http://user:secret@other.example/é", "/Ã©", "other.example"),
+        ("http://other.example", "/", "other.example"),
+        ("http:///a", "http:///a", "first.example"),
+        ("ftp://other.example/a", "ftp://other.example/a", "first.example"),
+        ("a", "a", "first.example"),
+        ("*", "*", "first.example"),
+        ("/http://other.example/a", "/http://other.example/a", "first.example"),
+    ],
+)
+def test_a_path_that_is_a_whole_url_is_taken_apart(target: str, path: str, host: str) -> None:
+    """RFC 9112, section 3.2.2: servers must take it, and its host is the one that counts."""
+    environ = environ_of(path=target, headers=[(b"host", b"first.example")])
+    assert (environ["PATH_INFO"], environ["HTTP_HOST"]) == (path, host)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("has_hook", [False, True])
+def test_a_view_is_found_by_a_whole_url(is_async: bool, has_hook: bool) -> None:
+    app = Flask(__name__)
+
+    def view(name: str) -> str:
+        return f"{name} {request.url}"
+
+    async def awaits(name: str) -> str:
+        return view(name)
+
+    app.add_url_rule("/hello/<name>", view_func=awaits if is_async else view)
+    if has_hook:
+        app.before_request(lambda: None)
+    scope = {"path": "http://other.example/hello/Ada"}
+    reply = asyncio.run(call_asgi(app, Asked("/", scope=scope)))
+    assert (reply.status, reply.text) == (200, "Ada http://other.example/hello/Ada")
+    missing = asyncio.run(call_asgi(app, Asked("/", scope={"path": "http://other.example/no"})))
+    assert missing.status == 404

@@ -116,6 +116,11 @@ def text():
     return "text"
 
 
+@app.post("/upload")
+def upload():
+    return "text"
+
+
 @app.get("/task")
 async def task():
     async def work():
@@ -311,6 +316,22 @@ def test_idle_connections_do_not_keep_a_server_from_its_end(
             half.close()
         assert server.stop() < 11
     assert server.said == ["teardown", *ENDS], server.lines
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if name != "kolben-wsgi"])
+def test_a_body_that_does_not_come_keeps_no_server_from_its_end(
+    serve: Callable[..., Server], name: str
+) -> None:
+    server = serve(name)
+    with server.connect() as client, server.connect() as other:
+        client.sendall(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n")
+        other.sendall(b"GET /text HTTP/1.1\r\nHost: x\r\n\r\n")
+        receive(other, b"text")
+        assert server.stop() < 11
+    assert server.said == ["teardown", *ENDS], server.lines
+    log = said_of_errors(server)
+    assert "Traceback" not in log, log
+    assert "ERROR" not in log, log
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -56,7 +56,7 @@ from .body import Body, watched
 from .calls import listed, send_signal, tear_down, tear_down_app_context, while_handling
 from .context import ASGIRequestContext
 from .limits import answer_while_there, send_in_time
-from .scope import Scope, logger, make_environ, split_path
+from .scope import Scope, is_absolute, logger, make_environ, split_path
 from .send import (
     Answer,
     Send,
@@ -256,7 +256,7 @@ def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _F
     """Look for a route to a coroutine function.
 
     :return: the route index's answer; or a pace where the way of the request, or the view at its end, is
-        plain.
+        plain, and where the path is more than a path.
     """
     plan = app.engine_plan
     if (
@@ -275,6 +275,8 @@ def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _F
         if found is None:
             found = index.find(path, method)
     if found is None or found is NOT_FOUND:
+        if is_absolute(path):
+            return _PLAIN
         # A converter of the user's may expect the request's context, which is not in force yet.
         if found is not None or index.runs_user_code:
             return found

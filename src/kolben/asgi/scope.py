@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
 import typing as t
 
@@ -40,6 +41,20 @@ class _EnvironNames(dict[bytes, str]):
 _environ_names = _EnvironNames(
     {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 )
+
+
+#: A request's target with scheme and host in it, as clients write it to proxies, and some servers pass it on
+#: as the path. The host in it counts, not the header's (RFC 9112, section 3.2.2).
+_ABSOLUTE = re.compile(r"https?://(?:[^/@]*@)?([^/@]+)(/.*)?", re.IGNORECASE | re.DOTALL)
+
+
+def is_absolute(path: str) -> bool:
+    """Tell whether a path is a whole URL.
+
+    :param path: as the server gives it.
+    :return: whether it has a scheme and a host.
+    """
+    return path[:1] != "/" and _ABSOLUTE.match(path) is not None
 
 
 def split_path(scope: Scope) -> tuple[str, str]:
@@ -83,6 +98,9 @@ def make_environ(
     if get("root_path"):
         root, path = split_path(scope)
         environ["SCRIPT_NAME"] = disguise(root)
+    host = None
+    if path[:1] != "/" and (absolute := _ABSOLUTE.match(path)):
+        host, path = absolute[1], absolute[2] or "/"
     environ["PATH_INFO"] = path if path.isascii() else disguise(path)
     environ["QUERY_STRING"] = (get("query_string") or b"").decode("latin-1")
     environ["SERVER_NAME"], port = get("server") or _NO_SERVER
@@ -107,6 +125,8 @@ def make_environ(
         environ |= _join(headers)
     if "" in environ:
         del environ[""]
+    if host is not None:
+        environ["HTTP_HOST"] = host
     if client := get("client"):
         environ["REMOTE_ADDR"] = client[0]
         environ["REMOTE_PORT"] = "" if client[1] is None else str(client[1])

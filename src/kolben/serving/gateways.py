@@ -286,7 +286,8 @@ def is_news(link: Link, record: logging.LogRecord) -> bool:
     if not link.leaving:
         return True
     text = record.getMessage()
-    return not (text.startswith(_OF_CANCELLED) or text.rstrip().endswith("CancelledError:"))
+    last = text.rstrip().rpartition("\n")[2]  # as a traceback ends, with what the exception says
+    return not (text.startswith(_OF_CANCELLED) or "CancelledError" in last.partition(":")[0])
 
 
 def _quieten_granian(link: Link) -> None:
