@@ -35,7 +35,7 @@ myst_enable_extensions = ["colon_fence", "tasklist"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints_description_target = "all"
 autodoc_member_order = "groupwise"
 autodoc_default_options = {"members": True, "undoc-members": True, "show-inheritance": True}
 

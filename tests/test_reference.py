@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import pkgutil
 import re
 import types
@@ -36,6 +37,7 @@ def resolve(name: str) -> Any:
 #: Modules of the top floor that serve the others, and are imported by no program.
 INNER = {
     "json.depth",
+    "json.refusals",
     *(
         "checking",
         "concurrency",
@@ -81,7 +83,7 @@ INNER_NAMES = {
     "sessions": {"vary_on_cookie"},
     "templating": {"add_processed_names"},
     "websockets": {"WebSocketView", "explain_mismatch", "is_origin_allowed", "urlsplit_netloc"},
-    "wrappers": {"split_blueprint_path", "text_response", "unread_request"},
+    "wrappers": {"keeps_short_ways", "split_blueprint_path", "text_response"},
 }
 
 
@@ -326,3 +328,48 @@ def test_each_parameter_that_is_described_is_taken(path: Path) -> None:
                 f"{node.name}: {name}" for name in named if taken is not None and name not in taken
             ]
     assert wrong == []
+
+
+def is_of_others(owner: type, name: str) -> bool:
+    """Whether a class of another package has declared this method, and so describes what it takes."""
+    bases = [base for base in owner.__mro__ if not base.__module__.startswith("kolben")]
+    return any(name in vars(base) for base in bases)
+
+
+def functions_of(name: str) -> list[tuple[str, Any, str]]:
+    """A described function, or the methods of a described class, each with its docstring."""
+    found = resolve(name)
+    if not inspect.isclass(found):
+        return [(name, found, inspect.getdoc(found) or "")] if inspect.isfunction(found) else []
+    methods = {
+        each: value.__func__ if isinstance(value, staticmethod | classmethod) else value
+        for each, value in vars(found).items()
+        if not each.startswith("_") and not is_of_others(found, each)
+    }
+    # What is overridden without a docstring is described where it was declared.
+    described = [
+        (f"{name}.{each}", function, inspect.getdoc(getattr(found, each)) or "")
+        for each, function in methods.items()
+        if inspect.isfunction(function)
+    ]
+    own = (found.__doc__ or "") + (vars(found).get("__init__", found).__doc__ or "")
+    return [*described, (name, found.__init__, own)] if "__init__" in vars(found) else described
+
+
+#: What decorators are given: the function below them. A count of faults is told by the words of the error.
+UNTOLD = {"f", "self", "cls", "count"}
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_each_parameter_of_a_described_function_is_told(name: str) -> None:
+    missing = []
+    for place, function, told in functions_of(name):
+        parameters = inspect.signature(function).parameters.values()
+        named = set(re.findall(r":param (?:\S+ )?\*{0,2}(\w+):", told))
+        missing += [
+            f"{place}: {each.name}"
+            for each in parameters
+            if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+            and each.name not in named | UNTOLD
+        ]
+    assert missing == []

@@ -495,7 +495,10 @@ class AsyncWebSocket(_Conversation):
         return t.cast("bytes", message["bytes"]) if text is None else t.cast("str", text)
 
     async def send(self, data: str | bytes) -> None:
-        """Send a message: text, or bytes for a binary one."""
+        """Send a message: text, or bytes for a binary one.
+
+        :param data: the message, text or bytes.
+        """
         key = "text" if isinstance(data, str) else "bytes"
         self._to_app.put_nowait({"type": "websocket.receive", key: data})
 
@@ -504,7 +507,10 @@ class AsyncWebSocket(_Conversation):
         return self._client.application.json.loads(await self.receive())
 
     async def send_json(self, data: t.Any) -> None:
-        """Send data as JSON."""
+        """Send data as JSON.
+
+        :param data: what the application's JSON provider can write.
+        """
         await self.send(self._client.application.json.dumps(data))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:

@@ -252,6 +252,7 @@ class Config(Table[str, t.Any]):
     def from_mapping(self, mapping: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> bool:
         """Take the items of a mapping and the keyword arguments, where the key is in upper case.
 
+        :param mapping: the settings, where they are not given by name.
         :return: True.
         """
         for key, value in {**dict(mapping or {}), **kwargs}.items():

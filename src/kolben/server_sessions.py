@@ -48,13 +48,24 @@ class Store(t.Protocol):
     """Where sessions are kept, for a time. Caches of :mod:`cachelib` are such."""
 
     def get(self, key: str) -> t.Any:
-        """Return what is kept under the key, or None."""
+        """Return what is kept under the key, or None.
+
+        :param key: the key.
+        """
 
     def set(self, key: str, value: t.Any, timeout: int | None = None) -> t.Any:
-        """Keep a value under the key for so many seconds."""
+        """Keep a value under the key for so many seconds.
+
+        :param key: the key.
+        :param value: what is kept: bytes.
+        :param timeout: for how many seconds; None for as long as the store likes.
+        """
 
     def delete(self, key: str) -> t.Any:
-        """Forget what is kept under the key, if anything is."""
+        """Forget what is kept under the key, if anything is.
+
+        :param key: the key.
+        """
 
 
 class ServerSession(SecureCookieSession):
@@ -140,6 +151,9 @@ class ServerSessionInterface(SessionInterface):
 
         An id that the store does not know is not taken over: the session that follows gets a new one. Where
         the store fails, only what looks into the session fails with it.
+
+        :param app: the application.
+        :param request: the request.
         """
         id = request.cookies.get(self.get_cookie_name(app))
         try:
@@ -158,7 +172,12 @@ class ServerSessionInterface(SessionInterface):
             return self.session_class()
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """Store the session where it was changed, and set or delete the browser's cookie."""
+        """Store the session where it was changed, and set or delete the browser's cookie.
+
+        :param app: the application.
+        :param session: the session.
+        :param response: the response, which gets the cookie.
+        """
         assert isinstance(session, ServerSession)
         if session.is_lost:
             return  # the page that tells of it is sent as it is

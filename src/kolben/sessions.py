@@ -139,6 +139,8 @@ class NullSession(SecureCookieSession):
 def _lazy_sha1(string: bytes = b"") -> t.Any:
     """Return a SHA-1 hash object. The name is looked up when it is needed, since some builds of
     Python come without SHA-1 and an application can choose another digest there.
+
+    :param string: what is hashed, as bytes.
     """
     return hashlib.sha1(string)  # noqa: S324 - the format has it, inside of an HMAC
 
@@ -171,21 +173,32 @@ class SessionInterface:
         raise NotImplementedError
 
     def make_null_session(self, app: Flask) -> NullSession:
-        """Return the session to use where :meth:`open_session` returned None."""
+        """Return the session to use where :meth:`open_session` returned None.
+
+        :param app: the application.
+        """
         return self.null_session_class()
 
     def is_null_session(self, obj: object) -> bool:
-        """Say whether the object is a session made by :meth:`make_null_session`."""
+        """Say whether the object is a session made by :meth:`make_null_session`.
+
+        :param obj: what :meth:`open_session` has returned.
+        """
         return isinstance(obj, self.null_session_class)
 
     def get_cookie_name(self, app: Flask) -> str:
-        """Return the name of the session cookie, ``SESSION_COOKIE_NAME``."""
+        """Return the name of the session cookie, ``SESSION_COOKIE_NAME``.
+
+        :param app: the application.
+        """
         name: str = app.config["SESSION_COOKIE_NAME"]
         return name
 
     def get_cookie_domain(self, app: Flask) -> str | None:
         """Return the domain that the cookie is for with all that is below it,
         ``SESSION_COOKIE_DOMAIN``. None: only the very host that set it.
+
+        :param app: the application.
         """
         domain: str | None = app.config["SESSION_COOKIE_DOMAIN"]
         return domain
@@ -193,6 +206,8 @@ class SessionInterface:
     def get_cookie_path(self, app: Flask) -> str:
         """Return the path that the cookie is for, ``SESSION_COOKIE_PATH`` or else
         ``APPLICATION_ROOT``.
+
+        :param app: the application.
         """
         config = app.config
         path: str = config["SESSION_COOKIE_PATH"] or config["APPLICATION_ROOT"]
@@ -201,23 +216,33 @@ class SessionInterface:
     def get_cookie_httponly(self, app: Flask) -> bool:
         """Say whether scripts in the browser cannot read the cookie,
         ``SESSION_COOKIE_HTTPONLY``.
+
+        :param app: the application.
         """
         httponly: bool = app.config["SESSION_COOKIE_HTTPONLY"]
         return httponly
 
     def get_cookie_secure(self, app: Flask) -> bool:
-        """Say whether the cookie is sent over HTTPS only, ``SESSION_COOKIE_SECURE``."""
+        """Say whether the cookie is sent over HTTPS only, ``SESSION_COOKIE_SECURE``.
+
+        :param app: the application.
+        """
         secure: bool = app.config["SESSION_COOKIE_SECURE"]
         return secure
 
     def get_cookie_samesite(self, app: Flask) -> str | None:
-        """Return ``"Strict"``, ``"Lax"``, ``"None"`` or None, ``SESSION_COOKIE_SAMESITE``."""
+        """Return ``"Strict"``, ``"Lax"``, ``"None"`` or None, ``SESSION_COOKIE_SAMESITE``.
+
+        :param app: the application.
+        """
         samesite: str | None = app.config["SESSION_COOKIE_SAMESITE"]
         return samesite
 
     def get_cookie_partitioned(self, app: Flask) -> bool:
         """Say whether the cookie is kept apart for each top-level site,
         ``SESSION_COOKIE_PARTITIONED``.
+
+        :param app: the application.
         """
         partitioned: bool = app.config["SESSION_COOKIE_PARTITIONED"]
         return partitioned
@@ -233,7 +258,11 @@ class SessionInterface:
         }
 
     def get_expiration_time(self, app: Flask, session: SessionMixin) -> datetime | None:
-        """Return when the cookie expires; None: with the browser session."""
+        """Return when the cookie expires; None: with the browser session.
+
+        :param app: the application.
+        :param session: the session.
+        """
         if session.permanent:
             return datetime.now(UTC) + app.permanent_session_lifetime
         return None
@@ -241,6 +270,9 @@ class SessionInterface:
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
         """Say whether the response sets the cookie: the session was changed, or it is permanent and
         ``SESSION_REFRESH_EACH_REQUEST`` is on.
+
+        :param app: the application.
+        :param session: the session.
         """
         return session.modified or (
             session.permanent and bool(app.config["SESSION_REFRESH_EACH_REQUEST"])
@@ -251,12 +283,19 @@ class SessionInterface:
 
         It must have the methods of a dictionary and those of :class:`SessionMixin`. None means
         that sessions cannot be used, for want of a setting: a null session takes its place.
+
+        :param app: the application.
+        :param request: the request.
         """
         raise NotImplementedError
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Keep the session, and tell the browser by the response's headers. Called after each
         request, except for null sessions.
+
+        :param app: the application.
+        :param session: the session.
+        :param response: the response, which gets the cookie.
         """
         raise NotImplementedError
 
@@ -290,6 +329,8 @@ class SecureCookieSessionInterface(SessionInterface):
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
         """Return the itsdangerous serializer that signs with ``SECRET_KEY`` and also accepts
         ``SECRET_KEY_FALLBACKS``; None without a secret key.
+
+        :param app: the application.
         """
         if not app.secret_key:
             return None
@@ -307,6 +348,9 @@ class SecureCookieSessionInterface(SessionInterface):
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return the session in the request's cookie, an empty one where the cookie is missing,
         forged or too old, and None where the application has no secret key.
+
+        :param app: the application.
+        :param request: the request.
         """
         return self._open_cookie(app, None, request)
 
@@ -348,6 +392,10 @@ class SecureCookieSessionInterface(SessionInterface):
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Set the session cookie on the response, delete it where the session was emptied, and
         say ``Vary: Cookie`` where the response depends on it.
+
+        :param app: the application.
+        :param session: the session.
+        :param response: the response, which gets the cookie.
         """
         prepared = self._prepare(app)
         # A program's own settings may be others for each request.
@@ -387,6 +435,9 @@ class SecureCookieSessionInterface(SessionInterface):
 
         None where only :meth:`save_session` can tell, because a subclass replaced it or because
         the cookie is unusual.
+
+        :param app: the application.
+        :param session: the session.
         """
         if getattr(self.save_session, "__func__", None) is not _SAVE_SESSION:
             return None

@@ -731,6 +731,8 @@ class Response(ResponseBase):
         through as it is, with headers that can be sent as they are; None for others.
 
         PERF: 0.5 µs; Werkzeug copies the headers and looks at each for 7 µs.
+
+        :param environ: the WSGI environment.
         """
         body: t.Any = self.response
         if self._status_code not in BODIES:

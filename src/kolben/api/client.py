@@ -48,7 +48,11 @@ class Caller:
         self.headers = dict(headers or {})
 
     def send(self, builder: EnvironBuilder) -> Reply:
-        """Send a request."""
+        """Send a request.
+
+        :param builder: the request: method, path, query, headers and body.
+        :return: the status and the body.
+        """
         raise NotImplementedError
 
     def _operation(self, view: t.Any) -> Operation:

@@ -80,6 +80,7 @@ class Socket(t.Generic[In, Out]):
     async def send(self, message: Out) -> None:
         """Send a message as JSON.
 
+        :param message: what is sent, of the annotated class.
         :raises WebSocketDisconnect: if the WebSocket is closed, on either side.
         """
         await self.websocket.send(self._write(message).decode())

@@ -21,6 +21,7 @@ def dumps(obj: t.Any, **kwargs: t.Any) -> str:
     """Return the object as JSON text.
 
     :param kwargs: passed to the provider's ``dumps``, or to :func:`json.dumps`.
+    :param obj: what is written: anything that the provider knows how to.
     """
     # PERF: reading the context variable directly spares two trips through the ``current_app``
     # proxy, 0.5 µs.
@@ -51,6 +52,7 @@ def dump(obj: t.Any, fp: t.IO[str], **kwargs: t.Any) -> None:
 
     :param fp: the open file, which takes text; in UTF-8.
     :param kwargs: passed to the provider's ``dump``, or to :func:`json.dump`.
+    :param obj: what is written: anything that the provider knows how to.
     """
     context = get_current(None)
     if context is not None:

@@ -80,6 +80,7 @@ class JSONProvider(metaclass=_Watched):
         """Return the object as JSON text.
 
         :param kwargs: options of the library that does the work.
+        :param obj: what is written: anything that the provider knows how to.
         """
         raise NotImplementedError
 
@@ -88,11 +89,15 @@ class JSONProvider(metaclass=_Watched):
 
         :param fp: the open file, which takes text; in UTF-8.
         :param kwargs: options of the library that does the work.
+        :param obj: what is written: anything that the provider knows how to.
         """
         fp.write(self.dumps(obj, **kwargs))
 
     def dump_bytes(self, obj: t.Any) -> bytes:
-        """Return the object as JSON in UTF-8: :meth:`dumps` with no options, encoded."""
+        """Return the object as JSON in UTF-8: :meth:`dumps` with no options, encoded.
+
+        :param obj: what is written: anything that the provider knows how to.
+        """
         return self.dumps(obj).encode()
 
     def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
@@ -155,6 +160,8 @@ def _default(o: t.Any) -> t.Any:
     """Turn an object that JSON has no form for into one that it has: dates become HTTP dates
     (:rfc:`9110`, section 5.6.7), decimals and UUIDs text, dataclasses dictionaries, and an object
     with ``__html__`` its HTML.
+
+    :param o: what JSON has no form for.
     """
     if isinstance(o, date):
         return http_date(o)
@@ -267,6 +274,7 @@ class DefaultJSONProvider(JSONProvider):
 
         :param kwargs: options of :func:`json.dumps`; :attr:`default`, :attr:`ensure_ascii` and
             :attr:`sort_keys` are used where they say nothing.
+        :param obj: what is written: anything that the provider knows how to.
         """
         if not kwargs:
             return self._encode(obj, False)
@@ -322,6 +330,8 @@ class DefaultJSONProvider(JSONProvider):
         """Return the body that :meth:`response` would give its response for this one object.
 
         Only valid where :meth:`body_writer` returns something.
+
+        :param obj: what is written: anything that the provider knows how to.
         """
         return self._text(obj).encode()
 
@@ -432,7 +442,10 @@ class MsgspecJSONProvider(DefaultJSONProvider):
         self._format: t.Callable[..., bytes] = msgspec.json.format
 
     def dump_bytes(self, obj: t.Any) -> bytes:
-        """Return the object as JSON in UTF-8, without spaces."""
+        """Return the object as JSON in UTF-8, without spaces.
+
+        :param obj: what is written: anything that the provider knows how to.
+        """
         try:
             return _msgspec_encoder(self.default, self.sort_keys)(obj)
         except (TypeError, ValueError, RecursionError):
@@ -444,6 +457,7 @@ class MsgspecJSONProvider(DefaultJSONProvider):
         """Return the object as JSON text, without spaces.
 
         :param kwargs: options of :func:`json.dumps`, which then does the work.
+        :param obj: what is written: anything that the provider knows how to.
         """
         if kwargs and kwargs != {"separators": _COMPACT}:
             return super().dumps(obj, **kwargs)
@@ -477,7 +491,10 @@ class MsgspecJSONProvider(DefaultJSONProvider):
         return self._app.response_class(self.body(obj), mimetype=self.mimetype)
 
     def body(self, obj: t.Any) -> bytes:
-        """Return the body that :meth:`response` would give its response for this one object."""
+        """Return the body that :meth:`response` would give its response for this one object.
+
+        :param obj: what is written: anything that the provider knows how to.
+        """
         data = self.dump_bytes(obj)
         if self.compact or (self.compact is None and not self._app.debug):
             return data

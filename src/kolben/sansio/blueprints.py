@@ -268,6 +268,10 @@ class Blueprint(Scaffold):
 
         The endpoint gets the blueprint's name: from outside it is ``"name.endpoint"``.
 
+        :param rule: the URL rule, such as ``/items/<int:id>``.
+        :param endpoint: the endpoint's name; by default that of the view.
+        :param view_func: the view.
+        :param provide_automatic_options: whether OPTIONS is answered by itself; None for ``PROVIDE_AUTOMATIC_OPTIONS``.
         :raises ValueError: if the endpoint contains a dot.
         """
         if view_func is not None:

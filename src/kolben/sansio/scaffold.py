@@ -242,27 +242,42 @@ class Scaffold:
 
     @setupmethod
     def delete(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
-        """Decorate the view of DELETE requests: :meth:`route` with ``methods=["DELETE"]``."""
+        """Decorate the view of DELETE requests: :meth:`route` with ``methods=["DELETE"]``.
+
+        :param rule: the URL rule, such as ``/items/<int:id>``.
+        """
         return self._method_route("DELETE", rule, options)
 
     @setupmethod
     def get(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
-        """Decorate the view of GET requests: :meth:`route` with ``methods=["GET"]``."""
+        """Decorate the view of GET requests: :meth:`route` with ``methods=["GET"]``.
+
+        :param rule: the URL rule, such as ``/items/<int:id>``.
+        """
         return self._method_route("GET", rule, options)
 
     @setupmethod
     def patch(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
-        """Decorate the view of PATCH requests: :meth:`route` with ``methods=["PATCH"]``."""
+        """Decorate the view of PATCH requests: :meth:`route` with ``methods=["PATCH"]``.
+
+        :param rule: the URL rule, such as ``/items/<int:id>``.
+        """
         return self._method_route("PATCH", rule, options)
 
     @setupmethod
     def post(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
-        """Decorate the view of POST requests: :meth:`route` with ``methods=["POST"]``."""
+        """Decorate the view of POST requests: :meth:`route` with ``methods=["POST"]``.
+
+        :param rule: the URL rule, such as ``/items/<int:id>``.
+        """
         return self._method_route("POST", rule, options)
 
     @setupmethod
     def put(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
-        """Decorate the view of PUT requests: :meth:`route` with ``methods=["PUT"]``."""
+        """Decorate the view of PUT requests: :meth:`route` with ``methods=["PUT"]``.
+
+        :param rule: the URL rule, such as ``/items/<int:id>``.
+        """
         return self._method_route("PUT", rule, options)
 
     def _method_route(
