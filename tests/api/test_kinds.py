@@ -14,7 +14,7 @@ import pytest
 from attrs import validators
 from pydantic_core import PydanticCustomError
 
-from kolben.api import API, Body, Header, Meta, Name, Query, Struct
+from kolben.api import API, Body, Header, Meta, Name, Query, Struct, kinds
 from kolben.testing import FlaskClient
 
 
@@ -349,3 +349,24 @@ def test_types_of_pydantic_are_read_from_text() -> None:
     assert document is not None
     schemas = [one["schema"] for one in document["paths"]["/"]["get"]["parameters"]]
     assert [one.get("format") for one in schemas] == ["uri", "uri", "date", "password"]
+
+
+def test_no_more_refusals_of_a_program_are_worded_than_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def view(body: list[ValidatedInside]) -> None: ...
+
+    worded = []
+    without = kinds.without
+
+    def counted(texts: list[str], message: str) -> str:
+        worded.append(message)
+        return without(texts, message)
+
+    monkeypatch.setattr(kinds, "without", counted)
+    days = [{"day": f"word{number}"} for number in range(3_000)]
+    reply = client_of(view, "POST").post("/", json=days)
+    assert reply.json is not None
+    assert reply.json["detail"] == "3000 faults in the request."
+    assert len(reply.json["errors"]) == len(worded) == 100
+    assert "word" not in reply.text

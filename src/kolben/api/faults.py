@@ -429,7 +429,9 @@ def _pydantic_reader(
             decode(data)
         except ValueError as error:
             texts = kinds.texts_in(value)
-            for one in kinds.pydantic_errors(error):
+            errors = kinds.pydantic_errors(error)
+            found.count += len(errors[MOST_FAULTS:])
+            for one in errors[:MOST_FAULTS]:
                 found.at(
                     _place_of(one["loc"], value, one["type"]), kinds.pydantic_message(one, texts)
                 )
