@@ -11,7 +11,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import NotFound
 from werkzeug.serving import make_server
 
-from kolben import abort
+from kolben import Response, abort, redirect
 from kolben.api import (
     API,
     Basic,
@@ -154,6 +154,11 @@ def cookies(preferences: Cookie[Preferences], numbers: Cookie[list[int]] = []) -
     return [preferences.get("names"), preferences.get("theme"), numbers]
 
 
+@api.get("/moved")
+def moved() -> Response:
+    return redirect("/none")
+
+
 @pytest.fixture(params=["here", "remote"])
 def client(request: pytest.FixtureRequest) -> t.Iterator[t.Any]:
     headers = {"Authorization": "Bearer ann"}
@@ -186,6 +191,10 @@ def test_handlers_are_called_over_http(client: t.Any) -> None:
     assert list(client.call(lines)) == [Sum(1), Sum(2)]
     assert list(client.call(events)) == [Sum(3)]
     assert list(client.call(numbered)) == [Event(Sum(3), "a"), Event(Sum(4))]
+
+
+def test_a_redirect_is_the_answer_and_not_followed(client: t.Any) -> None:
+    assert b"/none" in client.call(moved)
 
 
 def test_cookies_hold_any_text_and_lists(client: t.Any) -> None:

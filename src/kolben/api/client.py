@@ -265,12 +265,24 @@ class Remote(Caller):
         super().__init__(headers)
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"{url!r} is no URL of a server: it begins with http:// or https://.")
+        from urllib.request import (  # with TLS, which most programs never load
+            HTTPRedirectHandler,
+            build_opener,
+        )
+
+        class Staying(HTTPRedirectHandler):
+            """Leaves a redirect to the caller, as in this process: it may lead to another server."""
+
+            def redirect_request(self, *_: t.Any) -> None:
+                return None
+
         self._url = url.rstrip("/")
         self._timeout = timeout
+        self._open = build_opener(Staying).open
 
     def send(self, builder: EnvironBuilder) -> Reply:  # noqa: D102
         from urllib.error import HTTPError
-        from urllib.request import Request, urlopen  # with TLS, which most programs never load
+        from urllib.request import Request
 
         environ = builder.get_environ()
         body = environ["wsgi.input"].read()
@@ -280,7 +292,7 @@ class Remote(Caller):
         if builder.content_type:
             request.add_header("Content-Type", environ["CONTENT_TYPE"])
         try:
-            response: t.Any = urlopen(request, timeout=self._timeout)  # noqa: S310 (checked above)
+            response: t.Any = self._open(request, timeout=self._timeout)
         except HTTPError as error:
             response = error
         with response:
