@@ -43,6 +43,12 @@ server_loop: contextvars.ContextVar[asyncio.AbstractEventLoop | None] = contextv
     "kolben.server_loop", default=None
 )
 
+#: Called in a worker thread of an ASGI server before a coroutine runs on the server's loop: reads what the
+#: coroutine could not wait for there.
+before_coroutine: contextvars.ContextVar[t.Callable[[], None] | None] = contextvars.ContextVar(
+    "kolben.before_coroutine", default=None
+)
+
 #: For how many seconds a coroutine of ours goes on, at most, before it lets the event loop take its
 #: turn: awaiting need not mean to wait, and a server's ``send`` seldom does.
 TURN = 0.005
@@ -97,6 +103,8 @@ def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
         error = sys.exception()
         if error is not None:
             coroutine = _await_while_handling(error, coroutine)
+        if is_elsewhere and not is_on_loop() and (prepare := before_coroutine.get()) is not None:
+            prepare()
         if is_on_loop():
             return _helper_thread().submit(context, _run_on_own_loop, coroutine, context).result()
         return run_on_loop(t.cast("asyncio.AbstractEventLoop", loop), coroutine, context)

@@ -7,6 +7,7 @@ import contextvars
 import gc
 import inspect
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from werkzeug.routing import BaseConverter, Rule
 import kolben
 from gateways import PATIENCE, Asked, Gateway, call_asgi
 from kolben import Blueprint, Flask, Response, abort, current_app, g, request, session
+from kolben.concurrency import async_to_sync
 from kolben.http.streaming import stream_body
 from kolben.views import MethodView, View
 
@@ -1424,3 +1426,100 @@ def test_what_werkzeug_matches_may_be_a_plain_view(app, gateway, is_async):
                 sent = b"sent" if method == "POST" else b""
                 answer = gateway.ask(app, Asked(slashes + path, method, body=sent))
                 assert (answer.status, answer.text) == (200, body)
+
+
+def trust(app):
+    app.config["TRUSTED_HOSTS"] = ["localhost"]
+
+
+def wrap(app):
+    app.wsgi_app = ProxyFix(app.wsgi_app)
+
+
+def replace_a_step(app):
+    app.dispatch_request = app.dispatch_request
+
+
+#: What has a request go the way of WSGI under ASGI, too: settings, and what a client sends.
+PLAIN_WAYS = {
+    "trusted hosts": (trust, []),
+    "middleware": (wrap, []),
+    "replaced step": (replace_a_step, []),
+    "subdomains": (lambda app: setattr(app, "subdomain_matching", True), []),
+    "upgrade": (lambda app: None, [("upgrade", "h2c"), ("connection", "upgrade")]),
+}
+
+
+@pytest.fixture(params=PLAIN_WAYS)
+def plain_way(request, app):
+    change, headers = PLAIN_WAYS[request.param]
+    change(app)
+    return headers
+
+
+def post_in_pieces(app, path, pieces, headers, **asked):
+    return asyncio.run(call_asgi(app, Asked(path, "POST", body=pieces, headers=headers, **asked)))
+
+
+@pytest.mark.parametrize("size", [2, 99_999, 1_200_000])
+def test_an_async_view_reads_a_body_in_pieces_on_the_way_of_wsgi(app, plain_way, size):
+    app.post("/data")(make(True, lambda: request.get_data()))
+    app.post("/form")(make(True, lambda: request.form["a"]))
+    text = b"x" * size
+    pieces = [b"a=", text[: size // 2], text[size // 2 :]]
+    form = [*plain_way, *FORM]
+    app.config["MAX_FORM_MEMORY_SIZE"] = None
+    for _ in range(2):
+        assert post_in_pieces(app, "/data", pieces, plain_way).body == b"a=" + text
+        assert post_in_pieces(app, "/form", pieces, form).body == text
+
+
+def test_so_does_an_async_hook_of_a_plain_view(app, plain_way):
+    @app.before_request
+    async def look():
+        kolben.g.name = request.form["a"]
+
+    app.post("/")(lambda: kolben.g.name + request.form["a"])
+    for pieces in ([b"a=1"], [b"a", b"=", b"1"]):
+        assert post_in_pieces(app, "/", pieces, [*plain_way, *FORM]).text == "11"
+
+
+def test_a_body_over_the_limit_is_413_on_the_way_of_wsgi(app, plain_way):
+    app.config["MAX_CONTENT_LENGTH"] = 10
+    app.post("/")(make(True, lambda: request.get_data()))
+    pieces = [b"12345"] * 5
+    assert post_in_pieces(app, "/", pieces, plain_way).status == 413
+    assert post_in_pieces(app, "/", pieces, plain_way, chunked=True).status == 413
+    assert post_in_pieces(app, "/", pieces[:2], plain_way, chunked=True).body == b"1234512345"
+
+
+def test_a_body_that_is_cut_off_is_400_on_the_way_of_wsgi(app, plain_way):
+    app.post("/")(make(True, lambda: request.get_data()))
+    app.post("/other")(make(True, lambda: "not looked at"))
+    assert post_in_pieces(app, "/", [b"01", b"2"], plain_way, missing=4).status == 400
+    assert post_in_pieces(app, "/other", [b"01", b"2"], plain_way, missing=4).status == 200
+
+
+def test_a_view_that_streams_its_body_does_so_on_the_way_of_wsgi(app, plain_way):
+    @app.post("/")
+    @kolben.stream_body
+    async def view():
+        return {"pieces": [piece.decode() async for piece in request.body_stream()]}
+
+    reply = post_in_pieces(app, "/", [b"one", b"two", b"three"], plain_way)
+    assert "".join(json.loads(reply.body)["pieces"]) == "onetwothree"
+
+
+def test_middleware_may_run_a_coroutine_before_there_is_a_request(app):
+    async def nothing():
+        await asyncio.sleep(0)
+
+    inner = app.wsgi_app
+
+    def middleware(environ, start_response):
+        async_to_sync(nothing)()
+        return inner(environ, start_response)
+
+    app.wsgi_app = middleware
+    app.post("/")(make(True, lambda: request.get_data()))
+    assert post_in_pieces(app, "/", [b"one", b"two"], []).body == b"onetwo"

@@ -57,6 +57,8 @@ class Body:
     error: HTTPException | None = None
 
     # What most requests never change is a class attribute.
+    #: What was read ahead, for a :class:`BodyInput` that has begun.
+    rest: t.IO[bytes] | None = None
     #: Whether the client has left.
     gone = False
     _file: t.IO[bytes] | None = None
@@ -143,6 +145,27 @@ class Body:
                     return True
             self._accept(message)
         return False
+
+    def read_ahead(self, maximum: int | None) -> None:
+        """Receive the rest, in a worker thread, for a coroutine that is about to run on the loop.
+
+        What goes wrong is raised at the first look at the body.
+
+        :param maximum: of a longer one nothing is kept, and a look at it answers 413.
+        """
+        too_long = maximum is not None and self.declared is not None and self.declared > maximum
+        if not (self.complete or self.error or too_long):
+            run_on_loop(self.loop, self._read_rest(maximum), contextvars.copy_context())
+
+    async def _read_rest(self, maximum: int | None) -> None:
+        reader = self._input
+        try:
+            await self._read_on(maximum)
+        except HTTPException as error:
+            self.error = error
+        else:
+            self.rest = self._input if self.error is None else None
+        self._input = reader
 
     async def _read_on(self, maximum: int | None) -> None:
         pieces = [self._take()]
@@ -441,6 +464,8 @@ class BodyInput(io.RawIOBase):
         body = self._body
         if body.error is not None:
             raise body.error
+        if body.rest is not None:
+            return body.rest.read(SPOOL_SIZE)
         if body.complete:
             return body._take()
         try:

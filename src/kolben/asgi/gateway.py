@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from .. import limits, tables
 from ..concurrency import (
+    before_coroutine,
     in_thread,
     is_coroutine_function,
     is_on_loop,
@@ -42,7 +43,7 @@ from ..engine.teardown import failed_response, preserve_contexts, report, to_rep
 from ..engine.urls import is_odd_host
 from ..globals import get_current, reset_current, set_current
 from ..http.headers import BODIES
-from ..http.streaming import BODY_KEY
+from ..http.streaming import BODY_KEY, streams_body
 from ..routing.index import MOST_SEGMENTS, NOT_FOUND, Found, NoRoute
 from ..signals import (
     appcontext_pushed,
@@ -359,7 +360,22 @@ def _answer_plainly(app: Flask, scope: Scope, body: Body | None, receive: Receiv
     wsgi_app: t.Any = partial(answer_request, app, send=WITHIN)
     if app.engine_plan.entered_by is not None:
         wsgi_app = app if has_own_call(app) else app.wsgi_app
-    return call_wsgi(wsgi_app, environ)
+    if body is None or body.complete:
+        return call_wsgi(wsgi_app, environ)
+    token = before_coroutine.set(partial(_read_ahead, app, body))
+    try:
+        return call_wsgi(wsgi_app, environ)
+    finally:
+        before_coroutine.reset(token)
+
+
+def _read_ahead(app: Flask, body: Body) -> None:
+    """Read the body for a hook or a view that is asynchronous, unless the view does that itself."""
+    request = getattr(get_current(None), "request", None)
+    if request is not None:
+        view = app.view_functions.get(request.endpoint)
+        if view is None or not streams_body(view):
+            body.read_ahead(request.max_content_length)
 
 
 def _is_too_long(app: Flask, body: Body) -> bool:
