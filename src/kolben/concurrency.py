@@ -370,7 +370,8 @@ async def run_in_thread(
     del call
     future = job.future
     try:
-        return t.cast("R", await future)
+        value: R = await future
+        return value
     except sys.modules["asyncio"].CancelledError:
         # Nothing can stop the thread.
         if future.cancelled():

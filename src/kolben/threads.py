@@ -365,7 +365,7 @@ def _work_off(jobs: deque[_Job]) -> None:
         if kept is not None and (pace.times or kept is not job.desk):
             kept.tell()
             kept = None
-        call = t.cast("t.Callable[[], t.Any]", job.call)
+        call: t.Any = job.call
         job.call = None  # tells that a thread is at it
         began = monotonic()
         try:

@@ -285,8 +285,9 @@ def _find(app: Flask, path: str, method: str, headers: dict[bytes, bytes]) -> _F
         if found is None or found is NOT_FOUND:
             return found
     route = found[3]
-    # PERF: what is prepared already is seen here, without a call (0.06 µs).
-    if (route.prepared_at is tables.mark and route.is_async) or _is_async(app, route):
+    if route.prepared_at is not tables.mark:
+        route.prepare(app)
+    if route.is_async or route.endpoint not in app.view_functions:
         return found
     return route.pace
 
@@ -329,12 +330,6 @@ async def _look(app: Flask) -> None:
     plan.decide(app)
     for pool in (workers, hook_workers):
         pool.limit = max(pool.limit, app.config.get("WORKER_THREADS", 0))
-
-
-def _is_async(app: Flask, route: Route) -> bool:
-    if route.prepared_at is not tables.mark:
-        route.prepare(app)
-    return route.is_async or route.endpoint not in app.view_functions
 
 
 # -- the way of a plain view ----------------------------------------------------------------

@@ -102,16 +102,20 @@ def make_environ(
     if path[:1] != "/" and (absolute := _ABSOLUTE.match(path)):
         host, path = absolute[1], absolute[2] or "/"
     environ["PATH_INFO"] = path if path.isascii() else disguise(path)
-    environ["QUERY_STRING"] = (get("query_string") or b"").decode("latin-1")
+    if query := get("query_string"):
+        environ["QUERY_STRING"] = query.decode("latin-1")
     environ["SERVER_NAME"], port = get("server") or _NO_SERVER
     environ["SERVER_PORT"] = "" if port is None else str(port)
-    environ["SERVER_PROTOCOL"] = _protocols[get("http_version") or "1.1"]
+    environ["SERVER_PROTOCOL"] = _protocols[get("http_version")]
     environ["wsgi.url_scheme"] = get("scheme") or "http"
-    environ["wsgi.input"] = io.BytesIO() if body is None else body.input
-    environ["wsgi.input_terminated"] = body is None or body.declared is None
+    if body is None:
+        environ["wsgi.input"] = io.BytesIO()
+    else:
+        environ["wsgi.input"] = body.input
+        environ["wsgi.input_terminated"] = body.declared is None
+        environ[BODY_KEY] = body
     environ["wsgi.errors"] = sys.stderr
     environ["asgi.scope"] = scope
-    environ[BODY_KEY] = body
     environ[RECEIVE_KEY] = receive
     headers = get("headers")
     if type(headers) is not list:
@@ -128,8 +132,8 @@ def make_environ(
     if host is not None:
         environ["HTTP_HOST"] = host
     if client := get("client"):
-        environ["REMOTE_ADDR"] = client[0]
-        environ["REMOTE_PORT"] = "" if client[1] is None else str(client[1])
+        environ["REMOTE_ADDR"], port = client[0], client[1]
+        environ["REMOTE_PORT"] = "" if port is None else str(port)
     if PRESERVE in scope:
         environ[PRESERVE] = scope[PRESERVE]
     return environ
@@ -159,7 +163,7 @@ _BLANK_ENVIRON: dict[str, t.Any] = _with_room(
         "SERVER_PORT": "",
         "SERVER_PROTOCOL": "",
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "",
+        "wsgi.url_scheme": "http",
         "wsgi.input": None,
         "wsgi.input_terminated": True,
         "wsgi.errors": None,
@@ -185,7 +189,16 @@ class _Protocols(dict[t.Any, str]):
         return f"HTTP/{version}"
 
 
-_protocols = _Protocols({"1": "HTTP/1.0", "1.0": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2"})
+_protocols = _Protocols(
+    {
+        None: "HTTP/1.1",
+        "": "HTTP/1.1",
+        "1": "HTTP/1.0",
+        "1.0": "HTTP/1.0",
+        "1.1": "HTTP/1.1",
+        "2": "HTTP/2",
+    }
+)
 
 
 def _join(headers: t.Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
