@@ -93,6 +93,13 @@ QUERIES = st.tuples(
 @example("a=%3D&b=%=")
 @example("a=%%3D")
 @example("a=%3d&b=%4")
+@example("a=" + "value" * 200)
+@example("a=%20" + "value" * 200)
+@example("a=%20&b=%3D" + "&b=value" * 200)
+@example("a=1" + "&b=2" * 200 + "&a=3")
+@example("a=%201" + "&a=2" * 200 + "&b=3&a=3")
+@example("a" + "&b=2" * 200)
+@example("a=%20" + "&b=2" * 200 + "&c")
 @example("a=%20&b=%1e&b=%1F")
 @example("=%20&&=2&a")
 def test_a_query_string_is_parsed_as_werkzeug_does(text):
