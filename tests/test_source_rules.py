@@ -61,6 +61,7 @@ LATE = {
     ("engine.results", "debugging.refusals"): "the pages of 404 and 405",
     # A command is imported when it is called, so that the others start quickly.
     ("cli", "serving.development"): "kolben run",
+    ("cli", "serving.program"): "a command that is started anew, where an agent has imported Flask",
     ("cli", "debugging.frames"): "an error of the program",
     ("loading.locate", "debugging.frames"): "an error while a program is imported",
     ("cli", "__init__"): "the package's version",

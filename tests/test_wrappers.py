@@ -652,3 +652,23 @@ def test_a_form_is_of_the_class_that_a_request_class_says(body: bytes) -> None:
 
     assert type(form(Own)) is MultiDict
     assert list(form(Own).items(multi=True)) == list(form(kolben.Request).items(multi=True))
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("body", [b'{"a": 1}', b"{"])
+def test_a_programs_own_get_data_is_called_once_for_json(silent: bool, body: bytes) -> None:
+    calls = []
+
+    class Own(kolben.Request):
+        def get_data(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+            calls.append((args, kwargs))
+            return super().get_data(*args, **kwargs)
+
+    app = kolben.Flask(__name__)
+    app.request_class = Own
+    app.add_url_rule(
+        "/", "view", lambda: [kolben.request.get_json(silent=silent)], methods=["POST"]
+    )
+    response = app.test_client().post("/", data=body, content_type="application/json")
+    assert response.status_code == (400 if body == b"{" and not silent else 200)
+    assert calls == [((), {"cache": True})]  # as on Flask

@@ -795,6 +795,9 @@ def main() -> None:
     try:
         install_as_flask()
     except RuntimeError as error:
+        from .serving.program import start_anew
+
+        start_anew()
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
     try:

@@ -374,9 +374,10 @@ class Request(ConnectionReaders):
                 return value
             environ = self._environ
             kind = self._unread.content_type if environ is None else environ.get("CONTENT_TYPE")
-            if kind == "application/json":
+            is_ours = type(self) is Request and Request.get_data is _get_data
+            # A program's own get_data() is called once, by Werkzeug, whatever comes of it.
+            if kind == "application/json" and (is_ours or type(self).get_data is _get_data):
                 data = self._cached_data
-                is_ours = type(self) is Request and Request.get_data is _get_data
                 if data is None:
                     # PERF: as in `get_data`, without the call (0.06 µs).
                     if is_ours:

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import zipapp
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,80 @@ def test_the_real_flask_beside_an_application_is_warned_of_once(folder: Path) ->
     # Under the command there is none.
     done = run(folder, "--", "program.py", PYTHONPATH=str(real))
     assert (done.stderr, done.returncode) == ("", 0)
+
+
+AGENT = """
+import flask  # and no other start-up module, as that of OpenTelemetry
+print("agent", flask.__name__, getattr(flask, "is_real", False), flush=True)
+"""
+LAUNCHER = """
+import os, sys
+how, *program = sys.argv[1:]
+here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "agent")
+path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+env = {**os.environ, "PYTHONPATH": path}
+if how == "execve":
+    os.execve(program[0], program, env)
+if how == "execvpe":
+    os.execvpe(program[0], program, env)
+os.environ["PYTHONPATH"] = path
+os.execl(program[0], *program)
+"""
+
+
+@pytest.fixture
+def agent(folder: Path) -> Path:
+    """A tracing agent whose start-up module imports Flask, and a Flask that is not ours."""
+    for name in ("agent", "flask"):
+        (folder / name).mkdir()
+    (folder / "agent" / "sitecustomize.py").write_text(AGENT)
+    (folder / "flask" / "__init__.py").write_text("is_real = True\n__version__ = '3.1.3'\n")
+    (folder / "launcher.py").write_text(LAUNCHER)
+    return folder
+
+
+@pytest.mark.parametrize("how", ["execl", "execve", "execvpe"])
+def test_a_command_that_puts_its_own_start_up_first_does_not_keep_ours_out(
+    agent: Path, how: str
+) -> None:
+    done = run(agent, "--", "launcher.py", how, sys.executable, "show.py", PYTHONPATH=str(agent))
+    assert done.stdout.splitlines() == ["agent flask False", "[] True 3.1.3"], done.stderr
+
+
+@pytest.mark.parametrize("command", [["exec", "show.py"], ["--app", "app", "routes"]], ids=" ".join)
+def test_a_start_up_module_that_has_imported_flask_already_is_run_once_more(
+    agent: Path, command: list[str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kolben", *command],
+        cwd=agent,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(agent / "agent"), str(agent)])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines()[:2] == ["agent flask True", "agent flask False"], done.stderr
+    assert done.returncode == 0
+
+
+def test_a_program_that_has_imported_flask_and_calls_the_command_is_not_started_anew(
+    agent: Path,
+) -> None:
+    (agent / "own.py").write_text("import flask, kolben.cli\nprint(1)\nkolben.cli.main()\n")
+    done = subprocess.run(
+        [sys.executable, "own.py", "--version"], cwd=agent, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (1, "1\n")
+    assert "install_as_flask() was called too late" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["archive", "folder"])
+def test_archives_and_folders_that_python_runs(folder: Path, kind: str) -> None:
+    (folder / "shown").mkdir()
+    (folder / "shown" / "__main__.py").write_text(SHOW)
+    name = "shown"
+    if kind == "archive":
+        name = "shown.pyz"
+        zipapp.create_archive(folder / "shown", folder / name)
+    done = run(folder, "--", name, "x")
+    assert done.stdout == "['x'] True 3.1.3\n", done.stderr

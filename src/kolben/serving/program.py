@@ -20,6 +20,9 @@ if t.TYPE_CHECKING:
 
 _STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "startup")
 
+# Names of what Python itself runs: programs, and archives of programs (PEP 441).
+_FILES = (".py", ".pyw", ".pyz", ".pyzw")
+
 #: What a shell answers when it finds no such command.
 _NOT_FOUND = 127
 
@@ -60,7 +63,23 @@ def run_program(program: Sequence[str]) -> t.NoReturn:
     :param program: the command line, as :func:`exec_command` takes it.
     :raises SystemExit: when there is no such program, or, on Windows, when it has ended.
     """
-    command = _command(program)
+    _enter(_command(program), program[0])
+
+
+def start_anew() -> None:
+    """Start this ``kolben`` command once more, with Kolben in place of Flask before anything can import Flask.
+
+    The start-up module of a tracing agent has imported it by now: ``opentelemetry-instrument kolben serve``. Nothing
+    happens where that was tried already, or where the command is a program's own.
+    """
+    is_ours = os.path.basename(sys.argv[0]).removesuffix(".exe") in {"kolben", "__main__.py"}
+    path = os.environ.get("PYTHONPATH", "")
+    if is_ours and path.split(os.pathsep)[0] != _STARTUP:
+        _enter([sys.executable, *sys.orig_argv[1:]], sys.argv[0])
+
+
+def _enter(command: list[str], name: str) -> t.NoReturn:
+    """Run a command in the place of this process, with Kolben in place of Flask from its start on."""
     path = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([_STARTUP, path] if path else [_STARTUP])
     # The same process: its start can say that it is not the Python that was meant.
@@ -73,7 +92,7 @@ def run_program(program: Sequence[str]) -> t.NoReturn:
     try:
         os.execv(command[0], command)  # noqa: S606
     except OSError as error:
-        click.echo(f"Error: {program[0]!r} cannot be run: {error.strerror}.", err=True)
+        click.echo(f"Error: {name!r} cannot be run: {error.strerror}.", err=True)
         sys.exit(126)
 
 
@@ -84,7 +103,8 @@ def _command(program: Sequence[str]) -> list[str]:
             click.echo("Error: '-m' needs the name of a module.", err=True)
             sys.exit(2)
         return [sys.executable, *program]
-    if name.endswith(".py") and os.path.isfile(name):
+    is_file = name.endswith(_FILES) and os.path.isfile(name)
+    if is_file or os.path.isfile(os.path.join(name, "__main__.py")):
         return [sys.executable, *program]
     # First where this command is from: an environment need not be activated.
     here = os.path.dirname(sys.executable)

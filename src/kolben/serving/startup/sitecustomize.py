@@ -7,14 +7,17 @@ from here.
 import importlib
 import os
 import sys
+import typing as t
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def _start() -> None:
     _install()
-    here = os.path.dirname(os.path.abspath(__file__))
+    _stay_first()
     own = sys.modules.get("sitecustomize")
     # Child processes find this folder by PYTHONPATH again; the program itself need not see it.
-    sys.path[:] = [path for path in sys.path if os.path.abspath(path) != here]
+    sys.path[:] = [path for path in sys.path if os.path.abspath(path) != _HERE]
     sys.modules.pop("sitecustomize", None)
     importlib.invalidate_caches()
     try:
@@ -40,6 +43,35 @@ def _install() -> None:
             os._exit(1)
         return
     kolben.install_as_flask()
+
+
+def _stay_first() -> None:
+    """Keep this folder before others where the process becomes another program's.
+
+    Tracing agents' commands put theirs first, and not all of their start-up modules import the next one.
+    """
+
+    def lead(environ: t.Any) -> None:
+        paths = environ.get("PYTHONPATH", "").split(os.pathsep)
+        if _HERE in paths[1:] and paths[0] != _HERE:
+            environ["PYTHONPATH"] = os.pathsep.join(
+                [_HERE, *(one for one in paths if one != _HERE)]
+            )
+
+    execv, execve = os.execv, os.execve
+
+    def execv_led(path: t.Any, argv: t.Any, /) -> t.NoReturn:
+        lead(os.environ)
+        execv(path, argv)
+
+    def execve_led(path: t.Any, argv: t.Any, env: t.Any) -> t.NoReturn:
+        env = dict(env)
+        lead(env)
+        execve(path, argv, env)
+
+    os.execv, os.execve = execv_led, execve_led
+    if execve in os.supports_fd:
+        os.supports_fd.add(execve_led)
 
 
 _start()
