@@ -17,8 +17,8 @@ from typing import IO
 
 import pytest
 
-# What Python says from 3.13 on.
-HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+from pythons import HAS_GIL
+
 #: How the line about workers and threads ends.
 SAYS_GIL = "" if HAS_GIL else ", without the GIL"
 

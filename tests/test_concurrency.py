@@ -22,6 +22,7 @@ from kolben.concurrency import (
     server_loop,
 )
 from kolben.threads import Workers
+from pythons import lets_go_at_once
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
@@ -260,6 +261,7 @@ def test_result_of_a_task_that_was_cancelled_is_dropped(turns):
     pool.close(5)
 
 
+@lets_go_at_once
 def test_error_is_freed_without_the_garbage_collector():
     class OwnError(Exception):
         pass

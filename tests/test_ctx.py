@@ -18,6 +18,7 @@ import kolben
 from kolben import g, request, session
 from kolben.ctx import AppContext, RequestContext
 from kolben.globals import _current, app_ctx, request_ctx
+from pythons import frees_functions
 
 
 @pytest.fixture
@@ -581,6 +582,7 @@ def test_a_plain_request_leaves_nothing_to_the_garbage_collector(app: kolben.Fla
         gc.enable()
 
 
+@frees_functions
 def test_an_application_that_was_dropped_is_freed() -> None:
     app = kolben.Flask(__name__)
     app.secret_key = "secret"

@@ -13,6 +13,7 @@ from gateways import Asked, Gateway, call_wsgi
 from kolben import Blueprint, Flask, Response, g, jsonify, request, session, signals
 from kolben.api import API, APIBlueprint, InvalidRequest, Meta, Struct
 from kolben.views import MethodView, View
+from pythons import frees_functions
 
 
 class Item(Struct):
@@ -332,6 +333,7 @@ def test_the_first_requests_may_come_at_once() -> None:
             assert list(pool.map(ask, range(4))) == [f'{{"name":"{n} {n}"}}' for n in range(4)]
 
 
+@frees_functions
 def test_an_application_that_is_no_longer_used_is_freed() -> None:
     def view(q: int) -> Item:
         return Item(str(q))

@@ -27,6 +27,7 @@ from kolben import Blueprint, Flask, Response, abort, current_app, g, request, s
 from kolben.concurrency import async_to_sync
 from kolben.http.streaming import stream_body
 from kolben.views import MethodView, View
+from pythons import lets_go_at_once
 
 FORM = [("content-type", "application/x-www-form-urlencoded")]
 JSON = [("content-type", "application/json")]
@@ -174,6 +175,7 @@ def test_client_that_leaves_is_no_error_of_the_server(app, is_async, caplog):
 FILE = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\ncontent\r\n--x--\r\n'
 
 
+@lets_go_at_once
 @both("is_async")
 @pytest.mark.parametrize("pieces", [1, 3])
 @pytest.mark.parametrize("view", ["data", "file", "stream", "missing"])

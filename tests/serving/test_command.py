@@ -32,6 +32,7 @@ from kolben.serving.worker import choose_interface
 from kolben.sse import event_stream
 from kolben.views import MethodView
 from kolben_serve import ASYNC, PLAIN, SAYS_GIL, Load, Server, eventually, is_running
+from pythons import uses_malloc
 
 pytest.importorskip("granian")
 
@@ -532,6 +533,7 @@ def resident():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc_trim of glibc")
+@uses_malloc
 @pytest.mark.parametrize("program", [PLAIN, ASYNC], ids=["wsgi", "asgi"])
 def test_workers_give_back_memory_that_they_do_not_use(
     serve: Callable[..., Server], program: str

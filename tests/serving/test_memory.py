@@ -16,6 +16,7 @@ import pytest
 
 from kolben.serving import memory
 from kolben.serving.memory import Caretaker, give_back
+from pythons import uses_malloc
 
 needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc_trim of glibc")
 
@@ -31,6 +32,7 @@ def make_holes(count: int = 5000) -> list[bytes]:
 
 
 @needs_glibc
+@uses_malloc
 def test_what_is_freed_goes_back_to_the_system() -> None:
     kept = make_holes()
     before = resident()
@@ -76,6 +78,7 @@ def read_pieces(how: str, **env: str) -> tuple[str, int]:
 
 
 @needs_glibc
+@uses_malloc
 def test_pieces_of_files_are_not_new_memory_each_time() -> None:
     assert read_pieces("not")[1] > 1000
     was_set, faults = read_pieces("set")
@@ -84,6 +87,7 @@ def test_pieces_of_files_are_not_new_memory_each_time() -> None:
 
 
 @needs_glibc
+@uses_malloc
 def test_what_the_user_has_chosen_for_malloc_stays() -> None:
     was_set, faults = read_pieces("set", MALLOC_MMAP_THRESHOLD_="65536")
     assert was_set == "False"

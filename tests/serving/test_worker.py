@@ -21,7 +21,7 @@ from kolben.serving.worker import (
     start,
     wrap,
 )
-from kolben_serve import HAS_GIL
+from pythons import HAS_GIL
 
 
 def program(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> Target:
