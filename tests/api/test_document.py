@@ -19,6 +19,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.routing import BaseConverter
 
 from api_shapes import Attrs, Colour, Named, Typed
+from kolben import Flask
 from kolben.api import (
     API,
     APIBlueprint,
@@ -533,3 +534,20 @@ def test_docstrings_are_told_without_the_fields_of_sphinx() -> None:
     assert operation["description"] == "In `q`, or elsewhere."
     assert document["components"]["schemas"]["Told"]["description"] == "A `word`."
     assert ":param" not in json.dumps(document)
+
+
+def test_a_blueprint_that_is_registered_twice_has_two_documents() -> None:
+    blueprint = APIBlueprint("things", __name__)
+
+    @blueprint.get("/things/<int:id>")
+    def thing(id: int) -> int:
+        return id
+
+    app = Flask("twice")
+    app.register_blueprint(blueprint, url_prefix="/v1", name="v1")
+    app.register_blueprint(blueprint, url_prefix="/v2", name="v2")
+    client = app.test_client()
+    for prefix in ("v1", "v2"):
+        assert client.get(f"/{prefix}/things/3").json == 3
+        document = client.get(f"/{prefix}/openapi.json").json
+        assert [*document["paths"]] == [f"/{prefix}/things/{{id}}"]

@@ -43,7 +43,7 @@ class API(Registers, Flask):
         super().__init__(import_name, **options)
         self._is_ready = True
         self.register_error_handler(HTTPException, answer_error)
-        serve_document(self, self, self.about, self._add_page)
+        serve_document(self, self, self.about, self._add_page, self.name)
 
     def _add_page(self, rule: str, endpoint: str, view: t.Any) -> None:
         Flask.add_url_rule(self, rule, endpoint, view)

@@ -550,4 +550,6 @@ class APIBlueprint(Registers, Blueprint):
         state = self.make_setup_state(app, options)
         if state.owners() == (self,):
             add = partial(BlueprintSetupState.add_url_rule, state)
-            serve_document(self, app, self.about, add)
+            serve_document(
+                self, app, self.about, add, f"{state.name_prefix}.{state.name}".lstrip(".")
+            )

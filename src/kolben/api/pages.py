@@ -24,11 +24,11 @@ class Published:
     :param owner: the API, or the blueprint.
     :param about: what it says of itself.
     :param app: the application that it is on.
+    :param name: the name of the API, or the one that the blueprint is registered under.
     """
 
-    def __init__(self, owner: t.Any, about: About, app: t.Any) -> None:
-        #: The name of the API, or of the blueprint.
-        self.name: str = owner.name
+    def __init__(self, owner: t.Any, about: About, app: t.Any, name: str) -> None:
+        self.name = name
         self._owner = owner
         self._about = about
         self._app = app
@@ -37,7 +37,9 @@ class Published:
     @property
     def operations(self) -> list[t.Any]:
         """The typed views that it shows."""
-        return [one for one in self._owner.operations if one.app is self._app]
+        begin = "" if self._owner is self._app else f"{self.name}."
+        found = [one for one in self._owner.operations if one.app is self._app]
+        return [one for one in found if one.endpoint.startswith(begin)]
 
     def document(self) -> dict[str, t.Any]:
         """Return the document.
@@ -115,7 +117,7 @@ def write(document: dict[str, t.Any], indent: int | None = None) -> bytes:
 
 
 def serve_document(
-    owner: t.Any, app: t.Any, about: About, add: t.Callable[[str, str, t.Any], None]
+    owner: t.Any, app: t.Any, about: About, add: t.Callable[[str, str, t.Any], None], name: str
 ) -> None:
     """Register the document and its page.
 
@@ -123,8 +125,9 @@ def serve_document(
     :param app: the application.
     :param about: what it says of itself.
     :param add: registers a view: takes the URL, the endpoint and the view.
+    :param name: the name of the API, or the one that the blueprint is registered under.
     """
-    published = Published(owner, about, app)
+    published = Published(owner, about, app, name)
     if "kolben.api" not in app.extensions:
         app.extensions["kolben.api"] = []
         place = ".api.command:openapi_command"
