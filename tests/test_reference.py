@@ -196,6 +196,13 @@ def test_the_star_is_at_what_flask_does_not_have() -> None:
         assert bool(star) == (name not in kolben.Flask.default_config), name
 
 
+def test_the_index_lists_the_settings_that_flask_does_not_have() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    listed = re.findall(r"`([A-Z_]+)`", index.partition("Settings that Flask does not have:")[2])
+    rows = ROW.findall((REFERENCE / "settings.md").read_text())
+    assert listed == [name for name, star, _ in rows if star]
+
+
 def test_the_defaults_are_those_of_the_application() -> None:
     shown = {
         name: default for name, _, default in ROW.findall((REFERENCE / "settings.md").read_text())
