@@ -290,6 +290,9 @@ def test_the_command_tells_by_its_status(tmp_path: Path) -> None:
     assert all(one["what"] and one["why"] and one["mend"] for one in found)
     lines = command(tmp_path, "bad:app").stdout.splitlines()
     assert len(lines) == len(found) + 1
+    (tmp_path / "loud.py").write_text("from good import app\napp.debug = True\n")
+    done = command(tmp_path, "loud:app", "--proxy-count", "0")
+    assert (done.returncode, done.stdout[:13]) == (1, "error [debug]")
     done = command(tmp_path, "nowhere:app")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

@@ -393,7 +393,8 @@ def check_command(
     try:
         # What the program prints is none of the findings.
         with contextlib.redirect_stdout(sys.stderr):
-            app = load(place)
+            # Other servers leave debug mode as the program has set it.
+            app = load(place, sets_debug=False)
     except LoadError as error:
         click.echo(f"Error: {error}", err=True)
         for finding in _broken_in(error):

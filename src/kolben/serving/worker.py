@@ -74,10 +74,11 @@ class LoadError(Exception):
 # --- Loading --------------------------------------------------------------------------------------
 
 
-def load(target: Target) -> Flask:
+def load(target: Target, sets_debug: bool = True) -> Flask:
     """Import the application, with Kolben in place of Flask.
 
     :param target: says which.
+    :param sets_debug: set ``app.debug`` from ``FLASK_DEBUG``.
     :return: the application.
     :raises LoadError: when that fails, for whatever reason.
     """
@@ -86,7 +87,7 @@ def load(target: Target) -> Flask:
 
     try:
         install_as_flask()
-        return ScriptInfo(target.path, target.create_app).load_app()
+        return ScriptInfo(target.path, target.create_app, sets_debug).load_app()
     except NoAppException as error:
         raise LoadError(_first_line(error)) from error
     except SystemExit as stop:
