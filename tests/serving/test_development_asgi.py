@@ -302,7 +302,16 @@ app = Flask(__name__)
 
 @app.get("/")
 async def index():
-    return threading.current_thread().name
+    return app.config["SERVED_BY"]
+
+
+@app.before_request
+def look():
+    app.config["SERVED_BY"] = "uvicorn" if "uvicorn" in sys.modules else "werkzeug"
+
+
+if "websocket" in sys.argv:
+    app.websocket("/echo", endpoint="echo")(index)
 
 
 def serve():
@@ -320,14 +329,21 @@ for _ in range(200):
 """
 
 
-def test_a_thread_of_the_program_may_serve(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("argument", "server"), [("none", "werkzeug"), ("websocket", "uvicorn")], ids=str
+)
+def test_a_thread_of_the_program_may_serve(tmp_path: Path, argument: str, server: str) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     (tmp_path / "threaded.py").write_text(IN_A_THREAD.replace("PORT", str(port)))
     done = subprocess.run(
-        [sys.executable, "threaded.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, "threaded.py", argument],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
-    assert done.stdout.endswith("serving\n"), done.stderr
+    assert done.stdout.endswith(f"{server}\n"), done.stderr
     assert "Traceback" not in done.stderr
     assert done.returncode == 0

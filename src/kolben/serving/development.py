@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 import typing as t
 from dataclasses import dataclass, field
 from functools import partial
@@ -289,10 +290,14 @@ def _choose_server(
 def _needs_asgi(app: WSGIApplication, options: dict[str, t.Any]) -> bool:
     """Tell whether uvicorn is to serve; say so in a line where it would have to and is not there."""
     from ..app import Flask
-    from .worker import choose_interface
+    from .worker import choose_interface, websocket_rules
 
     chosen_otherwise = options["request_handler"] is not RequestHandler or options.get("processes")
     if not isinstance(app, Flask) or chosen_otherwise or not options.get("threaded"):
+        return False
+    # Tests that serve from a thread of theirs know how to end Werkzeug's server, as Dash's runner does.
+    is_in_thread = threading.current_thread() is not threading.main_thread()
+    if is_in_thread and not websocket_rules(app)[0]:
         return False
     interface, reason = choose_interface(app)
     if interface != "asgi":
