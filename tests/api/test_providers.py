@@ -415,3 +415,18 @@ def test_a_websocket_that_is_not_typed_asks_who_too() -> None:
             return await ws.receive()
 
     assert asyncio.run(run()) == "3"
+
+
+def test_a_class_with_one_instance_is_not_open_and_guarded() -> None:
+    class Single(MethodView):
+        init_every_request = False
+
+        def get(self) -> int:
+            return 1
+
+    app = API("single")
+    app.add_url_rule("/open", view_func=Single.as_view("open"))
+    guarded = APIBlueprint("guarded", __name__, url_prefix="/g", auth=token_of)
+    guarded.add_url_rule("/", view_func=Single.as_view("closed"))
+    with pytest.raises(TypeError, match="Single has one instance"):
+        app.register_blueprint(guarded)

@@ -379,12 +379,13 @@ def type_view(
     :param view: the view.
     :param options: the options of the registration; those that are ours are taken out.
     """
-    is_guarded = _is_guarded(owners, options)
+    auth = _auth_of(owners, options)
+    is_guarded = auth is not None
     if not options.pop("blocking", True):
         nonblocking(view)
     view_class = getattr(view, "view_class", None)
     if view_class is not None:
-        _type_class(owners, app, rule, endpoint, view, options, is_guarded)
+        _type_class(owners, app, rule, endpoint, view, options, auth)
         return view
     if isinstance(view, WebSocketView):
         if not (is_typed(view.handler) or is_guarded):
@@ -410,10 +411,10 @@ def type_view(
     return operation.function
 
 
-def _is_guarded(owners: tuple[t.Any, ...], options: t.Mapping[str, t.Any]) -> bool:
-    """Tell whether a view asks who is there: what a blueprint says holds for its untyped views, too."""
+def _auth_of(owners: tuple[t.Any, ...], options: t.Mapping[str, t.Any]) -> t.Any:
+    """Return what asks who is there, if anything does: it holds for untyped views, too."""
     given = [options.get("auth", _unset), *(one.settings.auth for one in reversed(owners))]
-    return next((one for one in given if one is not _unset), None) is not None
+    return next((one for one in given if one is not _unset), None)
 
 
 def _add_rule(present: Operation, added: Operation) -> t.Any:
@@ -444,7 +445,7 @@ def _type_class(
     endpoint: str,
     view: t.Any,
     options: t.Any,
-    is_guarded: bool,
+    auth: t.Any,
 ) -> None:
     """Type each method of a class of views."""
     cls = view.view_class
@@ -455,9 +456,16 @@ def _type_class(
     typed = {}
     for name, methods in names.items():
         method = getattr(cls, name, None)
-        if method is None or hasattr(method, "__operation__"):
+        if (present := getattr(method, "__operation__", None)) is not None:
+            if present.plan.guard is None and auth is not None:
+                raise TypeError(
+                    f"{cls.__name__} has one instance (init_every_request = False), which is"
+                    " registered without 'auth' already, and would be open here, too."
+                )
             continue
-        if (typed_ := is_typed(method)) or is_guarded:
+        if method is None:
+            continue
+        if (typed_ := is_typed(method)) or auth is not None:
             said = ours if typed_ else {"document": False, **ours}
             operation = make_operation(owners, method, rule, methods, dict(said), has_self=True)
             _enter(operation, app, endpoint)
