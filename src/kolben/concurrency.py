@@ -100,11 +100,15 @@ def run_coroutine(coroutine: t.Coroutine[t.Any, t.Any, R]) -> R:
             return t.cast("R", value)
         if not (is_on_loop() or is_elsewhere):
             return _run_on_own_loop(coroutine, context)
+        if is_elsewhere and not is_on_loop() and (prepare := before_coroutine.get()) is not None:
+            try:
+                prepare()
+            except BaseException:
+                coroutine.close()
+                raise
         error = sys.exception()
         if error is not None:
             coroutine = _await_while_handling(error, coroutine)
-        if is_elsewhere and not is_on_loop() and (prepare := before_coroutine.get()) is not None:
-            prepare()
         if is_on_loop():
             return _helper_thread().submit(context, _run_on_own_loop, coroutine, context).result()
         return run_on_loop(t.cast("asyncio.AbstractEventLoop", loop), coroutine, context)

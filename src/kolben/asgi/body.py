@@ -54,7 +54,7 @@ class Body:
     """
 
     #: What went wrong before the view has looked at the body.
-    error: HTTPException | None = None
+    error: Exception | None = None
 
     # What most requests never change is a class attribute.
     #: What was read ahead, for a :class:`BodyInput` that has begun.
@@ -161,7 +161,7 @@ class Body:
         reader = self._input
         try:
             await self._read_on(maximum)
-        except HTTPException as error:
+        except Exception as error:  # also what a server's own `receive` raises
             self.error = error
         else:
             self.rest = self._input if self.error is None else None
