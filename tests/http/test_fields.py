@@ -176,7 +176,7 @@ def test_fields_are_freed_without_the_garbage_collector():
 
 @pytest.mark.parametrize("name", ["get", "getlist", "__getitem__"])
 def test_what_an_agent_puts_around_the_methods_of_the_class_is_called(monkeypatch, name):
-    for query in ("a=1", "a=1&" + LONG_QUERY):
+    for query in ("a=1", "a=1&b=%20", "a=1&" + LONG_QUERY):
         with monkeypatch.context() as patch:
             genuine, calls = getattr(ImmutableMultiDict, name), []
 

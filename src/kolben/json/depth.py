@@ -10,8 +10,10 @@ import sys
 # write the value again then takes more of that than there is (35,000 objects).
 DEEPEST = 10_000
 
-#: A text of fewer characters cannot be nested too deeply, as far as it matters on this Python.
-LONG = 2 * DEEPEST if sys.version_info >= (3, 14) else sys.maxsize
+#: Whether this Python's parser goes deeper.
+GOES_DEEPER = sys.version_info >= (3, 14)
+#: A text of fewer characters cannot be nested too deeply.
+LONG = 2 * DEEPEST
 
 _ALL_OTHERS = bytes(set(range(256)) - {*b'[]{}"'})
 

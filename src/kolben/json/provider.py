@@ -23,7 +23,7 @@ from types import FunctionType
 from werkzeug.http import http_date
 
 from .. import tables
-from .depth import LONG, check_depth
+from .depth import GOES_DEEPER, LONG, check_depth
 
 if t.TYPE_CHECKING:
     from ..app import Flask
@@ -296,7 +296,7 @@ class DefaultJSONProvider(JSONProvider):
         :raises ValueError: if the text is not JSON.
         :raises RecursionError: if it is nested more deeply than can be worked with.
         """
-        if len(s) > LONG:
+        if GOES_DEEPER and len(s) > LONG:
             check_depth(s)
         if not kwargs:
             # PERF: a document in strict UTF-8 with nothing around it, read by the C scanner alone,
@@ -471,7 +471,7 @@ class MsgspecJSONProvider(DefaultJSONProvider):
         :raises ValueError: if the text is not JSON.
         :raises RecursionError: if it is nested more deeply than can be worked with.
         """
-        if len(s) > LONG:
+        if GOES_DEEPER and len(s) > LONG:
             check_depth(s)
         if not kwargs:
             try:
