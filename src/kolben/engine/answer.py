@@ -148,13 +148,13 @@ def answer_request(  # noqa: C901 (one piece, for it is the way of each request;
             elif (type(result) is dict or type(result) is list) and plan.json_at is tables.mark:
                 # PERF: as in `encode`, which takes 0.3 µs to come to it.
                 content = plan.write_json(result)
-                length = len(content)
-                headers = [plan.json_type, length_headers.get(length) or length_header(length)]
+                size = length_headers[n] if (n := len(content)) < SHORT else length_header(n)
+                headers = [plan.json_type, size]
                 status, body = "200 OK", [content]
             elif type(result) is Payload:
                 content, kind, status = result
-                length = len(content)
-                headers = [kind, length_headers.get(length) or length_header(length)]
+                size = length_headers[n] if (n := len(content)) < SHORT else length_header(n)
+                headers = [kind, size]
                 body = [content]
             else:
                 sent = encode(self, environ, result)
@@ -463,12 +463,12 @@ def encode(
         if plan.json_at is not tables.mark and not plan.prepare_json(app):
             return app.make_response(result)
         body = plan.write_json(value)
-        length = len(body)
-        headers = [plan.json_type, length_headers.get(length) or length_header(length)]
+        size = length_headers[n] if (n := len(body)) < SHORT else length_header(n)
+        headers = [plan.json_type, size]
     elif kind is Payload:
         body, header, status = value
-        length = len(body)
-        headers = [header, length_headers.get(length) or length_header(length)]
+        size = length_headers[n] if (n := len(body)) < SHORT else length_header(n)
+        headers = [header, size]
     elif kind is str and (mimetype := Response.default_mimetype):
         body = value.encode()
         headers = body_headers(mimetype, len(body))
