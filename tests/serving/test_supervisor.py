@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import signal
@@ -215,6 +216,15 @@ def test_a_worker_that_does_not_end_is_ended_by_force(
     assert "did not end by itself" in caplog.text
 
 
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """No collection in between: of all that a run of tests holds it takes long, and signals come meanwhile."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collection")
 def test_no_signal_is_lost_whenever_it_comes(world: World) -> None:
     """Not in the instant before the main process waits, and not while it is about to."""
     main = threading.main_thread().ident or 0
