@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import typing as t
 
 import kolben
+from kolben.engine import members
+from kolben.signals import websocket_tearing_down
 
 
 def ask(app: kolben.Flask, path: str, *pieces: bytes) -> list[dict[str, t.Any]]:
@@ -67,3 +70,44 @@ def test_a_hook_that_a_view_adds_sees_its_answer() -> None:
     assert seen == [200]
     ask(app, "/app", b"")
     assert seen[1:] == [201, 201]
+
+
+def test_a_cookie_of_odd_text_is_escaped_where_the_method_is_patched() -> None:
+    response = kolben.Response()
+    members._set_cookie(response, "a", "b\tc")
+    assert response.headers["Set-Cookie"] == 'a="b\\011c"; Path=/'
+
+
+def test_an_application_without_url_adapters_answers_as_it_can() -> None:
+    class App(kolben.Flask):
+        def create_url_adapter(self, request: t.Any) -> t.Any:
+            return None
+
+    app = App(__name__)
+    app.add_url_rule("/", view_func=lambda: "")
+    assert app.test_client().get("/").status_code == 500
+
+
+def test_a_receiver_that_cancels_ends_no_teardown() -> None:
+    app = kolben.Flask(__name__)
+    torn: list[str] = []
+
+    @app.websocket("/")
+    async def view() -> None:
+        await kolben.websocket.send("x")
+
+    @app.teardown_appcontext
+    def teardown(error: BaseException | None) -> None:
+        torn.append("app")
+
+    def cancel(sender: kolben.Flask, **values: t.Any) -> None:
+        raise asyncio.CancelledError
+
+    async def talk() -> None:
+        with contextlib.suppress(BaseException):
+            async with app.async_test_client().websocket("/") as socket:
+                await socket.receive()
+
+    with websocket_tearing_down.connected_to(cancel, app):
+        asyncio.run(talk())
+    assert torn == ["app"]
