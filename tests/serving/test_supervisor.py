@@ -179,6 +179,19 @@ def test_new_workers_take_over_before_the_old_ones_leave(world: World) -> None:
     assert sorted(world.events[7:]) == ["left 0", "left 1"]
 
 
+def test_an_end_in_the_middle_of_a_change_closes_each_connection_once() -> None:
+    """Two threads let the old workers go at once; the number that the second one closes may be another file's."""
+    for _ in range(100):
+        world = World()
+
+        def steps(supervisor: Supervisor, world: World = world) -> None:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGHUP)
+            world.wait_for("started 0", "started 0", "started 1", "started 1")
+            world.wait_for("left 0")
+
+        run(world, steps)
+
+
 @pytest.mark.parametrize("behave", [fails, vanishes])
 def test_new_code_that_does_not_load_leaves_the_old_workers_where_they_are(
     world: World, caplog: pytest.LogCaptureFixture, behave: Any

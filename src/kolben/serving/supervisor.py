@@ -85,6 +85,9 @@ class Worker:
         self.failure: str | None = None
         self._on_death = on_death
         self._is_dismissed = False
+        # Two threads may let a worker go at once: the one of a reload, and the main one, which ends. A number that
+        # both close may be another file's by then.
+        self._letting_go = threading.Lock()
 
     def start(self) -> None:
         """Start the process."""
@@ -125,10 +128,14 @@ class Worker:
     def say_farewell(self) -> None:
         """Let the worker tell its clients to close their connections."""
         self._is_dismissed = True
-        try:
+        # It may have ended.
+        with self._letting_go, contextlib.suppress(OSError):
             self.control.send(None)
-        except OSError:
-            pass  # it has ended
+
+    def close(self) -> None:
+        """Close the connection to a worker that has ended."""
+        with self._letting_go:
+            self.control.close()
 
     def terminate(self) -> None:
         """Ask the process to end."""
@@ -320,7 +327,7 @@ class Supervisor:
                 logger.warning("Worker %s did not end by itself: killing it.", worker.process.pid)
                 worker.kill()
             worker.gone.wait()
-            worker.control.close()
+            worker.close()
 
     def _wait_gone(self, workers: Sequence[Worker], deadline: float) -> None:
         for worker in workers:
