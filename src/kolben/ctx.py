@@ -452,6 +452,10 @@ class RequestContext:
         # matched yet; of our own no program can tell when it reads the cookie.
         if not self.app.engine_plan.opens_session_late:
             self._session  # noqa: B018
+        self.match_if_bound()
+
+    def match_if_bound(self) -> None:
+        """Find the route, unless no URL map could be bound to the request's host: then the error is known already."""
         if self.url_adapter is not None:
             self.match_request()
 

@@ -279,8 +279,7 @@ def match_by_werkzeug(
     is_careful = method in OTHERS
     if found is NOT_FOUND:
         return None, None, NotFound(), app.engine_plan.unrouted[is_careful]
-    if context.url_adapter is not None:
-        context.match_request()
+    context.match_if_bound()
     request = context.request
     rule, error = request.url_rule, request.routing_exception
     if rule is None or error is not None:
